@@ -1,0 +1,32 @@
+"""How anything is written to disk and read back: whole or not at all, checked, never pickled."""
+
+from quaterion_core.storage.atomic_folder import check_output_folder, new_folder
+from quaterion_core.storage.checksums import folder_checksums, verify_checksums
+from quaterion_core.storage.errors import (
+    InvalidFolderError,
+    NotSavableError,
+    OutputExistsError,
+    StorageError,
+    UnsupportedFormatError,
+)
+from quaterion_core.storage.json_files import json_text, read_json, write_json
+from quaterion_core.storage.modules import load_module, load_weights, save_module, save_weights
+
+__all__ = [
+    "InvalidFolderError",
+    "NotSavableError",
+    "OutputExistsError",
+    "StorageError",
+    "UnsupportedFormatError",
+    "check_output_folder",
+    "folder_checksums",
+    "json_text",
+    "load_module",
+    "load_weights",
+    "new_folder",
+    "read_json",
+    "save_module",
+    "save_weights",
+    "verify_checksums",
+    "write_json",
+]
