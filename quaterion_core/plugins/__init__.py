@@ -1,0 +1,74 @@
+"""How components are found: hooks, discovery of installed plugins, the registry and its errors.
+
+A plugin module imports from here and from nowhere else; nothing here imports torch.
+"""
+
+from quaterion_core.plugins.component_registry import Registry, registry
+from quaterion_core.plugins.components import (
+    Component,
+    ComponentKind,
+    ComponentRecord,
+    is_id,
+    is_name,
+)
+from quaterion_core.plugins.errors import (
+    ActivationError,
+    AmbiguousNameError,
+    MissingComponent,
+    MissingComponentError,
+    MissingReason,
+    PluginError,
+    PluginLoadError,
+    PluginWarning,
+    RegistrationError,
+)
+from quaterion_core.plugins.hooks import (
+    API_VERSION,
+    ENTRY_POINT_GROUP,
+    QuaterionHooks,
+    hookimpl,
+    hookspec,
+)
+from quaterion_core.plugins.lifecycle import Lifecycle, activate
+from quaterion_core.plugins.registration import (
+    register_dataset,
+    register_encoder,
+    register_head,
+    register_loss,
+    register_metric,
+)
+from quaterion_core.plugins.reports import PluginReport, PluginStatus, Provenance
+
+__all__ = [
+    "API_VERSION",
+    "ENTRY_POINT_GROUP",
+    "ActivationError",
+    "AmbiguousNameError",
+    "Component",
+    "ComponentKind",
+    "ComponentRecord",
+    "Lifecycle",
+    "MissingComponent",
+    "MissingComponentError",
+    "MissingReason",
+    "PluginError",
+    "PluginLoadError",
+    "PluginReport",
+    "PluginStatus",
+    "PluginWarning",
+    "Provenance",
+    "QuaterionHooks",
+    "RegistrationError",
+    "Registry",
+    "activate",
+    "hookimpl",
+    "hookspec",
+    "is_id",
+    "is_name",
+    "register_dataset",
+    "register_encoder",
+    "register_head",
+    "register_loss",
+    "register_metric",
+    "registry",
+]

@@ -1,0 +1,71 @@
+"""Core's own components, declared through the same hooks that every plugin uses."""
+
+from __future__ import annotations
+
+from quaterion_core.plugins.hooks import API_VERSION, hookimpl
+
+quaterion_api = API_VERSION
+
+
+@hookimpl
+def quaterion_encoders() -> dict[str, str]:
+    """Declare the encoder that knows no domain."""
+    return {"switch": "quaterion_core.encoders.switch_encoder:SwitchEncoder"}
+
+
+@hookimpl
+def quaterion_heads() -> dict[str, str]:
+    """Declare core's heads."""
+    return {
+        "gated": "quaterion_core.heads.gated_head:GatedHead",
+        "identity": "quaterion_core.heads.empty_head:EmptyHead",
+        "linear-projection": "quaterion_core.heads.linear_projection_head:LinearProjectionHead",
+        "sequential": "quaterion_core.heads.sequential_head:SequentialHead",
+        "skip-connection": "quaterion_core.heads.skip_connection_head:SkipConnectionHead",
+        "softmax-embeddings": "quaterion_core.heads.softmax_head:SoftmaxEmbeddingsHead",
+        "stacked-projection": "quaterion_core.heads.stacked_projection_head:StackedProjectionHead",
+        "switch": "quaterion_core.heads.switch_head:SwitchHead",
+        "widening": "quaterion_core.heads.widening_head:WideningHead",
+    }
+
+
+@hookimpl
+def quaterion_losses() -> dict[str, str]:
+    """Declare core's losses."""
+    return {
+        "arcface": "quaterion_core.loss.arcface_loss:ArcFaceLoss",
+        "center": "quaterion_core.loss.center_loss:CenterLoss",
+        "circle": "quaterion_core.loss.circle_loss:CircleLoss",
+        "contrastive": "quaterion_core.loss.contrastive_loss:ContrastiveLoss",
+        "cosface": "quaterion_core.loss.cos_face_loss:CosFaceLoss",
+        "fastap": "quaterion_core.loss.fast_ap_loss:FastAPLoss",
+        "multiple-negatives-ranking": (
+            "quaterion_core.loss.multiple_negatives_ranking_loss:MultipleNegativesRankingLoss"
+        ),
+        "online-contrastive": "quaterion_core.loss.online_contrastive_loss:OnlineContrastiveLoss",
+        "softmax": "quaterion_core.loss.softmax_loss:SoftmaxLoss",
+        "triplet": "quaterion_core.loss.triplet_loss:TripletLoss",
+    }
+
+
+@hookimpl
+def quaterion_metrics() -> dict[str, str]:
+    """Declare core's metrics."""
+    return {
+        "retrieval-precision": "quaterion_core.eval.pair.retrieval_precision:RetrievalPrecision",
+        "retrieval-r-precision": (
+            "quaterion_core.eval.group.retrieval_r_precision:RetrievalRPrecision"
+        ),
+        "retrieval-reciprocal-rank": (
+            "quaterion_core.eval.pair.retrieval_reciprocal_rank:RetrievalReciprocalRank"
+        ),
+    }
+
+
+@hookimpl
+def quaterion_datasets() -> dict[str, str]:
+    """Declare core's readers of files."""
+    return {
+        "csv": "quaterion_core.dataset.readers:CsvDataset",
+        "jsonl": "quaterion_core.dataset.readers:JsonLinesDataset",
+    }

@@ -1,0 +1,136 @@
+"""What a component is: its kind, what a plugin declares of it, what the registry knows of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+CORE: Final = "quaterion-core"
+"""The distribution that core's own components belong to."""
+
+LOCAL: Final = "local"
+"""Stands for the distribution of a class that was registered in this process."""
+
+_WORD: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+_NAME: Final = re.compile(_WORD)
+_ID: Final = re.compile(f"{_WORD}/{_WORD}")
+
+
+class ComponentKind(str, Enum):
+    """The kinds of component that a plugin can bring.
+
+    Example:
+        >>> ComponentKind("loss").plural
+        'losses'
+    """
+
+    ENCODER = "encoder"
+    HEAD = "head"
+    LOSS = "loss"
+    METRIC = "metric"
+    DATASET = "dataset"
+
+    @property
+    def plural(self) -> str:
+        """The word for several of them; ``quaterion_<plural>`` is the hook that declares them."""
+        return "losses" if self is ComponentKind.LOSS else f"{self.value}s"
+
+    @classmethod
+    def _missing_(cls, value: object) -> ComponentKind:
+        kinds = ", ".join(kind.value for kind in cls)
+        raise ValueError(f"{value!r} is no kind of component; the kinds are {kinds}")
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """What a plugin declares of a component that needs an optional extra.
+
+    Args:
+        target: Where the class is, ``"package.module:Class"``.
+        extra: The extra of the plugin's distribution that the class needs.
+
+    Example:
+        >>> Component("acme.encoders.fasttext:FasttextEncoder", extra="fasttext").extra
+        'fasttext'
+    """
+
+    target: str
+    extra: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentRecord:
+    """A component and where it comes from.
+
+    Attributes:
+        kind: What it is.
+        id: Its canonical id, ``"distribution/name"``.
+        target: Where the class is, ``"package.module:Class"``.
+        extra: The optional extra of the distribution that the class needs, if any.
+        distribution: The package that brings it, its name normalised as PEP 503 says.
+        version: The installed version of that package; ``None`` where it is not known.
+        entry_point: The entry point that declared it, ``"name = module"``; ``None`` for core's
+            own components and for classes registered in this process.
+    """
+
+    kind: ComponentKind
+    id: str
+    target: str
+    extra: str | None
+    distribution: str
+    version: str | None
+    entry_point: str | None
+
+    @property
+    def name(self) -> str:
+        """The short name: the id without the distribution."""
+        return self.id.partition("/")[2]
+
+
+def canonical_id(distribution: str, name: str) -> str:
+    """Join the normalised name of a distribution and the local name of a component."""
+    return f"{distribution}/{name}"
+
+
+def is_name(text: str) -> bool:
+    """Whether a text has the form of a short name: lower-case words joined by hyphens.
+
+    Example:
+        >>> is_name("linear-projection"), is_name("LinearProjection"), is_name("a--b")
+        (True, False, False)
+    """
+    return _NAME.fullmatch(text) is not None
+
+
+def is_id(text: str) -> bool:
+    """Whether a text has the form of a canonical id, ``distribution/name``.
+
+    Example:
+        >>> is_id("quaterion-core/triplet"), is_id("triplet"), is_id("../core/triplet")
+        (True, False, False)
+    """
+    return _ID.fullmatch(text) is not None
+
+
+def is_target(text: str) -> bool:
+    """Whether a text has the form of a target, ``package.module:Class``.
+
+    Example:
+        >>> is_target("acme.encoders:Encoder"), is_target("acme.encoders"), is_target(".a:B")
+        (True, False, False)
+    """
+    module, separator, qualname = text.partition(":")
+    names = [*module.split("."), *qualname.split(".")]
+    return bool(separator) and all(name.isidentifier() for name in names)
+
+
+def normalize(distribution: str) -> str:
+    """Normalise the name of a distribution as PEP 503 says.
+
+    Example:
+        >>> normalize("Quaterion_NLP")
+        'quaterion-nlp'
+    """
+    return re.sub(r"[-_.]+", "-", distribution).lower()

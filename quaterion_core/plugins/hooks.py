@@ -1,0 +1,113 @@
+"""The hooks: what a plugin may say to Quaterion, and the markers to say it with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import pluggy
+
+from quaterion_core.plugins.components import Component
+
+PROJECT: Final = "quaterion"
+
+ENTRY_POINT_GROUP: Final = "quaterion.plugins"
+"""The entry-point group under which a distribution names its plugin module."""
+
+API_VERSION: Final = 1
+"""The version of these hooks. A plugin module states it as ``quaterion_api = 1``."""
+
+hookspec: Final = pluggy.HookspecMarker(PROJECT)
+"""Marks a hook's specification."""
+
+hookimpl: Final = pluggy.HookimplMarker(PROJECT)
+"""Marks a plugin's implementation of a hook."""
+
+
+class QuaterionHooks(Protocol):
+    """The hooks that a plugin can implement; all are optional.
+
+    A plugin is a module that imports nothing heavy, so that finding it costs nothing::
+
+        from quaterion_core.plugins import hookimpl
+
+        quaterion_api = 1
+
+        @hookimpl
+        def quaterion_encoders():
+            return {"byte-pair": "acme.encoders.byte_pair:BytePairEncoder"}
+
+    and an entry point of its distribution that names the module::
+
+        [project.entry-points."quaterion.plugins"]
+        acme = "acme.plugin"
+
+    A component hook takes nothing and returns data: a mapping from local names (lower-case words
+    joined by hyphens) to ``"package.module:Class"``, or to a
+    :class:`~quaterion_core.plugins.Component` where the class needs an optional extra. The class
+    is imported when it is used for the first time.
+
+    The hooks of a training run are called only for plugins that the run asks for with
+    ``fit(..., plugins=[...])``. What they raise ends the run.
+    """
+
+    @hookspec
+    def quaterion_encoders(self) -> Mapping[str, str | Component]:
+        """Declare encoders, subclasses of :class:`~quaterion_core.encoders.Encoder`."""
+
+    @hookspec
+    def quaterion_heads(self) -> Mapping[str, str | Component]:
+        """Declare heads, subclasses of :class:`~quaterion_core.heads.EncoderHead`."""
+
+    @hookspec
+    def quaterion_losses(self) -> Mapping[str, str | Component]:
+        """Declare losses, subclasses of :class:`~quaterion_core.loss.SimilarityLoss`."""
+
+    @hookspec
+    def quaterion_metrics(self) -> Mapping[str, str | Component]:
+        """Declare metrics, subclasses of :class:`~quaterion_core.eval.BaseMetric`."""
+
+    @hookspec
+    def quaterion_datasets(self) -> Mapping[str, str | Component]:
+        """Declare datasets, subclasses of :class:`~quaterion_core.dataset.SplitDataset`."""
+
+    @hookspec
+    def quaterion_configure_trainer(self, trainer_kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Propose arguments of the trainer.
+
+        Args:
+            trainer_kwargs: The arguments that the user gave. Those win over any proposal.
+
+        Returns:
+            Arguments of ``pytorch_lightning.Trainer``. Two plugins that propose the same one
+            are an error, unless the user gave it.
+        """
+
+    @hookspec
+    def quaterion_before_fit(self, trainer: Any, model: Any) -> None:
+        """Act when everything is set up and training is about to start.
+
+        Args:
+            trainer: The ``pytorch_lightning.Trainer``.
+            model: The :class:`~quaterion_core.TrainableModel`.
+        """
+
+    @hookspec
+    def quaterion_after_fit(self, trainer: Any, model: Any) -> None:
+        """Act when training has ended without an error.
+
+        Args:
+            trainer: The ``pytorch_lightning.Trainer``.
+            model: The :class:`~quaterion_core.TrainableModel`.
+        """
+
+
+HOOKS: Final = frozenset(name for name in vars(QuaterionHooks) if name.startswith("quaterion_"))
+"""The names of all hooks."""
+
+LIFECYCLE_HOOKS: Final = (
+    "quaterion_configure_trainer",
+    "quaterion_before_fit",
+    "quaterion_after_fit",
+)
+"""The hooks of a training run."""

@@ -1,0 +1,132 @@
+"""The hooks of a training run, called for the plugins that the run asks for and for no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from quaterion_core.plugins.component_registry import Registry, registry
+from quaterion_core.plugins.components import normalize
+from quaterion_core.plugins.errors import ActivationError
+from quaterion_core.plugins.hook_manager import HookManager
+from quaterion_core.plugins.hooks import LIFECYCLE_HOOKS
+from quaterion_core.plugins.nearest import nearest, suggestion
+from quaterion_core.plugins.reports import PluginReport, PluginStatus
+
+
+class Lifecycle:
+    """The plugins that take part in one training run; :func:`activate` makes it.
+
+    What a hook of theirs raises is passed on.
+    """
+
+    __slots__ = ("_hooks",)
+
+    def __init__(self, manager: HookManager):
+        self._hooks: Final = manager.hook
+
+    def trainer_arguments(
+        self, defaults: Mapping[str, Any], given: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the arguments of the trainer.
+
+        Args:
+            defaults: What holds if neither a plugin nor the user says otherwise.
+            given: The user's own arguments. They win.
+
+        Raises:
+            ActivationError: Two plugins propose an argument that the user does not give, or a
+                plugin proposes something that is no mapping.
+
+        Example:
+            >>> activate([]).trainer_arguments({"max_epochs": -1}, given={"max_epochs": 3})
+            {'max_epochs': 3}
+        """
+        given = {} if given is None else given
+        proposed: dict[str, Any] = {}
+        proposers: dict[str, str] = {}
+        for hook in self._hooks.quaterion_configure_trainer.get_hookimpls():
+            offered = {"trainer_kwargs": {**defaults, **given}}
+            proposal = hook.function(*(offered[name] for name in hook.argnames))
+            if proposal is None:
+                continue
+            if not isinstance(proposal, Mapping):
+                raise ActivationError(
+                    f"quaterion_configure_trainer of {hook.plugin_name} has to return a mapping of "
+                    f"arguments of the trainer, but returned {proposal!r:.80}."
+                )
+            for key in proposal.keys() - given.keys():
+                if key in proposers:
+                    both = " and ".join(sorted((proposers[key], hook.plugin_name)))
+                    raise ActivationError(
+                        f"Two plugins set the trainer's {key!r}: {both}. Leave one of them out, "
+                        f"or give {key!r} yourself."
+                    )
+                proposers[key] = hook.plugin_name
+                proposed[key] = proposal[key]
+        return {**defaults, **proposed, **given}
+
+    def before_fit(self, trainer: Any, model: Any) -> None:
+        """Call ``quaterion_before_fit`` of each plugin, in the order in which they were given."""
+        self._hooks.quaterion_before_fit(trainer=trainer, model=model)
+
+    def after_fit(self, trainer: Any, model: Any) -> None:
+        """Call ``quaterion_after_fit`` of each plugin, in the order in which they were given."""
+        self._hooks.quaterion_after_fit(trainer=trainer, model=model)
+
+
+def activate(plugins: Iterable[str | object], registry: Registry = registry) -> Lifecycle:
+    """Choose the plugins that take part in a training run.
+
+    Args:
+        plugins: Names of distributions or of entry points, or modules and objects that have the
+            hooks themselves.
+        registry: Where names are looked up.
+
+    Raises:
+        ActivationError: A name is unknown or means several plugins, a plugin is left out, has no
+            hook of a training run, or has a hook that cannot be called.
+    """
+    chosen: list[tuple[str, object]] = []
+    for plugin in plugins:
+        if isinstance(plugin, str):
+            reports = _find(plugin, registry.plugins())
+            chosen += [(f"{r.provenance} ({r.provenance.entry_point})", r.plugin) for r in reports]
+        else:
+            chosen.append((getattr(plugin, "__name__", repr(plugin)), plugin))
+    manager = HookManager()
+    # pluggy calls what was registered last first.
+    for name, plugin in reversed(chosen):
+        if not manager.is_registered(plugin):
+            manager.register(plugin, name)
+            if manager.misfits:
+                raise ActivationError(f"The plugin {name} is defective: {manager.misfits[0]}.")
+            if not set(LIFECYCLE_HOOKS).intersection(manager.implemented_by(plugin)):
+                raise ActivationError(
+                    f"The plugin {name} has nothing to do with a training run: it has none of the "
+                    f"hooks {', '.join(LIFECYCLE_HOOKS)}."
+                )
+    return Lifecycle(manager)
+
+
+def _find(name: str, reports: Sequence[PluginReport]) -> Sequence[PluginReport]:
+    """Find the plugins of a distribution that have hooks of a training run, or one entry point."""
+    named = [r for r in reports if r.provenance.distribution == normalize(name)]
+    named = named or [r for r in reports if r.provenance.entry_point_name == name]
+    distributions = sorted({report.provenance.distribution for report in named})
+    if len(distributions) > 1:
+        raise ActivationError(
+            f"The entry point {name!r} is ambiguous; write {' or '.join(map(repr, distributions))}."
+        )
+    if not named:
+        known = [r.provenance.distribution for r in reports]
+        raise ActivationError(
+            f"There is no plugin {name!r}; `quaterion plugins` lists what is installed"
+            f"; {suggestion(nearest(name, known))}".removesuffix("; ")
+        )
+    for report in named:
+        if report.status not in (PluginStatus.OK, PluginStatus.EMPTY):
+            raise ActivationError(
+                f"The plugin {report.provenance} is left out: {report.reason}."
+            ) from report.cause
+    return [report for report in named if report.hooks] or named

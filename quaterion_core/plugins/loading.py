@@ -1,0 +1,128 @@
+"""Loading one plugin: import it, ask it for its components, tell what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from quaterion_core.plugins.components import (
+    CORE,
+    LOCAL,
+    Component,
+    ComponentKind,
+    ComponentRecord,
+    canonical_id,
+    is_name,
+    is_target,
+)
+from quaterion_core.plugins.hook_manager import HookManager
+from quaterion_core.plugins.hooks import API_VERSION, LIFECYCLE_HOOKS
+from quaterion_core.plugins.reports import PluginReport, PluginStatus, Provenance
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
+
+def load_plugin(entry_point: EntryPoint, provenance: Provenance) -> PluginReport:
+    """Import a plugin and ask it for its components.
+
+    Whatever goes wrong is told in the report; only what is no plugin's business to raise, such
+    as a keyboard interrupt, is passed on.
+    """
+    if provenance.distribution in (CORE, LOCAL):
+        reason = f"the name {provenance.distribution!r} is reserved"
+        return PluginReport(provenance, PluginStatus.FAILED, reason)
+    try:
+        return examine_plugin(entry_point.load(), provenance)
+    except (Exception, SystemExit) as error:
+        return failure(provenance, error)
+
+
+def failure(provenance: Provenance, error: BaseException) -> PluginReport:
+    """Report a plugin that failed with an exception."""
+    return PluginReport(provenance, PluginStatus.FAILED, describe(error), cause=error)
+
+
+def describe(error: BaseException) -> str:
+    r"""Tell an exception in one line.
+
+    Example:
+        >>> describe(SystemExit(2)), describe(ValueError("no such\nfile"))
+        ('SystemExit: 2', 'ValueError: no such file')
+    """
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+
+
+def examine_plugin(plugin: object, provenance: Provenance) -> PluginReport:
+    """Ask an imported plugin for its components.
+
+    All of them are accepted or none.
+
+    Raises:
+        Exception: Whatever a hook of the plugin raises.
+        TypeError: A hook returned something that declares no components.
+        ValueError: A name or a target is malformed.
+    """
+    api = getattr(plugin, "quaterion_api", None)
+    if api != API_VERSION:
+        stated = "states no quaterion_api" if api is None else f"is for plugin API {api!r}"
+        reason = f"it {stated}; this version of quaterion-core has plugin API {API_VERSION}"
+        return PluginReport(provenance, PluginStatus.WRONG_API, reason)
+    # A manager of its own for each plugin: nothing is to be undone if one fails half-way.
+    manager = HookManager()
+    manager.register(plugin)
+    implemented = manager.implemented_by(plugin)
+    components = tuple(
+        record
+        for kind in ComponentKind
+        for declared in getattr(manager.hook, f"quaterion_{kind.plural}")()
+        for record in _records(kind, declared, provenance)
+    )
+    hooks = tuple(name for name in implemented if name in LIFECYCLE_HOOKS)
+    return PluginReport(
+        provenance,
+        PluginStatus.OK if components or hooks else PluginStatus.EMPTY,
+        "" if components or hooks else "it declares no components and has no hooks",
+        components=components,
+        hooks=hooks,
+        warnings=tuple(manager.misfits),
+        plugin=plugin,
+    )
+
+
+def _records(
+    kind: ComponentKind, declared: object, provenance: Provenance
+) -> Iterator[ComponentRecord]:
+    """Check what a component hook returned and make records of it."""
+    hook = f"quaterion_{kind.plural}"
+    if not isinstance(declared, Mapping):
+        raise TypeError(
+            f"{hook} has to return a mapping from names to 'package.module:Class', "
+            f"but returned {declared!r}"
+        )
+    for name, value in declared.items():
+        component = Component(value) if isinstance(value, str) else value
+        if not isinstance(component, Component):
+            raise TypeError(
+                f"{hook} has to map {name!r} to 'package.module:Class' or a Component, "
+                f"but maps it to {value!r}"
+            )
+        if not isinstance(name, str) or not is_name(name):
+            raise ValueError(
+                f"{hook} declares the name {name!r}; a name is lower-case words joined by "
+                "hyphens, such as 'byte-pair'"
+            )
+        if not is_target(component.target):
+            raise ValueError(
+                f"{hook} declares the target {component.target!r} for {name!r}; a target is "
+                "'package.module:Class'"
+            )
+        yield ComponentRecord(
+            kind=kind,
+            id=canonical_id(provenance.distribution, name),
+            target=component.target,
+            extra=component.extra,
+            distribution=provenance.distribution,
+            version=provenance.version,
+            entry_point=provenance.entry_point,
+        )

@@ -1,0 +1,64 @@
+"""Decorators that register a class of this process, for notebooks and scripts.
+
+A class that is to be shared belongs in a package with a plugin; see
+:class:`~quaterion_core.plugins.QuaterionHooks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from quaterion_core.plugins.component_registry import registry
+from quaterion_core.plugins.components import ComponentKind
+
+C = TypeVar("C", bound=type[Any])
+
+
+def register_encoder(name: str) -> Callable[[C], C]:
+    """Register an encoder as ``local/<name>``.
+
+    Args:
+        name: Lower-case words joined by hyphens.
+
+    Returns:
+        A decorator of classes, which returns the class as it is.
+
+    Raises:
+        RegistrationError: The name is malformed or means another class.
+
+    Example:
+        >>> @register_encoder("letter-counts")
+        ... class LetterCounts: ...
+        >>> registry.load("encoder", "local/letter-counts") is LetterCounts
+        True
+    """
+    return _decorator(ComponentKind.ENCODER, name)
+
+
+def register_head(name: str) -> Callable[[C], C]:
+    """Register a head as ``local/<name>``; see :func:`register_encoder`."""
+    return _decorator(ComponentKind.HEAD, name)
+
+
+def register_loss(name: str) -> Callable[[C], C]:
+    """Register a loss as ``local/<name>``; see :func:`register_encoder`."""
+    return _decorator(ComponentKind.LOSS, name)
+
+
+def register_metric(name: str) -> Callable[[C], C]:
+    """Register a metric as ``local/<name>``; see :func:`register_encoder`."""
+    return _decorator(ComponentKind.METRIC, name)
+
+
+def register_dataset(name: str) -> Callable[[C], C]:
+    """Register a dataset as ``local/<name>``; see :func:`register_encoder`."""
+    return _decorator(ComponentKind.DATASET, name)
+
+
+def _decorator(kind: ComponentKind, name: str) -> Callable[[C], C]:
+    def register(cls: C) -> C:
+        registry.register(kind, name, cls)
+        return cls
+
+    return register
