@@ -1,0 +1,27 @@
+"""Objects whose embeddings are there already, in the place of raw objects in a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Stands in a batch's ``data`` for what an encoder would embed.
+
+    Attributes:
+        embeddings: What the encoder would return, shape (N, embedding_size).
+    """
+
+    embeddings: Tensor
+
+    def to(self, *args: Any, **kwargs: Any) -> Embedded:
+        """Move the embeddings, with the arguments of :meth:`torch.Tensor.to`."""
+        return Embedded(self.embeddings.to(*args, **kwargs))
+
+    def pin_memory(self) -> Embedded:
+        """Pin the embeddings for a faster way to the GPU."""
+        return Embedded(self.embeddings.pin_memory())

@@ -1,0 +1,235 @@
+"""Data loaders that understand similarity samples."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, TypeVar, cast
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from quaterion_core.dataset.similarity_samples import (
+    SimilarityGroupSample,
+    SimilarityPairSample,
+    SimilaritySample,
+)
+from quaterion_core.dataset.targets import subgroup_tensor, target_tensor
+from quaterion_core.types import Targets
+
+SampleT = TypeVar("SampleT", bound=SimilaritySample)
+
+
+class SimilarityDataLoader(DataLoader[SampleT]):
+    """The base of loaders over similarity samples.
+
+    It is an ordinary :class:`torch.utils.data.DataLoader` and takes all of its arguments. A
+    dataset with ``__getitems__`` is read a whole batch at a time. Iterating gives the raw objects
+    of a batch and its targets; :meth:`Quaterion.fit <quaterion_core.Quaterion.fit>` derives a
+    loader of its own from it, which also prepares the objects for the encoders, and leaves this
+    one as it is.
+
+    Args:
+        dataset: A list of samples, or any map-style or iterable PyTorch dataset of samples.
+        **kwargs: Arguments of :class:`torch.utils.data.DataLoader`. A ``collate_fn`` given here
+            replaces :meth:`pre_collate_fn`: it gets a list of what the dataset yields and returns
+            the raw objects and the targets.
+    """
+
+    sample_type: ClassVar[type[Any]]
+
+    def __init__(self, dataset: Dataset[SampleT] | Iterable[SampleT], **kwargs: Any):
+        if isinstance(dataset, DataLoader):
+            raise TypeError(
+                f"{type(self).__name__} wraps a dataset, but got a {type(dataset).__name__}. "
+                "Pass the dataset of that loader instead."
+            )
+        self._original_params = dict(kwargs)
+        kwargs.setdefault("collate_fn", self.pre_collate_fn)
+        super().__init__(cast("Dataset[SampleT]", dataset), **kwargs)
+
+    @property
+    def original_params(self) -> dict[str, Any]:
+        """The keyword arguments that this loader was made with."""
+        return dict(self._original_params)
+
+    def with_collate(
+        self, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]
+    ) -> DataLoader[Any]:
+        """Make a plain loader over the same dataset with another collate function.
+
+        Args:
+            wrap: Gets this loader's collate function and returns the one to use.
+        """
+        return DataLoader(
+            self.dataset, **{**self._original_params, "collate_fn": wrap(self.collate_fn)}
+        )
+
+    @classmethod
+    def pre_collate_fn(cls, batch: list[SampleT]) -> tuple[list[Any], Targets]:
+        """Split samples into N raw objects and the targets of the loss.
+
+        Raises:
+            TypeError: A sample is not of this loader's type.
+        """
+        cls.check_samples(batch)
+        objects, _ = cls.flatten_objects(batch, list(range(len(batch))))
+        return objects, cls.collate_labels(batch)
+
+    @classmethod
+    def check_samples(cls, samples: Iterable[Any]) -> None:
+        """Raise a ``TypeError`` for the first sample that is not of this loader's type."""
+        for position, sample in enumerate(samples):
+            if not isinstance(sample, cls.sample_type):
+                raise TypeError(_wrong_sample(cls, sample, position))
+
+    @classmethod
+    def collate_labels(cls, batch: list[SampleT]) -> Targets:
+        """Return the targets of a list of samples."""
+        return cls.batch_targets(cls.sample_targets(batch))
+
+    @classmethod
+    @abstractmethod
+    def sample_targets(cls, samples: list[SampleT]) -> Targets:
+        """Return what the samples state, as tensors with one row for each sample."""
+
+    @classmethod
+    @abstractmethod
+    def batch_targets(cls, sample_targets: Targets) -> Targets:
+        """Turn the rows of :meth:`sample_targets` that make up a batch into a loss's targets."""
+
+    @classmethod
+    @abstractmethod
+    def flatten_objects(
+        cls, batch: list[SampleT], hash_ids: list[int]
+    ) -> tuple[list[Any], list[int]]:
+        """Return the raw objects of a list of samples, and a number for each.
+
+        Args:
+            batch: B samples.
+            hash_ids: A number for each sample.
+
+        Returns:
+            N raw objects in the order of the targets, and N numbers, which differ where the
+            samples' numbers differ.
+        """
+
+
+class PairsSimilarityDataLoader(SimilarityDataLoader[SimilarityPairSample]):
+    """Loads :class:`~quaterion_core.dataset.SimilarityPairSample`, for pairwise losses.
+
+    A batch of B samples has N = 2B objects, first all ``obj_a``, then all ``obj_b``.
+
+    Example:
+        >>> loader = PairsSimilarityDataLoader(
+        ...     [SimilarityPairSample("lemon", "lime"), SimilarityPairSample("lime", "bread", 0.0)],
+        ...     batch_size=2,
+        ... )
+        >>> objects, targets = next(iter(loader))
+        >>> objects
+        ['lemon', 'lime', 'lime', 'bread']
+        >>> targets["pairs"].tolist(), targets["labels"].tolist()
+        ([[0, 2], [1, 3]], [1.0, 0.0])
+    """
+
+    sample_type = SimilarityPairSample
+
+    @classmethod
+    def sample_targets(cls, samples: list[SimilarityPairSample]) -> Targets:
+        """Return ``labels`` (B,) float32 and ``subgroups`` (B,) int64."""
+        return {
+            "labels": torch.tensor([sample.score for sample in samples], dtype=torch.float32),
+            "subgroups": subgroup_tensor(sample.subgroup for sample in samples),
+        }
+
+    @classmethod
+    def batch_targets(cls, sample_targets: Targets) -> Targets:
+        """Return ``pairs`` (B, 2) int64, ``labels`` (B,) float32 and ``subgroups`` (2B,) int64."""
+        first = torch.arange(len(sample_targets["labels"]))
+        return {
+            "pairs": torch.stack((first, first + len(first)), dim=1),
+            "labels": sample_targets["labels"],
+            "subgroups": sample_targets["subgroups"].repeat(2),
+        }
+
+    @classmethod
+    def flatten_objects(
+        cls, batch: list[SimilarityPairSample], hash_ids: list[int]
+    ) -> tuple[list[Any], list[int]]:
+        """Return all ``obj_a``, then all ``obj_b``; the latter get the numbers ``-id - 1``."""
+        objects = [sample.obj_a for sample in batch] + [sample.obj_b for sample in batch]
+        return objects, [*hash_ids, *(-number - 1 for number in hash_ids)]
+
+
+class GroupSimilarityDataLoader(SimilarityDataLoader[SimilarityGroupSample]):
+    """Loads :class:`~quaterion_core.dataset.SimilarityGroupSample`, for group losses.
+
+    Example:
+        >>> loader = GroupSimilarityDataLoader(
+        ...     [SimilarityGroupSample("elon.jpg", 555), SimilarityGroupSample("nimoy.jpg", 209)],
+        ...     batch_size=2,
+        ... )
+        >>> next(iter(loader))
+        (['elon.jpg', 'nimoy.jpg'], {'groups': tensor([555, 209])})
+    """
+
+    sample_type = SimilarityGroupSample
+
+    @classmethod
+    def sample_targets(cls, samples: list[SimilarityGroupSample]) -> Targets:
+        """Return ``groups`` (B,) int64."""
+        return {"groups": target_tensor(sample.group for sample in samples)}
+
+    @classmethod
+    def batch_targets(cls, sample_targets: Targets) -> Targets:
+        """Return ``groups`` (B,) int64."""
+        return sample_targets
+
+    @classmethod
+    def flatten_objects(
+        cls, batch: list[SimilarityGroupSample], hash_ids: list[int]
+    ) -> tuple[list[Any], list[int]]:
+        """Return the object of each sample, and the numbers as given."""
+        return [sample.obj for sample in batch], list(hash_ids)
+
+
+def loader_for(sample: object) -> type[SimilarityDataLoader[Any]]:
+    """Return the loader class that takes samples of this kind.
+
+    Raises:
+        TypeError: It is no similarity sample.
+
+    Example:
+        >>> loader_for(SimilarityGroupSample("a", 1)).__name__
+        'GroupSimilarityDataLoader'
+    """
+    for loader in (PairsSimilarityDataLoader, GroupSimilarityDataLoader):
+        if isinstance(sample, loader.sample_type):
+            return loader
+    raise TypeError(
+        f"A dataset has to yield SimilarityPairSample or SimilarityGroupSample, but yields "
+        f"{_brief(sample)} of type {type(sample).__name__}. Wrap each object in one of these, or "
+        "a dataset of (object, label) in SimilarityGroupDataset."
+    )
+
+
+def _wrong_sample(loader: type[SimilarityDataLoader[Any]], sample: object, position: int) -> str:
+    expected = loader.sample_type.__name__
+    message = (
+        f"{loader.__name__} takes {expected}, but sample {position} of the batch is "
+        f"{_brief(sample)} of type {type(sample).__name__}. "
+    )
+    if isinstance(sample, (SimilarityPairSample, SimilarityGroupSample)):
+        return message + (
+            f"Use {loader_for(sample).__name__} for such samples, and do not mix pairs and groups "
+            "in one dataset."
+        )
+    return message + (
+        "Let the dataset yield similarity samples; SimilarityGroupDataset wraps a dataset of "
+        "(object, label)."
+    )
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,40 @@
+"""A view of labelled datasets as similarity groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from quaterion_core.dataset.similarity_samples import SimilarityGroupSample
+
+
+class SimilarityGroupDataset(Dataset[SimilarityGroupSample]):
+    """Turns a dataset of ``(object, label)`` into one of group samples.
+
+    Any classification dataset becomes a similarity dataset this way, torchvision's for example.
+
+    Args:
+        dataset: Anything with a length and an index that yields ``(object, label)``.
+
+    Example:
+        >>> SimilarityGroupDataset([("7.png", 7), ("9.png", 9)])[1]
+        SimilarityGroupSample(obj='9.png', group=9)
+    """
+
+    def __init__(self, dataset: Any):
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> SimilarityGroupSample:
+        item = self._dataset[index]
+        try:
+            obj, label = item
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"SimilarityGroupDataset wraps datasets that yield (object, label), but item "
+                f"{index} is of type {type(item).__name__}."
+            ) from None
+        return SimilarityGroupSample(obj=obj, group=getattr(label, "item", lambda: label)())

@@ -1,0 +1,59 @@
+"""The interface of a registered dataset: named splits of similarity samples."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from typing_extensions import Self
+
+from quaterion_core.dataset.similarity_samples import SimilaritySample
+
+
+class SplitDataset(ABC):
+    """A dataset that recipes and the command line reach by name.
+
+    Example:
+        >>> from quaterion_core.dataset import SimilarityPairSample
+        >>> class Opposites(SplitDataset):
+        ...     @property
+        ...     def splits(self): return ("train", "validation")
+        ...     def load(self, split):
+        ...         self.check_split(split)
+        ...         return [SimilarityPairSample("hot", "cold", score=0.0)]
+        >>> Opposites().load("train")[0].score
+        0.0
+        >>> Opposites().load("test")
+        Traceback (most recent call last):
+        ValueError: Opposites has no split 'test'. It has: train, validation.
+    """
+
+    @property
+    @abstractmethod
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits: ``"train"`` and usually ``"validation"``, ``"test"``."""
+
+    @abstractmethod
+    def load(self, split: str) -> Sequence[SimilaritySample]:
+        """Return the samples of a split, in an order that never changes.
+
+        Raises:
+            ValueError: There is no such split; :meth:`check_split` says so.
+        """
+
+    def check_split(self, split: str) -> None:
+        """Raise a ``ValueError`` that lists the splits if there is none of this name."""
+        if split not in self.splits:
+            raise ValueError(
+                f"{type(self).__name__} has no split {split!r}. It has: {', '.join(self.splits)}."
+            )
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this dataset again, as JSON values; none by default."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build a dataset from what :meth:`get_config_dict` returned."""
+        return cls(**config)

@@ -1,0 +1,71 @@
+"""From a list of samples to the tensors of a training step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from quaterion_core.types import CollateFnType, MetaExtractorFnType, Targets
+from quaterion_core.utils.meta import merge_meta
+
+Features: TypeAlias = dict[str, Any]
+"""``{"data": {encoder key: batch}, "meta": [facts of object 1, ...]}``"""
+
+
+def collate_features(
+    objects: list[Any],
+    encoder_collates: Mapping[str, CollateFnType],
+    meta_extractors: Mapping[str, MetaExtractorFnType],
+) -> Features:
+    """Prepare raw objects for every encoder of a model.
+
+    Args:
+        objects: N raw objects.
+        encoder_collates: Collate function of each encoder, by key.
+        meta_extractors: Meta extractor of each encoder that has one, by key.
+
+    Returns:
+        ``{"data": {key: batch}, "meta": N dictionaries}``.
+    """
+    data = {key: collate(objects) for key, collate in encoder_collates.items()}
+    if not meta_extractors:
+        return {"data": data, "meta": [{} for _ in objects]}
+    meta = merge_meta({key: extract(objects) for key, extract in meta_extractors.items()})
+    return {"data": data, "meta": meta}
+
+
+class TrainCollator:
+    """The collate function of a training loader.
+
+    Args:
+        pre_collate_fn: Splits samples into raw objects and targets, such as
+            :meth:`SimilarityDataLoader.pre_collate_fn
+            <quaterion_core.dataset.SimilarityDataLoader.pre_collate_fn>`.
+        encoder_collates: Collate function of each encoder, by key.
+        meta_extractors: Meta extractor of each encoder that has one, by key.
+
+    Example:
+        >>> import torch
+        >>> from quaterion_core.dataset import GroupSimilarityDataLoader, SimilarityGroupSample
+        >>> collator = TrainCollator(
+        ...     GroupSimilarityDataLoader.pre_collate_fn, {"default": torch.tensor}, {}
+        ... )
+        >>> features, targets = collator([SimilarityGroupSample([0.0, 1.0], group=7)])
+        >>> features["data"]["default"], targets["groups"]
+        (tensor([[0., 1.]]), tensor([7]))
+    """
+
+    def __init__(
+        self,
+        pre_collate_fn: Callable[[list[Any]], tuple[list[Any], Targets]],
+        encoder_collates: Mapping[str, CollateFnType],
+        meta_extractors: Mapping[str, MetaExtractorFnType],
+    ):
+        self.pre_collate_fn = pre_collate_fn
+        self.encoder_collates = dict(encoder_collates)
+        self.meta_extractors = dict(meta_extractors)
+
+    def __call__(self, batch: list[Any]) -> tuple[Features, Targets]:
+        """Collate a list of samples into features for the encoders and targets for the loss."""
+        objects, targets = self.pre_collate_fn(batch)
+        return collate_features(objects, self.encoder_collates, self.meta_extractors), targets

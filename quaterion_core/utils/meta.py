@@ -1,0 +1,50 @@
+"""What several encoders read off the same objects, merged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def merge_meta(meta: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Merge what each encoder read off a batch into one dictionary for each object.
+
+    Args:
+        meta: For each encoder, one dictionary for each of the same N objects.
+
+    Returns:
+        N dictionaries: the i-th has what all encoders read off the i-th object.
+
+    Raises:
+        ValueError: The encoders read a different number of objects, or two of them say different
+            things under one name about the same object.
+
+    Example:
+        >>> merge_meta({"image": [{"width": 640}], "text": [{"language": "en"}]})
+        [{'width': 640, 'language': 'en'}]
+    """
+    lengths = {encoder: len(facts) for encoder, facts in meta.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            f"Each encoder has to return one dictionary of meta for each object of a batch, but "
+            f"the number of dictionaries differs: {lengths}."
+        )
+    return [
+        _merge_object(dict(zip(meta, facts, strict=True)), index)
+        for index, facts in enumerate(zip(*meta.values(), strict=True))
+    ]
+
+
+def _merge_object(facts_by_encoder: dict[str, dict[str, Any]], index: int) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    said_by: dict[str, str] = {}
+    for encoder, facts in facts_by_encoder.items():
+        for name, value in facts.items():
+            if name in merged and merged[name] != value:
+                raise ValueError(
+                    f"The encoders {said_by[name]!r} and {encoder!r} disagree on {name!r} of "
+                    f"object {index}: {merged[name]!r} and {value!r}. Let extract_meta of one of "
+                    "them use another name."
+                )
+            merged[name] = value
+            said_by.setdefault(name, encoder)
+    return merged
