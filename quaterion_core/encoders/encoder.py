@@ -1,0 +1,151 @@
+"""The interface of an encoder: what turns raw objects into embeddings."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from quaterion_core.storage import load_module, save_module
+from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
+
+
+class Encoder(nn.Module, ABC):
+    """Turns a batch of raw objects into embeddings.
+
+    A subclass says whether it is trained (:attr:`trainable`), how long its embeddings are
+    (:attr:`embedding_size`), how a list of raw objects becomes a batch (:meth:`get_collate_fn`)
+    and how a batch becomes embeddings (:meth:`forward`).
+
+    An encoder that is not trainable is a constant: it always runs in evaluation mode and without
+    a graph, and its parameters ask for no gradient.
+
+    Saving comes for free to an encoder that declares its configuration with
+    :meth:`get_config_dict`. One that wraps a foreign model overrides :meth:`save` and
+    :meth:`load` instead.
+
+    Example:
+        >>> import torch
+        >>> class LetterCounts(Encoder):
+        ...     def __init__(self, letters: str):
+        ...         super().__init__()
+        ...         self.letters = letters
+        ...     @property
+        ...     def trainable(self): return False
+        ...     @property
+        ...     def embedding_size(self): return len(self.letters)
+        ...     def get_collate_fn(self): return self.count
+        ...     def count(self, words):
+        ...         return torch.tensor([[float(w.count(c)) for c in self.letters] for w in words])
+        ...     def forward(self, batch): return batch
+        ...     def get_config_dict(self): return {"letters": self.letters}
+        >>> encoder = LetterCounts("ab")
+        >>> encoder(encoder.get_collate_fn()(["abba", "bob"]))
+        tensor([[2., 2.],
+                [0., 2.]])
+    """
+
+    @property
+    @abstractmethod
+    def trainable(self) -> bool:
+        """Whether training changes this encoder. A frozen one (``False``) may be cached."""
+
+    @property
+    @abstractmethod
+    def embedding_size(self) -> int:
+        """Number of columns D that :meth:`forward` returns."""
+
+    @abstractmethod
+    def get_collate_fn(self) -> CollateFnType:
+        """Return the function that turns a list of raw objects into a batch for :meth:`forward`.
+
+        It runs in the data loader's workers: it has to be picklable and should not hold the
+        encoder's weights.
+        """
+
+    @abstractmethod
+    def forward(self, batch: TensorTree) -> Tensor:
+        """Embed a batch.
+
+        Args:
+            batch: What the collate function made of N raw objects.
+
+        Returns:
+            Embeddings of shape (N, :attr:`embedding_size`), floating point.
+        """
+
+    def disable_gradients_if_required(self) -> None:
+        """Freeze the parameters of an encoder that is not trainable."""
+        if not self.trainable:
+            self.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation; a frozen encoder stays in evaluation."""
+        return super().train(mode and self.trainable)
+
+    @classmethod
+    def extract_meta(cls, batch: list[Any]) -> list[dict[str, Any]]:
+        """Read facts off raw objects for the head, one dictionary for each object.
+
+        Args:
+            batch: N raw objects.
+
+        Returns:
+            N dictionaries, empty by default.
+        """
+        return [{} for _ in batch]
+
+    def get_meta_extractor(self) -> MetaExtractorFnType:
+        """Return the function that reads facts off raw objects; :meth:`extract_meta` by default."""
+        return self.extract_meta
+
+    def get_length_fn(self) -> Callable[[Any], int] | None:
+        """Return a function that tells how much work a raw object is, such as a text's length.
+
+        The cache then embeds objects of similar length together, which wastes less on padding.
+        Like the collate function it runs in workers. ``None``, the default, if all are the same.
+        """
+        return None
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this encoder again, as JSON values.
+
+        Raises:
+            NotImplementedError: The encoder does not declare its configuration.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot be saved: it declares no configuration. Define "
+            "get_config_dict() to return the arguments of its constructor as JSON values, or "
+            "override save(path) and load(path)."
+        )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build an encoder from what :meth:`get_config_dict` returned."""
+        return cls(**config)
+
+    @classmethod
+    def from_data(cls, objects: Iterable[Any], **config: Any) -> Self:
+        """Build an encoder for a training set: by default from its configuration alone.
+
+        An encoder that learns something from the objects before training starts, such as a
+        tokenizer's vocabulary, overrides this with keyword arguments of its own.
+
+        Args:
+            objects: The raw training objects; may be read once.
+            **config: The arguments that the user gave.
+        """
+        return cls.from_config(config)
+
+    def save(self, output_path: str | Path) -> None:
+        """Save configuration (JSON) and weights (safetensors) into an existing folder."""
+        save_module(self, Path(output_path))
+
+    @classmethod
+    def load(cls, input_path: str | Path) -> Self:
+        """Load an encoder from a folder that :meth:`save` filled."""
+        return load_module(cls, Path(input_path))

@@ -1,0 +1,1 @@
+"""Old module paths of encoders that plugins bring now."""

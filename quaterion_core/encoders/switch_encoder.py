@@ -1,0 +1,243 @@
+"""An encoder that is another one for each kind of object."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.plugins import is_id, registry
+from quaterion_core.storage import InvalidFolderError, read_json, write_json
+from quaterion_core.storage.modules import CONFIG_FILE
+from quaterion_core.types import CollateFnType, TensorTree
+from quaterion_core.utils.child_components import component_id, describe, rebuild
+from quaterion_core.utils.options import check_option_keys, inverse_permutation, rows_by_option
+
+__all__ = ["SwitchEncoder", "inverse_permutation"]
+
+
+class SwitchEncoder(Encoder):
+    """Gives each object to the encoder that :meth:`encoder_selection` names.
+
+    For models over more than one modality: images and texts, say, each with an encoder of its
+    own, in one space of embeddings. A subclass defines the choice. Options that are not trainable
+    stay constants while others learn.
+
+    The meta of each object is ``{"encoder": key}``, so that a
+    :class:`~quaterion_core.heads.SwitchHead` can make the same choice. Each option is saved by
+    its own ``save`` into a folder named for its key. A subclass whose constructor takes more
+    than the options overrides :meth:`save` and :meth:`load`.
+
+    Args:
+        options: An encoder for each key. All give embeddings of the same size.
+
+    Raises:
+        TypeError: An option is not an encoder.
+        ValueError: There are no options, a key cannot be one, or the sizes differ.
+
+    Example:
+        >>> import torch
+        >>> class Ones(Encoder):
+        ...     trainable = False
+        ...     embedding_size = 2
+        ...     def get_collate_fn(self): return len
+        ...     def forward(self, batch): return torch.ones(batch, 2)
+        >>> class Zeros(Ones):
+        ...     def forward(self, batch): return torch.zeros(batch, 2)
+        >>> class ByType(SwitchEncoder):
+        ...     @classmethod
+        ...     def encoder_selection(cls, record):
+        ...         return "text" if isinstance(record, str) else "number"
+        >>> encoder = ByType({"number": Ones(), "text": Zeros()})
+        >>> encoder(encoder.get_collate_fn()(["a", 1, "b"]))
+        tensor([[0., 0.],
+                [1., 1.],
+                [0., 0.]])
+    """
+
+    def __init__(self, options: Mapping[str, Encoder]):
+        super().__init__()
+        check_option_keys(options.keys(), type(self).__name__)
+        for key, option in options.items():
+            if not isinstance(option, Encoder):
+                raise TypeError(
+                    f"The option {key!r} of {type(self).__name__} is a {type(option).__name__}, "
+                    "but should be an Encoder."
+                )
+        sizes = {key: option.embedding_size for key, option in options.items()}
+        if len(set(sizes.values())) > 1:
+            raise ValueError(
+                f"The options of {type(self).__name__} should give embeddings of one size, but "
+                f"give {sizes}."
+            )
+        # A torch module; the annotation says what it holds.
+        self.options = cast("Mapping[str, Encoder]", nn.ModuleDict(options))
+
+    @classmethod
+    @abstractmethod
+    def encoder_selection(cls, record: Any) -> str:
+        """Choose the encoder for an object.
+
+        It runs in the data loader's workers, once to collate the object and once for its meta.
+
+        Args:
+            record: A raw object.
+
+        Returns:
+            The key of an option.
+        """
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes any of the options."""
+        return any(option.trainable for option in self.options.values())
+
+    @property
+    def embedding_size(self) -> int:
+        """The size of the embeddings, the same for all options."""
+        return next(iter(self.options.values())).embedding_size
+
+    def disable_gradients_if_required(self) -> None:
+        """Freeze the parameters of each option that is not trainable."""
+        for option in self.options.values():
+            option.disable_gradients_if_required()
+
+    def get_collate_fn(self) -> CollateFnType:
+        """Return :meth:`switch_collate_fn` with the collate functions of the options.
+
+        It can be pickled where those can.
+        """
+        return partial(
+            self.switch_collate_fn,
+            encoder_collates={key: option.get_collate_fn() for key, option in self.options.items()},
+        )
+
+    @classmethod
+    def switch_collate_fn(
+        cls, batch: list[Any], encoder_collates: dict[str, CollateFnType]
+    ) -> TensorTree:
+        """Let each option collate the objects that are for it.
+
+        Args:
+            batch: N raw objects.
+            encoder_collates: The collate function of each option.
+
+        Returns:
+            For each option that any object is for: ``"batch"``, what it made of its objects, and
+            ``"ordering"``, their positions among the N.
+
+        Raises:
+            ValueError: An object is for an option that there is not.
+        """
+        rows_of_options = rows_by_option(
+            map(cls.encoder_selection, batch), encoder_collates.keys(), cls.__name__
+        )
+        return {
+            key: {
+                "batch": encoder_collates[key]([batch[row] for row in rows]),
+                "ordering": torch.tensor(rows),
+            }
+            for key, rows in rows_of_options.items()
+        }
+
+    @classmethod
+    def extract_meta(cls, batch: list[Any]) -> list[dict[str, Any]]:
+        """Return ``{"encoder": key}`` for each object."""
+        return [{"encoder": cls.encoder_selection(record)} for record in batch]
+
+    def forward(self, batch: TensorTree) -> Tensor:
+        """Embed a batch, each object by its option, a frozen option without a graph.
+
+        Args:
+            batch: What :meth:`switch_collate_fn` made of N objects.
+
+        Returns:
+            Embeddings of shape (N, D), in the order of the objects.
+        """
+        if not batch:
+            parameter = next(self.parameters(), torch.empty(0))
+            return parameter.new_zeros(0, self.embedding_size)
+        embeddings: list[Tensor] = []
+        for key, part in batch.items():
+            option = self.options[key]
+            with torch.set_grad_enabled(option.trainable and torch.is_grad_enabled()):
+                embeddings.append(option(part["batch"]))
+        ordering = torch.cat([part["ordering"] for part in batch.values()])
+        return torch.cat(embeddings)[inverse_permutation(ordering)]
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the id and the configuration of each option, as JSON values.
+
+        Raises:
+            NotImplementedError: An option declares no configuration. :meth:`save` needs none.
+        """
+        return {
+            "options": {key: describe("encoder", option) for key, option in self.options.items()}
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build an encoder from what :meth:`get_config_dict` returned."""
+        options = {key: rebuild("encoder", option) for key, option in config["options"].items()}
+        return cls(**{**config, "options": options})
+
+    def save(self, output_path: str | Path) -> None:
+        """Save each option into a folder of its own, and their ids as JSON.
+
+        Args:
+            output_path: An existing folder.
+        """
+        folder = Path(output_path)
+        ids = {
+            key: {"component": component_id("encoder", type(option))}
+            for key, option in self.options.items()
+        }
+        write_json(folder / CONFIG_FILE, {"options": ids}, owner=type(self).__name__)
+        for key, option in self.options.items():
+            (folder / key).mkdir()
+            option.save(str(folder / key))
+
+    @classmethod
+    def load(cls, input_path: str | Path) -> Self:
+        """Load an encoder from a folder that :meth:`save` filled.
+
+        Raises:
+            InvalidFolderError: The folder does not hold what :meth:`save` writes.
+            MissingComponentError: The registry has no encoder of an id that is named there.
+        """
+        folder = Path(input_path)
+        ids = _read_ids(folder / CONFIG_FILE, cls.__name__)
+        return cls(
+            {
+                key: registry.load("encoder", name).load(str(folder / key))
+                for key, name in ids.items()
+            }
+        )
+
+
+def _read_ids(file: Path, owner: str) -> dict[str, str]:
+    """Read the id of each option; keys and ids have the form that they should have."""
+    options = read_json(file).get("options")
+    if not isinstance(options, dict):
+        raise InvalidFolderError(f"{file} lists no options of a {owner}.")
+    try:
+        check_option_keys(options.keys(), owner)
+    except ValueError as error:
+        raise InvalidFolderError(f"{file} lists options that cannot be: {error}") from error
+    ids: dict[str, str] = {}
+    for key, option in options.items():
+        name = option.get("component") if isinstance(option, dict) else None
+        if not isinstance(name, str) or not is_id(name):
+            raise InvalidFolderError(
+                f"{file} names {name!r} for the option {key!r}, which is no component id such as "
+                "'quaterion-nlp/sentence-transformer'."
+            )
+        ids[key] = name
+    return ids

@@ -1,0 +1,104 @@
+"""The interface of a head: the layer that turns encoders' embeddings into the model's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from quaterion_core.storage import load_module, save_module
+
+
+class EncoderHead(nn.Module, ABC):
+    """Maps the concatenated embeddings of the encoders to the embedding of the model.
+
+    A subclass defines :attr:`output_size` and :meth:`transform`, and adds its own arguments to
+    :meth:`get_config_dict`; saving and loading then work.
+
+    Args:
+        input_embedding_size: D_in, the sum of the encoders' embedding sizes.
+        dropout: Probability with which :meth:`forward` drops each input value in training.
+        **kwargs: Ignored, so that a configuration with older keys still loads.
+
+    Raises:
+        ValueError: The size is not positive, or the probability not in [0, 1).
+
+    Example:
+        >>> import torch
+        >>> class Half(EncoderHead):
+        ...     @property
+        ...     def output_size(self): return self.input_embedding_size // 2
+        ...     def transform(self, input_vectors): return input_vectors[:, : self.output_size]
+        >>> Half(input_embedding_size=4)(torch.ones(3, 4)).shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(self, input_embedding_size: int, dropout: float = 0.0, **kwargs: Any):
+        super().__init__()
+        if input_embedding_size < 1:
+            raise ValueError(
+                f"input_embedding_size should be positive, but is {input_embedding_size}."
+            )
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"dropout is a probability in [0, 1), but is {dropout}.")
+        self.input_embedding_size = input_embedding_size
+        self.dropout_prob = dropout
+        self.dropout = nn.Dropout(p=dropout) if dropout > 0.0 else nn.Identity()
+
+    @property
+    @abstractmethod
+    def output_size(self) -> int:
+        """D_out, the size of the model's embeddings."""
+
+    @abstractmethod
+    def transform(self, input_vectors: Tensor) -> Tensor:
+        """Map embeddings (N, D_in), after dropout, to embeddings (N, D_out)."""
+
+    def forward(self, input_vectors: Tensor, meta: list[Any] | None = None) -> Tensor:
+        """Apply dropout, then :meth:`transform`.
+
+        Args:
+            input_vectors: Embeddings (N, D_in).
+            meta: What the encoders read off each of the N raw objects; ignored by most heads.
+
+        Returns:
+            Embeddings (N, D_out).
+
+        Raises:
+            ValueError: The embeddings have another size than :attr:`input_embedding_size`.
+        """
+        self.check_input_size(input_vectors)
+        return self.transform(self.dropout(input_vectors))
+
+    def check_input_size(self, input_vectors: Tensor) -> None:
+        """Refuse embeddings of another size than :attr:`input_embedding_size`."""
+        if input_vectors.shape[-1] != self.input_embedding_size:
+            raise ValueError(
+                f"{type(self).__name__} takes embeddings of size {self.input_embedding_size}, but "
+                f"got a tensor of the shape {tuple(input_vectors.shape)}. Build the head with "
+                "input_embedding_size = the sum of the encoders' embedding sizes."
+            )
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this head again, as JSON values."""
+        return {
+            "input_embedding_size": self.input_embedding_size,
+            "dropout": self.dropout_prob,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build a head from what :meth:`get_config_dict` returned."""
+        return cls(**config)
+
+    def save(self, output_path: str | Path) -> None:
+        """Save configuration (JSON) and weights (safetensors) into an existing folder."""
+        save_module(self, Path(output_path))
+
+    @classmethod
+    def load(cls, input_path: str | Path) -> Self:
+        """Load a head from a folder that :meth:`save` filled."""
+        return load_module(cls, Path(input_path))

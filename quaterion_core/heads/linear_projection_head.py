@@ -1,0 +1,60 @@
+"""A head that projects embeddings to another size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from quaterion_core.heads.encoder_head import EncoderHead
+
+
+class LinearProjectionHead(EncoderHead):
+    """One linear layer: ``y = W x + b``.
+
+    Args:
+        input_embedding_size: D_in.
+        output_size: D_out.
+        bias: Whether to add ``b``.
+        dropout: Probability with which each input value is dropped in training.
+        **kwargs: Ignored, so that a configuration with older keys still loads.
+
+    Raises:
+        ValueError: A size is not positive.
+
+    Example:
+        >>> import torch
+        >>> LinearProjectionHead(input_embedding_size=4, output_size=2)(torch.ones(3, 4)).shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(
+        self,
+        input_embedding_size: int,
+        output_size: int,
+        bias: bool = True,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(input_embedding_size, dropout=dropout, **kwargs)
+        if output_size < 1:
+            raise ValueError(f"output_size should be positive, but is {output_size}.")
+        self.projection = nn.Linear(input_embedding_size, output_size, bias=bias)
+
+    @property
+    def output_size(self) -> int:
+        """D_out, the number of rows of ``W``."""
+        return self.projection.out_features
+
+    def transform(self, input_vectors: Tensor) -> Tensor:
+        """Project embeddings (N, D_in) to (N, D_out)."""
+        projected: Tensor = self.projection(input_vectors)
+        return projected
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this head again, as JSON values."""
+        return {
+            **super().get_config_dict(),
+            "output_size": self.output_size,
+            "bias": self.projection.bias is not None,
+        }

@@ -1,0 +1,178 @@
+"""A head made of any modules, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, overload
+
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.modules.layers import (
+    build_layer,
+    describe_layer,
+    is_elementwise,
+    layer_input_size,
+)
+from quaterion_core.utils.child_components import describe, rebuild
+
+
+class SequentialHead(EncoderHead):
+    """Applies modules in turn: ``y = module_n(... module_1(x))``. It can be changed like a list.
+
+    Any module can be trained. What can be saved are heads, which are saved by the id of their
+    class, and the linear layers, normalisations, activations and dropouts of ``torch.nn``; make
+    other modules a subclass of :class:`EncoderHead` with ``get_config_dict()``.
+
+    A module that is a head gets the meta of the objects too, so a
+    :class:`~quaterion_core.heads.SwitchHead` can be one of them.
+
+    Args:
+        *modules: What to apply; nothing at all means that embeddings stay what they are.
+        output_size: D_out, the size that the last module gives.
+        input_embedding_size: D_in. Needed only where the modules do not tell it, because one
+            that this library does not know comes first.
+
+    Raises:
+        ValueError: The input size is neither told by the modules nor given, or told differently.
+
+    Example:
+        >>> import torch
+        >>> head = SequentialHead(
+        ...     nn.Linear(8, 16), nn.ReLU(), nn.LayerNorm(16), nn.Linear(16, 4), output_size=4
+        ... )
+        >>> head(torch.ones(3, 8)).shape
+        torch.Size([3, 4])
+        >>> del head[2]
+        >>> head[1] = nn.GELU()
+        >>> [type(module).__name__ for module in head]
+        ['Linear', 'GELU', 'Linear']
+    """
+
+    def __init__(
+        self, *modules: nn.Module, output_size: int, input_embedding_size: int | None = None
+    ):
+        told = _input_size(modules, output_size)
+        size = input_embedding_size if told is None else told
+        if size is None:
+            raise ValueError(
+                "SequentialHead cannot tell the size of its input from its first modules: "
+                "pass input_embedding_size."
+            )
+        if input_embedding_size not in (None, size):
+            raise ValueError(
+                f"input_embedding_size is {input_embedding_size}, but the modules of "
+                f"SequentialHead take embeddings of size {size}."
+            )
+        super().__init__(size)
+        self.layers = nn.Sequential(*modules)
+        self._output_size = output_size
+
+    @property
+    def output_size(self) -> int:
+        """D_out, as it was given."""
+        return self._output_size
+
+    def forward(self, input_vectors: Tensor, meta: list[Any] | None = None) -> Tensor:
+        """Apply the modules to embeddings (N, D_in), which gives (N, D_out).
+
+        Raises:
+            ValueError: The embeddings have another size than ``input_embedding_size``, or the
+                modules give another size than ``output_size``.
+        """
+        self.check_input_size(input_vectors)
+        vectors = input_vectors
+        for layer in self.layers:
+            vectors = layer(vectors, meta) if isinstance(layer, EncoderHead) else layer(vectors)
+        if vectors.shape[-1] != self.output_size:
+            raise ValueError(
+                f"The modules of SequentialHead give embeddings of size {vectors.shape[-1]}, but "
+                f"its output_size is {self.output_size}."
+            )
+        return vectors
+
+    def transform(self, input_vectors: Tensor) -> Tensor:
+        """Apply the modules, without meta."""
+        return self.forward(input_vectors)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        return iter(self.layers)
+
+    @overload
+    def __getitem__(self, index: int) -> nn.Module: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> nn.Sequential: ...
+
+    def __getitem__(self, index: int | slice) -> nn.Module:
+        return self.layers[index]
+
+    def __setitem__(self, index: int, module: nn.Module) -> None:
+        self.layers[index] = module
+        self._update_input_size()
+
+    def __delitem__(self, index: int | slice) -> None:
+        del self.layers[index]
+        self._update_input_size()
+
+    def append(self, module: nn.Module) -> Self:
+        """Add a module at the end."""
+        return self.insert(len(self), module)
+
+    def extend(self, modules: Iterable[nn.Module]) -> Self:
+        """Add modules at the end."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: nn.Module) -> Self:
+        """Add a module in front of the one at ``index``."""
+        self.layers.insert(index, module)
+        self._update_input_size()
+        return self
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return a description of the modules, and the sizes, as JSON values.
+
+        Raises:
+            NotSavableError: A module is neither a head nor a layer that data can describe.
+        """
+        return {
+            "modules": [
+                describe("head", module)
+                if isinstance(module, EncoderHead)
+                else describe_layer(module)
+                for module in self.layers
+            ],
+            "output_size": self.output_size,
+            "input_embedding_size": self.input_embedding_size,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build a head from what :meth:`get_config_dict` returned."""
+        modules = [
+            build_layer(description) if "layer" in description else rebuild("head", description)
+            for description in config["modules"]
+        ]
+        sizes = {name: value for name, value in config.items() if name != "modules"}
+        return cls(*modules, **sizes)
+
+    def _update_input_size(self) -> None:
+        told = _input_size(self.layers, self.output_size)
+        if told is not None:
+            self.input_embedding_size = told
+
+
+def _input_size(modules: Iterable[nn.Module], output_size: int) -> int | None:
+    """Return the size that modules take one after another; ``None`` where they do not tell."""
+    for module in modules:
+        if isinstance(module, EncoderHead):
+            return module.input_embedding_size
+        if not is_elementwise(module):
+            return layer_input_size(module)
+    return output_size

@@ -1,0 +1,83 @@
+"""A head that adds a learned correction to the embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from quaterion_core.heads.encoder_head import EncoderHead
+
+
+class SkipConnectionHead(EncoderHead):
+    """Adds a gated linear correction, in each of its layers: ``y = x + σ(gate) · (W x + b)``.
+
+    Residual learning (He et al., "Deep Residual Learning for Image Recognition", CVPR 2016,
+    eq. 1) with a gate for each of the D values. The gates start almost closed, σ(-4) = 0.018, so
+    an untrained head hardly changes what the encoder gives, and training starts from the quality
+    of the encoder instead of from noise.
+
+    Args:
+        input_embedding_size: D, the size of both input and output.
+        dropout: Probability with which each input value is dropped in training.
+        skip_dropout: Probability with which each value of ``x`` is dropped in training on its way
+            into the correction ``W x + b`` only.
+        n_layers: How many corrections follow one another.
+        **kwargs: Ignored, so that a configuration with older keys still loads.
+
+    Raises:
+        ValueError: ``n_layers`` is not positive, or a probability is not in [0, 1).
+
+    Example:
+        >>> import torch
+        >>> head = SkipConnectionHead(input_embedding_size=3, n_layers=2)
+        >>> x = torch.tensor([[1.0, 2.0, 3.0]])
+        >>> bool((head(x) - x).norm() < 0.1 * x.norm())
+        True
+    """
+
+    def __init__(
+        self,
+        input_embedding_size: int,
+        dropout: float = 0.0,
+        skip_dropout: float = 0.0,
+        n_layers: int = 1,
+        **kwargs: Any,
+    ):
+        super().__init__(input_embedding_size, dropout=dropout, **kwargs)
+        if not 0.0 <= skip_dropout < 1.0:
+            raise ValueError(f"skip_dropout is a probability in [0, 1), but is {skip_dropout}.")
+        if n_layers < 1:
+            raise ValueError(f"n_layers should be positive, but is {n_layers}.")
+        self.skip_dropout = nn.Dropout(p=skip_dropout)
+        self.layers = nn.ModuleList(
+            nn.Linear(input_embedding_size, input_embedding_size) for _ in range(n_layers)
+        )
+        self.gates = nn.ParameterList(torch.empty(input_embedding_size) for _ in range(n_layers))
+        self.reset_parameters()
+
+    @property
+    def output_size(self) -> int:
+        """D, the same as ``input_embedding_size``."""
+        return self.input_embedding_size
+
+    def transform(self, input_vectors: Tensor) -> Tensor:
+        """Correct embeddings (N, D), layer after layer."""
+        vectors = input_vectors
+        for layer, gate in zip(self.layers, self.gates, strict=True):
+            vectors = vectors + torch.sigmoid(gate) * layer(self.skip_dropout(vectors))
+        return vectors
+
+    def reset_parameters(self) -> None:
+        """Set all gates to -4, which is almost closed; the linear layers stay what they are."""
+        for gate in self.gates:
+            nn.init.constant_(gate, -4.0)
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this head again, as JSON values."""
+        return {
+            **super().get_config_dict(),
+            "skip_dropout": self.skip_dropout.p,
+            "n_layers": len(self.layers),
+        }

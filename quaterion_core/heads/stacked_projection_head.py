@@ -1,0 +1,81 @@
+"""A head of several linear layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+
+from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.modules import ActivationFromFnName
+
+
+class StackedProjectionHead(EncoderHead):
+    """A multilayer perceptron: ``y = W_n f(... f(W_1 x + b_1) ...) + b_n``.
+
+    The activation ``f`` stands between the linear layers only: the output may take any value.
+
+    Args:
+        input_embedding_size: D_in.
+        output_sizes: The size that each linear layer gives, the last one being D_out.
+        activation_fn: ``f``, a name that
+            :class:`~quaterion_core.modules.ActivationFromFnName` knows.
+        dropout: Probability with which each input value is dropped in training.
+        **kwargs: Ignored, so that a configuration with older keys still loads.
+
+    Raises:
+        ValueError: There are no output sizes, one is not positive, or nobody knows the activation.
+
+    Example:
+        >>> import torch
+        >>> StackedProjectionHead(input_embedding_size=8, output_sizes=[16, 4])
+        StackedProjectionHead(
+          (dropout): Identity()
+          (layers): Sequential(
+            (0): Linear(in_features=8, out_features=16, bias=True)
+            (1): ActivationFromFnName(relu)
+            (2): Linear(in_features=16, out_features=4, bias=True)
+          )
+        )
+    """
+
+    def __init__(
+        self,
+        input_embedding_size: int,
+        output_sizes: Sequence[int],
+        activation_fn: str = "relu",
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(input_embedding_size, dropout=dropout, **kwargs)
+        if not output_sizes or min(output_sizes) < 1:
+            raise ValueError(
+                "output_sizes should hold at least one size, all of them positive, but is "
+                f"{list(output_sizes)}."
+            )
+        self.output_sizes = list(output_sizes)
+        self.activation_fn = activation_fn
+        layers: list[nn.Module] = []
+        for size_in, size_out in pairwise([input_embedding_size, *output_sizes]):
+            layers += [nn.Linear(size_in, size_out), ActivationFromFnName(activation_fn)]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    @property
+    def output_size(self) -> int:
+        """D_out, the last of the output sizes."""
+        return self.output_sizes[-1]
+
+    def transform(self, input_vectors: Tensor) -> Tensor:
+        """Map embeddings (N, D_in) to (N, D_out)."""
+        projected: Tensor = self.layers(input_vectors)
+        return projected
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this head again, as JSON values."""
+        return {
+            **super().get_config_dict(),
+            "output_sizes": self.output_sizes,
+            "activation_fn": self.activation_fn,
+        }

@@ -1,0 +1,145 @@
+"""A head that is another one for each kind of object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.utils.child_components import describe, rebuild
+from quaterion_core.utils.options import check_option_keys, inverse_permutation, rows_by_option
+
+
+class SwitchHead(EncoderHead):
+    """Gives each object to the head that its meta names: ``y_i = options[meta_i["encoder"]](x_i)``.
+
+    A :class:`~quaterion_core.encoders.SwitchEncoder` writes such meta: objects of each modality
+    then have an encoder and a head of their own, and share one space of embeddings.
+
+    Args:
+        options: A head for each key. All take embeddings of size D_in and give the same size.
+        input_embedding_size: D_in.
+        dropout: Probability with which each input value is dropped in training, before the
+            option's own dropout.
+        **kwargs: Ignored, so that a configuration with older keys still loads.
+
+    Raises:
+        TypeError: An option is not a head.
+        ValueError: There are no options, a key cannot be one, or the sizes differ.
+
+    Example:
+        >>> import torch
+        >>> from quaterion_core.heads import EmptyHead, GatedHead
+        >>> head = SwitchHead({"image": EmptyHead(2), "text": GatedHead(2)}, input_embedding_size=2)
+        >>> head(torch.ones(2, 2), [{"encoder": "text"}, {"encoder": "image"}]).detach()
+        tensor([[0.9640, 0.9640],
+                [1.0000, 1.0000]])
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, EncoderHead],
+        input_embedding_size: int,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(input_embedding_size, dropout=dropout, **kwargs)
+        check_option_keys(options.keys(), type(self).__name__)
+        for key, option in options.items():
+            if not isinstance(option, EncoderHead):
+                raise TypeError(
+                    f"The option {key!r} of SwitchHead is a {type(option).__name__}, but should "
+                    "be an EncoderHead. SequentialHead makes one of any modules."
+                )
+        input_sizes = {key: option.input_embedding_size for key, option in options.items()}
+        if set(input_sizes.values()) != {input_embedding_size}:
+            raise ValueError(
+                f"The options of SwitchHead should take embeddings of size {input_embedding_size},"
+                f" its input_embedding_size, but take {input_sizes}."
+            )
+        output_sizes = {key: option.output_size for key, option in options.items()}
+        if len(set(output_sizes.values())) > 1:
+            raise ValueError(
+                "The options of SwitchHead should give embeddings of one size, but give "
+                f"{output_sizes}."
+            )
+        # A torch module; the annotation says what it holds.
+        self.options = cast("Mapping[str, EncoderHead]", nn.ModuleDict(options))
+
+    @property
+    def output_size(self) -> int:
+        """D_out, the same for all options."""
+        return next(iter(self.options.values())).output_size
+
+    def forward(self, input_vectors: Tensor, meta: list[Any] | None = None) -> Tensor:
+        """Apply to each row the head that its meta names.
+
+        Args:
+            input_vectors: Embeddings (N, D_in).
+            meta: N dictionaries with the key of an option under ``"encoder"``. The option gets
+                those of its rows.
+
+        Returns:
+            Embeddings (N, D_out), in the order of the input.
+
+        Raises:
+            ValueError: There is no meta, it has another length, or it does not name an option.
+        """
+        self.check_input_size(input_vectors)
+        facts = _checked(meta, len(input_vectors))
+        rows_of_options = rows_by_option(
+            (fact["encoder"] for fact in facts), self.options.keys(), "SwitchHead"
+        )
+        if not rows_of_options:
+            return input_vectors.new_zeros(0, self.output_size)
+        vectors = self.dropout(input_vectors)
+        order: list[int] = []
+        outputs: list[Tensor] = []
+        for key, rows in rows_of_options.items():
+            index = torch.tensor(rows, device=vectors.device)
+            outputs.append(self.options[key](vectors[index], [facts[row] for row in rows]))
+            order += rows
+        return torch.cat(outputs)[inverse_permutation(torch.tensor(order, device=vectors.device))]
+
+    def transform(self, input_vectors: Tensor) -> Tensor:
+        """Refuse: without meta there is no choice.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError("SwitchHead needs the meta of the objects: call it with meta instead.")
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this head again, options described, as JSON values."""
+        return {
+            **super().get_config_dict(),
+            "options": {key: describe("head", option) for key, option in self.options.items()},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build a head from what :meth:`get_config_dict` returned."""
+        options = {key: rebuild("head", option) for key, option in config["options"].items()}
+        return cls(**{**config, "options": options})
+
+
+def _checked(meta: list[Any] | None, count: int) -> list[Any]:
+    """Refuse meta that does not choose an option for each of ``count`` embeddings."""
+    if meta is None or len(meta) != count:
+        raise ValueError(
+            f"SwitchHead needs one dictionary of meta for each of the {count} embeddings, but got "
+            f"{'none' if meta is None else len(meta)}. A SwitchEncoder writes them, or the "
+            "extract_meta of another encoder."
+        )
+    for row, facts in enumerate(meta):
+        if "encoder" not in facts:
+            raise ValueError(
+                f"The meta of object {row} does not name an option of SwitchHead: it has no "
+                f"'encoder', but {facts}. A SwitchEncoder writes it, or the extract_meta of "
+                "another encoder."
+            )
+    return meta

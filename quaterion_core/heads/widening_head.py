@@ -1,0 +1,61 @@
+"""A head that widens embeddings and projects them back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quaterion_core.heads.stacked_projection_head import StackedProjectionHead
+
+
+class WideningHead(StackedProjectionHead):
+    """Two linear layers with a wider one between: ``y = W_2 f(W_1 x + b_1) + b_2``.
+
+    The shape of the feed-forward layer of a transformer (Vaswani et al., "Attention Is All You
+    Need", NeurIPS 2017, eq. 2).
+
+    Args:
+        input_embedding_size: D, the size of both input and output.
+        expansion_factor: The inner size is ``int(expansion_factor * D)``.
+        activation_fn: ``f``, a name that
+            :class:`~quaterion_core.modules.ActivationFromFnName` knows.
+        dropout: Probability with which each input value is dropped in training.
+        **kwargs: Ignored, so that a configuration with older keys still loads.
+
+    Raises:
+        ValueError: The inner size would be less than 1, or nobody knows the activation.
+
+    Example:
+        >>> import torch
+        >>> head = WideningHead(input_embedding_size=8, expansion_factor=2.0)
+        >>> head(torch.ones(3, 8)).shape, head.output_sizes
+        (torch.Size([3, 8]), [16, 8])
+    """
+
+    def __init__(
+        self,
+        input_embedding_size: int,
+        expansion_factor: float = 4.0,
+        activation_fn: str = "relu",
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ):
+        inner_size = int(expansion_factor * input_embedding_size)
+        if inner_size < 1:
+            raise ValueError(
+                f"expansion_factor {expansion_factor} leaves nothing of an embedding of size "
+                f"{input_embedding_size}; it should be at least 1 / input_embedding_size."
+            )
+        super().__init__(
+            input_embedding_size,
+            output_sizes=[inner_size, input_embedding_size],
+            activation_fn=activation_fn,
+            dropout=dropout,
+            **kwargs,
+        )
+        self.expansion_factor = expansion_factor
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this head again, as JSON values."""
+        config = super().get_config_dict()
+        del config["output_sizes"]
+        return {**config, "expansion_factor": self.expansion_factor}

@@ -1,0 +1,353 @@
+"""The model that is trained, saved and served: encoders, and a head on top of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal, overload
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from quaterion_core.dataset.embedded import Embedded
+from quaterion_core.dataset.train_collator import Features, collate_features
+from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.model_folder import load_parts, save_parts
+from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
+from quaterion_core.utils.tensors import move_to_device
+
+DEFAULT_ENCODER_KEY: Final = "default"
+
+_KEY_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class SimilarityModel(nn.Module):
+    """Encoders whose outputs are concatenated in the order of their keys, and a head.
+
+    Args:
+        encoders: One encoder, which gets the key ``default``, or several by key. A key is made
+            of letters, digits, ``_`` and ``-``.
+        head: Takes the concatenated embeddings.
+
+    Raises:
+        TypeError: Something is not an encoder or not a head.
+        ValueError: A key is not allowed, or the head's input size is not the encoders' total.
+
+    Example:
+        >>> from quaterion_core.heads import EmptyHead
+        >>> class Characters(Encoder):
+        ...     @property
+        ...     def trainable(self): return False
+        ...     @property
+        ...     def embedding_size(self): return 2
+        ...     def get_collate_fn(self):
+        ...         return lambda words: torch.tensor([[ord(w[0]), len(w)] for w in words]).float()
+        ...     def forward(self, batch): return batch
+        >>> model = SimilarityModel(Characters(), EmptyHead(2))
+        >>> model.encode(["a", "bcd"])
+        array([[97.,  1.],
+               [98.,  3.]], dtype=float32)
+    """
+
+    def __init__(self, encoders: Encoder | Mapping[str, Encoder], head: EncoderHead):
+        super().__init__()
+        if isinstance(encoders, Encoder):
+            encoders = {DEFAULT_ENCODER_KEY: encoders}
+        _check_parts(encoders, head)
+        self._keys = sorted(encoders)
+        self._encoders = nn.ModuleList(encoders[key] for key in self._keys)
+        self._set_aside: dict[str, Encoder] = {}
+        self.register_load_state_dict_post_hook(_allow_missing_frozen_encoders)
+        self.head = head
+        for encoder in encoders.values():
+            encoder.disable_gradients_if_required()
+        self.train(self.training)
+
+    @property
+    def encoders(self) -> dict[str, Encoder]:
+        """The encoders by key, in the order in which their outputs are concatenated."""
+        registered = dict(zip(self._keys, self._encoders, strict=True))
+        return {**registered, **self._set_aside}  # type: ignore[dict-item]
+
+    @contextmanager
+    def set_aside(self, keys: Iterable[str]) -> Iterator[None]:
+        """Take encoders out of the module tree for a while, onto the CPU.
+
+        While their embeddings come from elsewhere, they then take no memory on the device and in
+        checkpoints. They are still part of the model: it can be saved, and :meth:`encode` works.
+
+        Args:
+            keys: Keys of frozen encoders.
+        """
+        aside = {key: self.encoders[key].cpu() for key in keys}
+        self._set_aside.update(aside)
+        for key in aside:
+            self._encoders[self._keys.index(key)] = nn.Module()
+        try:
+            yield
+        finally:
+            for key, encoder in aside.items():
+                del self._set_aside[key]
+                self._encoders[self._keys.index(key)] = encoder
+
+    @property
+    def embedding_size(self) -> int:
+        """D, the size of the model's embeddings."""
+        return self.head.output_size
+
+    @classmethod
+    def get_encoders_output_size(cls, encoders: Encoder | Mapping[str, Encoder]) -> int:
+        """Return the sum of the embedding sizes, which is the head's input size."""
+        if isinstance(encoders, Encoder):
+            return encoders.embedding_size
+        return sum(encoder.embedding_size for encoder in encoders.values())
+
+    @classmethod
+    def collate_fn(
+        cls,
+        batch: list[Any],
+        encoders_collate_fns: Mapping[str, CollateFnType],
+        meta_extractors: Mapping[str, MetaExtractorFnType],
+    ) -> TensorTree:
+        """Prepare raw objects for :meth:`forward`."""
+        return collate_features(batch, encoders_collate_fns, meta_extractors)
+
+    def get_collate_fn(self) -> CollateFnType:
+        """Return the function that turns a list of raw objects into a batch."""
+        return partial(
+            self.collate_fn,
+            encoders_collate_fns=self.encoder_collates(),
+            meta_extractors=self.meta_extractors(),
+        )
+
+    def encoder_collates(self) -> dict[str, CollateFnType]:
+        """Return the collate function of each encoder."""
+        return {key: encoder.get_collate_fn() for key, encoder in self.encoders.items()}
+
+    def meta_extractors(self) -> dict[str, MetaExtractorFnType]:
+        """Return the meta extractor of each encoder that has one of its own."""
+        inherited = (Encoder.extract_meta.__func__, Encoder.get_meta_extractor)  # type: ignore[attr-defined]
+        return {
+            key: encoder.get_meta_extractor()
+            for key, encoder in self.encoders.items()
+            if (type(encoder).extract_meta.__func__, type(encoder).get_meta_extractor)  # type: ignore[attr-defined]
+            != inherited
+        }
+
+    def forward(self, batch: Features) -> Tensor:
+        """Embed a batch.
+
+        Args:
+            batch: What the collate function made of N objects.
+
+        Returns:
+            Embeddings (N, D).
+
+        Raises:
+            ValueError: An encoder returns something else than it declares.
+        """
+        embeddings: Tensor = self.head(self.encode_features(batch), meta=batch["meta"])
+        return embeddings
+
+    def encode_features(self, batch: Features) -> Tensor:
+        """Embed a batch with the encoders alone, outputs concatenated, shape (N, D_in)."""
+        outputs = []
+        for key, encoder in self.encoders.items():
+            data = batch["data"][key]
+            if isinstance(data, Embedded):
+                output = data.embeddings
+            else:
+                with torch.set_grad_enabled(torch.is_grad_enabled() and encoder.trainable):
+                    output = encoder(data)
+            _check_output(key, encoder, output, len(batch["meta"]))
+            outputs.append(output)
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+
+    def check_finite(self, batch: Features) -> None:
+        """Raise a ``ValueError`` that names the encoder and the objects with NaN or infinity.
+
+        Runs the encoders, so it is meant for single batches: the first of a training, or one
+        whose embeddings turned out wrong.
+        """
+        for key, encoder in self.encoders.items():
+            data = batch["data"][key]
+            with torch.no_grad():
+                output = data.embeddings if isinstance(data, Embedded) else encoder(data)
+            rows = torch.isfinite(output).all(dim=1)
+            if not rows.all():
+                bad = (~rows).nonzero().flatten().tolist()
+                raise ValueError(
+                    f"The encoder {key!r} ({type(encoder).__name__}) returns NaN or infinity for "
+                    f"{len(bad)} of {len(rows)} objects of a batch, the first at position {bad[0]}. "
+                    "Check its input for such values and its weights for a diverged training."
+                )
+
+    @overload
+    def encode(
+        self, inputs: Any, batch_size: int = ..., to_numpy: Literal[True] = ...
+    ) -> np.ndarray[Any, Any]: ...
+
+    @overload
+    def encode(self, inputs: Any, batch_size: int = ..., *, to_numpy: Literal[False]) -> Tensor: ...
+
+    @overload
+    def encode(
+        self, inputs: Any, batch_size: int = ..., to_numpy: bool = ...
+    ) -> np.ndarray[Any, Any] | Tensor: ...
+
+    def encode(
+        self, inputs: list[Any] | Any, batch_size: int = 32, to_numpy: bool = True
+    ) -> np.ndarray[Any, Any] | Tensor:
+        """Embed raw objects, in evaluation mode and without a graph.
+
+        Args:
+            inputs: A list of n objects, or one object, which counts as a list of one.
+            batch_size: Number of objects that go through the encoders at once.
+            to_numpy: Return a NumPy array; otherwise a tensor on the model's device.
+
+        Returns:
+            Embeddings (n, D); (0, D) for an empty list.
+
+        Raises:
+            ValueError: An encoder returns NaN, infinity, or a wrong shape.
+        """
+        objects = inputs if isinstance(inputs, list) else [inputs]
+        device = next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+        collate = self.get_collate_fn()
+        embeddings = []
+        modes = {module: module.training for module in self.modules()}
+        self.eval()
+        try:
+            for encoder in self._set_aside.values():
+                encoder.to(device)
+            with torch.no_grad():
+                for start in range(0, len(objects), batch_size):
+                    batch = move_to_device(collate(objects[start : start + batch_size]), device)
+                    output = self.forward(batch)
+                    if not torch.isfinite(output).all():
+                        self._explain_not_finite(batch)
+                    embeddings.append(output.cpu() if to_numpy else output)
+        finally:
+            for encoder in self._set_aside.values():
+                encoder.cpu()
+            for module, mode in modes.items():
+                module.training = mode
+        result = torch.cat(embeddings) if embeddings else torch.empty(0, self.embedding_size)
+        if not to_numpy:
+            return result
+        return (result.float() if result.dtype == torch.bfloat16 else result).numpy()
+
+    def _explain_not_finite(self, batch: Features) -> None:
+        self.check_finite(batch)
+        raise ValueError(
+            f"The head ({type(self.head).__name__}) returns NaN or infinity for finite input. "
+            "Its weights are broken, most likely by a training that diverged."
+        )
+
+    def save(
+        self,
+        output_path: str | Path,
+        *,
+        overwrite: bool = False,
+        notes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Save the model into a folder, which appears whole or not at all.
+
+        Args:
+            output_path: A new or empty folder.
+            overwrite: Replace a model that is saved there. Anything else is never replaced.
+            notes: Texts by file name, such as ``{"README.md": "..."}``, to lie in the folder.
+
+        Raises:
+            OutputExistsError: There is something at ``output_path``; it stays as it is.
+            NotSavableError: An encoder or the head cannot be described as data.
+        """
+        save_parts(
+            Path(output_path), self.encoders, self.head, overwrite=overwrite, notes=notes or {}
+        )
+
+    @classmethod
+    def load(
+        cls, input_path: str | Path, *, components: Mapping[str, type] | None = None
+    ) -> SimilarityModel:
+        """Load a model that :meth:`save` wrote, in evaluation mode, on the CPU.
+
+        Which class restores a part is decided by the registry of installed plugins alone: a
+        model folder is data and cannot name code to run.
+
+        Args:
+            input_path: The folder.
+            components: Classes that no plugin registers, by the id that they were saved under,
+                such as ``{"local/my-encoder": MyEncoder}``.
+
+        Raises:
+            InvalidFolderError: The folder is no saved model, is incomplete or was changed.
+            UnsupportedFormatError: It was saved by a later version.
+            MissingComponentError: It needs components that are not installed or not given.
+        """
+        encoders, head = load_parts(Path(input_path), components or {})
+        return cls(encoders, head).eval()
+
+
+MetricModel = SimilarityModel
+
+
+def _allow_missing_frozen_encoders(model: nn.Module, incompatible: Any) -> None:
+    """Load checkpoints of trainings whose frozen encoders were set aside: they do not change."""
+    assert isinstance(model, SimilarityModel)
+    frozen = {
+        id(value)
+        for encoder in model.encoders.values()
+        if not encoder.trainable
+        for value in encoder.state_dict(keep_vars=True).values()
+    }
+    ours = {name for name, value in model.state_dict(keep_vars=True).items() if id(value) in frozen}
+    incompatible.missing_keys[:] = [
+        key for key in incompatible.missing_keys if not any(key.endswith(name) for name in ours)
+    ]
+
+
+def _check_parts(encoders: Mapping[str, Encoder], head: EncoderHead) -> None:
+    if not encoders:
+        raise ValueError("A model needs at least one encoder, but got an empty dictionary.")
+    for key, encoder in encoders.items():
+        if not isinstance(key, str) or not _KEY_PATTERN.fullmatch(key):
+            raise ValueError(
+                f"{key!r} cannot be the key of an encoder. Use letters, digits, '_' and '-', "
+                "beginning with a letter or a digit."
+            )
+        if not isinstance(encoder, Encoder):
+            raise TypeError(
+                f"The encoder {key!r} is a {type(encoder).__name__}, which does not derive from "
+                "quaterion_core.encoders.Encoder."
+            )
+    if not isinstance(head, EncoderHead):
+        raise TypeError(
+            f"The head is a {type(head).__name__}, which does not derive from "
+            "quaterion_core.heads.EncoderHead."
+        )
+    sizes = {key: encoder.embedding_size for key, encoder in encoders.items()}
+    if head.input_embedding_size != sum(sizes.values()):
+        listed = " + ".join(f"{size} ({key})" for key, size in sorted(sizes.items()))
+        raise ValueError(
+            f"The head ({type(head).__name__}) takes embeddings of size "
+            f"{head.input_embedding_size}, but the encoders give {listed}. Make the head with "
+            f"input_embedding_size={sum(sizes.values())}."
+        )
+
+
+def _check_output(key: str, encoder: Encoder, output: object, count: int) -> None:
+    expected = f"a floating-point tensor of shape ({count}, {encoder.embedding_size})"
+    name = f"The encoder {key!r} ({type(encoder).__name__})"
+    if not isinstance(output, Tensor):
+        raise ValueError(f"{name} returned a {type(output).__name__} instead of {expected}.")
+    if output.shape != (count, encoder.embedding_size) or not output.is_floating_point():
+        raise ValueError(
+            f"{name} returned {tuple(output.shape)} of {output.dtype} instead of {expected}: one "
+            "row for each object, and as many columns as its embedding_size says."
+        )

@@ -1,0 +1,5 @@
+"""Small torch modules, and torch's own layers as data."""
+
+from quaterion_core.modules.simple import ActivationFromFnName
+
+__all__ = ["ActivationFromFnName"]

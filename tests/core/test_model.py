@@ -1,0 +1,175 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from quaterion_core import SimilarityModel
+from quaterion_core.heads import EmptyHead, GatedHead, SkipConnectionHead
+
+OBJECTS = [[1.0, 2.0], [0.0, -1.0], [3.0, 0.5]]
+
+
+@pytest.fixture
+def model(vector_encoder):
+    return SimilarityModel(
+        {"b": vector_encoder(2, 3), "a": vector_encoder(2, 4, trainable=False)}, GatedHead(7)
+    )
+
+
+def test_outputs_are_concatenated_in_the_order_of_keys(model):
+    inputs = torch.tensor(OBJECTS)
+    expected = torch.cat(
+        [model.encoders["a"].layer(inputs), model.encoders["b"].layer(inputs)], dim=1
+    )
+    model.head.gates.data.fill_(50.0)  # tanh(50) is 1
+    assert list(model.encoders) == ["a", "b"]
+    np.testing.assert_allclose(model.encode(OBJECTS), expected.detach().numpy(), rtol=1e-6)
+
+
+def test_one_encoder_gets_the_default_key(vector_encoder):
+    assert list(SimilarityModel(vector_encoder(2, 3), EmptyHead(3)).encoders) == ["default"]
+
+
+def test_encode_does_not_depend_on_the_batch_size(model):
+    np.testing.assert_allclose(
+        model.encode(OBJECTS, batch_size=1), model.encode(OBJECTS, batch_size=3), rtol=1e-6
+    )
+
+
+def test_encode_takes_one_object_and_no_object(model):
+    assert model.encode(OBJECTS[0:1][0:1]).shape == (1, 7)
+    assert model.encode([]).shape == (0, 7)
+
+
+def test_encode_restores_every_mode(model):
+    model.train()
+    model.head.eval()
+    before = [module.training for module in model.modules()]
+    model.encode(OBJECTS)
+    assert [module.training for module in model.modules()] == before
+
+
+def test_encode_restores_modes_when_it_fails(model):
+    model.train()
+    with pytest.raises(ValueError, match="expected sequence"):
+        model.encode([[1.0, 2.0], [1.0]])
+    assert model.training
+
+
+def test_encode_returns_an_ordinary_tensor(model):
+    embeddings = model.encode(OBJECTS, to_numpy=False)
+    layer = torch.nn.Linear(7, 1)
+    layer(embeddings).sum().backward()
+    assert layer.weight.grad is not None
+
+
+def test_train_and_eval_return_the_model(model):
+    assert model.train() is model
+    assert model.eval() is model
+
+
+def test_a_frozen_encoder_is_a_constant_in_training(model):
+    model.train()
+    frozen = model.encoders["a"]
+    assert not any(module.training for module in frozen.modules())
+    batch = model.get_collate_fn()(OBJECTS)
+    model(batch).sum().backward()
+    assert all(parameter.grad is None for parameter in frozen.parameters())
+    assert all(parameter.grad is not None for parameter in model.encoders["b"].parameters())
+
+
+def test_a_head_that_does_not_fit_is_refused_with_all_sizes(vector_encoder):
+    with pytest.raises(ValueError, match=r"size 5, but the encoders give 4 \(a\) \+ 3 \(b\)"):
+        SimilarityModel({"b": vector_encoder(2, 3), "a": vector_encoder(2, 4)}, EmptyHead(5))
+
+
+@pytest.mark.parametrize("key", ["", "a/b", "..", "a.b", "-a", "a b"])
+def test_keys_that_are_no_folder_names_are_refused(vector_encoder, key):
+    with pytest.raises(ValueError, match="cannot be the key"):
+        SimilarityModel({key: vector_encoder(2, 3)}, EmptyHead(3))
+
+
+@pytest.mark.parametrize("key", ["head", "keys", "training", "forward", "encoders"])
+def test_keys_that_are_words_of_torch_work(vector_encoder, key, tmp_path):
+    model = SimilarityModel({key: vector_encoder(2, 3)}, EmptyHead(3))
+    model.save(tmp_path / "model")
+    loaded = SimilarityModel.load(
+        tmp_path / "model", components={"local/vector-encoder": vector_encoder}
+    )
+    np.testing.assert_array_equal(loaded.encode(OBJECTS), model.encode(OBJECTS))
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (
+            lambda batch: torch.zeros(len(batch), 4),
+            r"\(3, 4\) of torch.float32 instead of .*\(3, 3\)",
+        ),
+        (lambda batch: torch.zeros(1, 3), r"\(1, 3\)"),
+        (lambda batch: torch.zeros(len(batch), 3, dtype=torch.int64), "int64"),
+        (lambda batch: None, "NoneType"),
+    ],
+)
+def test_a_wrong_output_of_an_encoder_is_named(vector_encoder, output, message):
+    class Wrong(vector_encoder):
+        def forward(self, batch):
+            return output(batch)
+
+    model = SimilarityModel({"text": Wrong(2, 3)}, EmptyHead(3))
+    with pytest.raises(ValueError, match=rf"encoder 'text' \(Wrong\) returned .*{message}"):
+        model.encode(OBJECTS)
+
+
+def test_nan_of_an_encoder_is_named_with_its_object(model):
+    with pytest.raises(
+        ValueError, match=r"'a' .* 1 of 2 objects of a batch, the first at position 1"
+    ):
+        model.encode([[1.0, 2.0], [float("nan"), 0.0]])
+
+
+def test_nan_of_the_head_is_named(model):
+    model.head.gates.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match="head .GatedHead. returns NaN"):
+        model.encode(OBJECTS)
+
+
+def test_what_is_no_encoder_or_no_head_is_refused(vector_encoder):
+    with pytest.raises(TypeError, match="'default' is a Linear"):
+        SimilarityModel({"default": torch.nn.Linear(1, 1)}, EmptyHead(3))
+    with pytest.raises(TypeError, match="head is a Identity"):
+        SimilarityModel(vector_encoder(2, 3), torch.nn.Identity())
+    with pytest.raises(ValueError, match="at least one encoder"):
+        SimilarityModel({}, EmptyHead(3))
+
+
+def test_serving_imports_no_training_stack():
+    code = (
+        "import sys, quaterion_core; quaterion_core.SimilarityModel;"
+        "print([name for name in ('pytorch_lightning', 'transformers', 'torchmetrics', 'sklearn')"
+        " if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+def test_importing_the_package_imports_no_torch():
+    code = "import sys, quaterion_core; print('torch' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "False"
+
+
+def test_an_untrained_skip_connection_hardly_changes_embeddings(vector_encoder):
+    encoder = vector_encoder(2, 8)
+    plain = SimilarityModel(encoder, EmptyHead(8)).encode(OBJECTS)
+    skipped = SimilarityModel(encoder, SkipConnectionHead(8)).encode(OBJECTS)
+    cosine = (
+        (plain * skipped).sum(1) / np.linalg.norm(plain, axis=1) / np.linalg.norm(skipped, axis=1)
+    )
+    assert (cosine > 0.99).all()
