@@ -62,7 +62,9 @@ class SimilarityModel(nn.Module):
         self._keys = sorted(encoders)
         self._encoders = nn.ModuleList(encoders[key] for key in self._keys)
         self._set_aside: dict[str, Encoder] = {}
-        self.register_load_state_dict_post_hook(_allow_missing_frozen_encoders)
+        self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
+            _allow_missing_frozen_encoders
+        )
         self.head = head
         for encoder in encoders.values():
             encoder.disable_gradients_if_required()
@@ -183,7 +185,8 @@ class SimilarityModel(nn.Module):
                 bad = (~rows).nonzero().flatten().tolist()
                 raise ValueError(
                     f"The encoder {key!r} ({type(encoder).__name__}) returns NaN or infinity for "
-                    f"{len(bad)} of {len(rows)} objects of a batch, the first at position {bad[0]}. "
+                    f"{len(bad)} of {len(rows)} objects of a batch, the first at position "
+                    f"{bad[0]}. "
                     "Check its input for such values and its weights for a diverged training."
                 )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import math
 import numbers
 from collections.abc import Hashable, Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -40,14 +41,9 @@ def stable_id(value: Hashable) -> int:
         >>> stable_id(("aws", 3)) == stable_id(("aws", 3)) != stable_id(("aws", 4))
         True
     """
-    if type(value) is int and _INT64.min < value <= _INT64.max:
-        return value
-    if type(value) is str:
-        return _hash(b"s" + value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, numbers.Real) and value == value and abs(value) != float("inf"):
-        whole = int(value)
-        if whole == value and _INT64.min < whole <= _INT64.max:
-            return whole
+    whole = _whole_number(value)
+    if whole is not None and _INT64.min < whole <= _INT64.max:
+        return whole
     return _hash(_canonical(value))
 
 
@@ -57,7 +53,17 @@ def _hash(canonical: bytes) -> int:
     return max(int.from_bytes(digest, "little", signed=True), _INT64.min + 1)
 
 
-def _canonical(value: object) -> bytes:
+def _whole_number(value: Any) -> int | None:
+    """Return the integer that a value equals, if there is one."""
+    if type(value) is int:
+        return value
+    if not isinstance(value, numbers.Real) or isinstance(value, enum.Enum):
+        return None
+    number: Any = value  # what a Real can do is not typed
+    return int(number) if math.isfinite(number) and number == int(number) else None
+
+
+def _canonical(value: Any) -> bytes:
     """Write a value as bytes that depend on nothing but the value."""
     if isinstance(value, enum.Enum):
         return f"e{type(value).__qualname__}.{value.name}".encode()
@@ -66,15 +72,15 @@ def _canonical(value: object) -> bytes:
     if isinstance(value, bytes):
         return b"b" + value
     if isinstance(value, numbers.Real):
-        is_whole = value == value and abs(value) != float("inf") and int(value) == value
-        return f"i{int(value)}".encode() if is_whole else f"f{float(value)!r}".encode()
+        whole = _whole_number(value)
+        return f"f{float(value)!r}".encode() if whole is None else f"i{whole}".encode()
     if isinstance(value, (tuple, frozenset)):
         parts = [_canonical(item) for item in value]
         if isinstance(value, frozenset):
             parts.sort()
         return b"t" + b"".join(str(len(part)).encode() + b":" + part for part in parts)
     text = repr(value)
-    if type(value).__repr__ is object.__repr__ or " at 0x" in text:
+    if " object at 0x" in text:
         raise TypeError(
             f"A group or subgroup has to be a value that is the same in every process, "
             f"but got {text} of type {type(value).__name__}. Use a string, an integer or a tuple "

@@ -8,12 +8,6 @@ quaterion_api = API_VERSION
 
 
 @hookimpl
-def quaterion_encoders() -> dict[str, str]:
-    """Declare the encoder that knows no domain."""
-    return {"switch": "quaterion_core.encoders.switch_encoder:SwitchEncoder"}
-
-
-@hookimpl
 def quaterion_heads() -> dict[str, str]:
     """Declare core's heads."""
     return {

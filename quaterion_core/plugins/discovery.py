@@ -113,11 +113,11 @@ def _raise_if_broken(reports: Iterable[PluginReport]) -> None:
     broken = [report for report in reports if report.problems]
     if broken:
         complaints = "\n".join(_complaint(report) for report in broken)
-        cause = next((report.cause for report in broken if report.cause), None)
+        cause = next((report.cause for report in broken if report.cause is not None), None)
         raise PluginLoadError(f"{complaints}\n({STRICT} is set)") from cause
 
 
 def _complaint(report: PluginReport) -> str:
     """Tell what is wrong with a plugin."""
-    consequence = "is left out" if not report.plugin else "is defective"
+    consequence = "is left out" if report.plugin is None else "is defective"
     return f"The plugin {report.provenance} {consequence}: {'; '.join(report.problems)}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quaterion_core.plugins.components import normalize
 from quaterion_core.plugins.hooks import ENTRY_POINT_GROUP
 
 if TYPE_CHECKING:
-    from importlib_metadata import EntryPoint, IDistribution
+    from importlib_metadata import Distribution, EntryPoint
 
 
 class InstalledDistribution(NamedTuple):
@@ -18,7 +18,7 @@ class InstalledDistribution(NamedTuple):
 
     name: str
     version: str | None
-    metadata: IDistribution
+    metadata: Distribution
 
     def plugins(self) -> list[EntryPoint]:
         """Return the entry points that name plugins, sorted by name.
@@ -60,14 +60,17 @@ def find_distribution(name: str, path: Sequence[str] | None = None) -> Installed
     return next(filter(None, map(_identify, _distributions(path, name=name))), None)
 
 
-def _distributions(path: Sequence[str] | None, **query: str) -> Iterator[IDistribution]:
+def _distributions(path: Sequence[str] | None, **query: str) -> Iterator[Distribution]:
     # Not quick to import, and not needed to find core's own components.
     from importlib_metadata import distributions
 
-    return iter(distributions(path=list(sys.path if path is None else path), **query))
+    directories = list(sys.path if path is None else path)
+    # Some versions of the package call what this returns by another type.
+    found: Iterable[Any] = distributions(path=directories, **query)
+    return iter(found)
 
 
-def _identify(distribution: IDistribution) -> InstalledDistribution | None:
+def _identify(distribution: Distribution) -> InstalledDistribution | None:
     """Read name and version; ``None`` for what an interrupted installation left behind.
 
     Both are lines of a header which the e-mail parser of the standard library would read as well,
@@ -81,7 +84,7 @@ def _identify(distribution: IDistribution) -> InstalledDistribution | None:
     return InstalledDistribution(normalize(fields["Name"]), fields.get("Version"), distribution)
 
 
-def _read(distribution: IDistribution, file: str) -> str:
+def _read(distribution: Distribution, file: str) -> str:
     """Read a file of metadata; what is missing or is not text is read as empty."""
     try:
         return distribution.read_text(file) or ""

@@ -50,7 +50,11 @@ def describe(error: BaseException) -> str:
         >>> describe(SystemExit(2)), describe(ValueError("no such\nfile"))
         ('SystemExit: 2', 'ValueError: no such file')
     """
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # the plugin's own exception may be as broken as the plugin
+        message = "(its message cannot be read)"
+    return f"{type(error).__name__}: {message}".removesuffix(": ")
 
 
 def examine_plugin(plugin: object, provenance: Provenance) -> PluginReport:

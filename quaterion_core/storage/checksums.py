@@ -60,7 +60,7 @@ def verify_checksums(folder: Path, expected: Mapping[str, str]) -> None:
 
 def _files(folder: Path) -> list[Path]:
     """List the files below a folder; a link to a folder counts as a file and is not followed."""
-    found = []
+    found: list[Path] = []
     for directory, subfolders, files in os.walk(folder):
         links = [name for name in subfolders if Path(directory, name).is_symlink()]
         found.extend(Path(directory, name) for name in files + links)

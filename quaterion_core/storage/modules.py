@@ -49,7 +49,7 @@ def load_module(cls: type[ModuleT], folder: Path) -> ModuleT:
     """
     config = read_json(folder / CONFIG_FILE)
     try:
-        module = cls.from_config(config)
+        module: ModuleT = cls.from_config(config)
     except (TypeError, ValueError, KeyError) as error:
         raise InvalidFolderError(
             f"{folder / CONFIG_FILE} does not describe a {cls.__name__}: {error}"

@@ -15,8 +15,9 @@ class Colour(enum.Enum):
     BLUE = 2
 
 
-VALUES = ["a", "b", "", "1", b"a", ("a", 1), ("a", ("1",)), ("a1",), None, 0.5, Colour.RED, Colour.BLUE,
-          datetime.date(2020, 1, 2), uuid.UUID(int=5), frozenset({"x", "y"}), 2**70, float("inf")]  # fmt: skip
+VALUES = ["a", "b", "", "1", b"a", ("a", 1), ("a", ("1",)), ("a1",), None, 0.5, Colour.RED,
+          Colour.BLUE, datetime.date(2020, 1, 2), uuid.UUID(int=5), frozenset({"x", "y"}), 2**70,
+          float("inf")]  # fmt: skip
 
 
 def test_different_values_have_different_ids():

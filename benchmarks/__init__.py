@@ -1,0 +1,1 @@
+"""Programs that measure, one per question: ``python -m benchmarks.NAME``."""

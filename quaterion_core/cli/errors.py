@@ -1,0 +1,25 @@
+"""How the commands report what the user can mend: one message, no traceback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn errors in what the user gave into a message and the exit code 1.
+
+    With ``QUATERION_TRACEBACK=1`` they are raised as they are.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OSError, LookupError, ImportError) as error:
+        if os.environ.get("QUATERION_TRACEBACK") == "1":
+            raise
+        raise click.ClickException(
+            f"{error}\n(QUATERION_TRACEBACK=1 shows where it was raised.)"
+        ) from error

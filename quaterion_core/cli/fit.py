@@ -1,0 +1,116 @@
+"""`quaterion fit`: the whole job, from a recipe to a saved model."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from pathlib import Path
+
+import click
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping
+from rich.console import Console
+
+from quaterion_core.cli.errors import user_errors
+from quaterion_core.cli.evaluation import evaluate_samples, metrics_table
+from quaterion_core.components import build_component
+from quaterion_core.dataset.similarity_data_loader import loader_for
+from quaterion_core.dataset.split_dataset import SplitDataset
+from quaterion_core.eval.metric_choices import attached_metrics
+from quaterion_core.main import Quaterion
+from quaterion_core.model_folder import check_model_output
+from quaterion_core.recipe import Recipe, RecipeError, read_recipe
+from quaterion_core.storage import json_text
+from quaterion_core.utils.progress_bar import QuaterionProgressBar
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder for the trained model: new, or empty.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a model that is saved at --output.")
+def fit(recipe: Path, output: Path, overwrite: bool) -> None:
+    """Train a model as RECIPE says, and save it.
+
+    The folder also gets the recipe and the metrics (report.json).
+    """
+    # Lightning's notices about hardware and its own products are not what was asked for.
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    with user_errors():
+        settings = read_recipe(recipe)
+        check_model_output(output, overwrite=overwrite)
+        _fit(settings, recipe.read_text(encoding="utf-8"), output, overwrite)
+
+
+def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
+    console = Console()
+    pl.seed_everything(recipe.seed, workers=True, verbose=False)
+    dataset: SplitDataset = build_component("dataset", recipe.data)
+    train = dataset.load(recipe.splits.train)
+    validation = dataset.load(name) if (name := recipe.validation_split(dataset)) else []
+    if not train:
+        raise RecipeError(f"The split {recipe.splits.train!r} has no samples.")
+    loader = loader_for(train[0])
+    console.print(f"Data: {len(train):,} training samples, {len(validation):,} for validation.")
+
+    model = Quaterion.build(
+        encoder=recipe.encoder,
+        encoders=recipe.encoders,
+        head=recipe.head,
+        loss=recipe.loss,
+        metrics=recipe.metrics,
+        optimizer=recipe.optimizer,
+        data=train,
+    )
+    trainer = pl.Trainer(
+        **{
+            "max_epochs": recipe.epochs,
+            "enable_checkpointing": False,
+            "enable_model_summary": False,
+            "logger": False,
+            **recipe.trainer,
+            "callbacks": _callbacks(recipe),
+        }
+    )
+    metrics = attached_metrics(recipe.metrics)
+    before = evaluate_samples(model.model, validation, metrics)
+    started = time.perf_counter()
+    Quaterion.fit(
+        model,
+        trainer,
+        loader(train, batch_size=recipe.batch_size, **{"shuffle": True, **recipe.loader}),
+        loader(validation, batch_size=recipe.batch_size) if validation else None,
+        plugins=recipe.plugins,
+    )
+    seconds = time.perf_counter() - started
+    after = evaluate_samples(model.model, validation, metrics)
+    if trainer.is_global_zero:
+        report = {"before": before, "after": after, "seconds": round(seconds, 2)}
+        model.model.save(
+            output,
+            overwrite=overwrite,
+            notes={"recipe.yaml": text, "report.json": json_text(report)},
+        )
+        if after:
+            console.print(metrics_table({"before": before, "after": after}))
+        console.print(
+            f"Trained for {trainer.current_epoch} epochs in {seconds:.1f} s; saved to {output}."
+        )
+        console.print(f'Try it:  quaterion search {output} "your query"', highlight=False)
+
+
+def _callbacks(recipe: Recipe) -> list[pl.Callback]:
+    """Return a progress bar, unless the recipe wants none, and its early stopping."""
+    callbacks: list[pl.Callback] = []
+    if recipe.trainer.get("enable_progress_bar", True):
+        callbacks.append(QuaterionProgressBar())
+    if recipe.early_stopping is not None:
+        callbacks.append(EarlyStopping(**recipe.early_stopping.model_dump()))
+    return callbacks

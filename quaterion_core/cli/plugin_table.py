@@ -1,0 +1,75 @@
+"""The table that `quaterion plugins` prints for people."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import click
+
+from quaterion_core.cli.component_check import CheckedComponent
+from quaterion_core.plugins import ComponentKind, PluginReport, PluginStatus
+
+_COLOURS: Final = {
+    PluginStatus.OK: "green",
+    PluginStatus.EMPTY: "yellow",
+    PluginStatus.DISABLED: "yellow",
+    PluginStatus.WRONG_API: "red",
+    PluginStatus.FAILED: "red",
+}
+
+
+def plugin_table(
+    reports: Sequence[PluginReport], checked: Sequence[CheckedComponent], *, width: int
+) -> Iterator[str]:
+    """Lay out reports, in terminal colours: a line for each plugin and what it brings below.
+
+    Args:
+        reports: What became of each plugin.
+        checked: What became of the components that were checked, if any were.
+        width: Columns to fill; 80 are enough.
+
+    Yields:
+        Lines.
+    """
+    plugins = [report.provenance.distribution for report in reports]
+    versions = [report.provenance.version or "?" for report in reports]
+    widths = [max(map(len, ["Plugin", *plugins])), max(map(len, ["Version", *versions]))]
+    yield click.style(f"{'Plugin':{widths[0]}}  {'Version':{widths[1]}}  Status", bold=True)
+    for plugin, version, report in zip(plugins, versions, reports, strict=True):
+        status = click.style(report.status.value, fg=_COLOURS[report.status])
+        yield f"{plugin:{widths[0]}}  {version:{widths[1]}}  {status}"
+        for label, text in _details(report, checked):
+            yield textwrap.fill(
+                text,
+                width,
+                initial_indent=f"  {label:8}  ",
+                subsequent_indent=" " * 12,
+                break_on_hyphens=False,
+            )
+        yield ""
+
+
+def _details(
+    report: PluginReport, checked: Sequence[CheckedComponent]
+) -> Iterator[tuple[str, str]]:
+    """List what there is to say of a plugin, each with a label of eight letters at most."""
+    if report.reason:
+        yield "reason", report.reason
+    for kind in ComponentKind:
+        names = [record.name for record in report.components if record.kind is kind]
+        if names:
+            yield kind.plural, ", ".join(names)
+    if report.hooks:
+        yield "hooks", ", ".join(report.hooks)
+    for warning in report.warnings:
+        yield "warning", warning
+    for note in report.notes:
+        yield "note", note
+    for component in checked:
+        record = component.record
+        if record in report.components and (component.problem or component.skipped):
+            label = "broken" if component.problem else "skipped"
+            found = component.problem or component.skipped
+            yield label, f"{record.kind.value} {record.name}: {found}"

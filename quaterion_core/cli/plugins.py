@@ -1,0 +1,107 @@
+"""`quaterion plugins`: what is installed, what it brings, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import Any, Final
+
+import click
+
+from quaterion_core.cli.component_check import CheckedComponent, check_components
+from quaterion_core.cli.errors import user_errors
+from quaterion_core.cli.plugin_table import plugin_table
+from quaterion_core.plugins import API_VERSION, PluginReport, PluginWarning, registry
+
+SCHEMA_VERSION: Final = 1
+"""The version of what ``--json`` prints. A key is only ever added without raising it."""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Import every component and check it; exit with 1 if anything is broken.",
+)
+def plugins(as_json: bool, check: bool) -> None:
+    """List the installed plugins, what they bring, and what is wrong with them.
+
+    QUATERION_PLUGINS and QUATERION_DISABLE_PLUGINS, lists of package names separated by commas,
+    say which plugins to load and which not to load.
+    """
+    # What a plugin prints while it is imported does not belong to the report.
+    with user_errors(), redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)
+        reports = registry.plugins()
+        components = [record for report in reports for record in report.components]
+        checked = list(check_components(components)) if check else None
+    if as_json:
+        click.echo(_json(reports, checked))
+    else:
+        width = min(shutil.get_terminal_size().columns, 100)
+        click.echo("\n".join(plugin_table(reports, checked or (), width=width)))
+        if checked is not None:
+            click.echo(_summary(checked))
+    if check and (any(r.problems for r in reports) or any(c.problem for c in checked or ())):
+        raise SystemExit(1)
+
+
+def _summary(checked: Sequence[CheckedComponent]) -> str:
+    broken = sum(bool(component.problem) for component in checked)
+    skipped = sum(bool(component.skipped) for component in checked)
+    return f"Checked {len(checked)} components: {broken} broken, {skipped} skipped."
+
+
+def _json(reports: Sequence[PluginReport], checked: Sequence[CheckedComponent] | None) -> str:
+    """Write the report as JSON.
+
+    ``plugins`` holds an object for each plugin, core first: ``distribution``, ``version`` (or
+    null), ``entry_point`` (``"name = module"``, null for core), ``status`` (ok, empty, disabled,
+    wrong API or failed), ``reason`` (why it is not in use, else empty), ``components`` (``kind``,
+    ``id``, ``target``, ``extra`` or null), ``hooks``, ``warnings`` and ``notes``. ``check`` is null
+    unless it was asked for, else it holds for each component ``kind``, ``id``, ``problem`` and
+    ``skipped``, both empty for a component that is in order.
+    """
+    content: dict[str, Any] = {
+        "schema": SCHEMA_VERSION,
+        "api": API_VERSION,
+        "plugins": [
+            {
+                "distribution": report.provenance.distribution,
+                "version": report.provenance.version,
+                "entry_point": report.provenance.entry_point,
+                "status": report.status.value,
+                "reason": report.reason,
+                "components": [
+                    {
+                        "kind": record.kind.value,
+                        "id": record.id,
+                        "target": record.target,
+                        "extra": record.extra,
+                    }
+                    for record in report.components
+                ],
+                "hooks": list(report.hooks),
+                "warnings": list(report.warnings),
+                "notes": list(report.notes),
+            }
+            for report in reports
+        ],
+        "check": None
+        if checked is None
+        else [
+            {
+                "kind": component.record.kind.value,
+                "id": component.record.id,
+                "problem": component.problem,
+                "skipped": component.skipped,
+            }
+            for component in checked
+        ],
+    }
+    return json.dumps(content, indent=2)

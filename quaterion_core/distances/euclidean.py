@@ -1,0 +1,58 @@
+"""Euclidean distance."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from quaterion_core.distances.base_distance import BaseDistance
+from quaterion_core.distances.operands import matrix, paired
+
+
+class Euclidean(BaseDistance):
+    """Distance is ‖x - y‖₂; similarity is 1/(1 + distance), in (0, 1].
+
+    The gradient at distance 0 is 0.
+
+    Example:
+        >>> x = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
+        >>> Euclidean.distance_matrix(x)
+        tensor([[0., 5.],
+                [5., 0.]])
+        >>> Euclidean.similarity(x, x.flip(0))
+        tensor([0.1667, 0.1667])
+    """
+
+    @staticmethod
+    @paired
+    def distance(x: Tensor, y: Tensor) -> Tensor:
+        """Return the Euclidean distances of paired rows, shape (B,)."""
+        length: Tensor = torch.linalg.vector_norm(x - y, dim=1)
+        return length
+
+    @staticmethod
+    @paired
+    def similarity(x: Tensor, y: Tensor) -> Tensor:
+        """Return 1/(1 + distance) of paired rows, shape (B,)."""
+        return 1 / (1 + Euclidean.distance(x, y))
+
+    @staticmethod
+    @matrix
+    def distance_matrix(x: Tensor, y: Tensor) -> Tensor:
+        """Return the Euclidean distances of all rows, shape (A, B)."""
+        if not len(x) or not len(y):
+            return x @ y.T
+        # Distances come from ‖x‖² + ‖y‖² - 2xy, whose terms cancel where embeddings lie far from
+        # the origin and close together. Moving them to the origin changes no distance.
+        center = y.detach().mean(dim=0)
+        centered_x = x - center
+        if y is not x:
+            return torch.cdist(centered_x, y - center)
+        itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
+        return torch.cdist(centered_x, centered_x).masked_fill(itself, 0.0)
+
+    @staticmethod
+    @matrix
+    def similarity_matrix(x: Tensor, y: Tensor) -> Tensor:
+        """Return 1/(1 + distance) of all rows, shape (A, B)."""
+        return 1 / (1 + Euclidean.distance_matrix(x, y))

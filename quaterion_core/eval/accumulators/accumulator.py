@@ -1,0 +1,144 @@
+"""The store in which metrics and samplers collect embeddings and targets, batch by batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+
+class Accumulator(ABC):
+    """Collects the embeddings and targets of batches.
+
+    Batches are kept as they come and concatenated when they are asked for.
+    """
+
+    empty_state: ClassVar[dict[str, Tensor]]
+    """What :attr:`state` is before the first update."""
+
+    def __init__(self) -> None:
+        self._batches: list[dict[str, Tensor]] = []
+        self._filled = False
+
+    def __len__(self) -> int:
+        """Return the number of embeddings."""
+        return sum(len(batch["embeddings"]) for batch in self._batches)
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """All that was collected: the arguments of :meth:`update`, each in one tensor.
+
+        ``update(**state)`` adds it to another accumulator, which is how the parts that several
+        processes collected are put together.
+        """
+        if not self._batches:
+            return dict(self.empty_state)
+        if len(self._batches) > 1:
+            self._batches = [
+                {
+                    name: torch.cat([batch[name] for batch in self._batches])
+                    for name in self.empty_state
+                }
+            ]
+        return dict(self._batches[0])
+
+    @property
+    def embeddings(self) -> Tensor:
+        """All embeddings, shape (N, D)."""
+        return self.state["embeddings"]
+
+    @property
+    def filled(self) -> bool:
+        """Whether the whole dataset was collected, as :meth:`set_filled` says."""
+        return self._filled
+
+    def set_filled(self) -> None:
+        """Note that the whole dataset was collected."""
+        self._filled = True
+
+    @abstractmethod
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Add the embeddings and targets of a batch."""
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._batches = []
+        self._filled = False
+
+    def _append(self, device: torch.device | str | None, **batch: Tensor) -> None:
+        """Add a checked batch, free of its graph; an empty one adds nothing."""
+        embeddings = batch["embeddings"]
+        if not len(embeddings):
+            return
+        if self._batches and embeddings.shape[1] != self._batches[0]["embeddings"].shape[1]:
+            raise ValueError(
+                f"All embeddings have to be of one size: the batches so far have "
+                f"{self._batches[0]['embeddings'].shape[1]} columns, but this one has "
+                f"{embeddings.shape[1]}. Call reset() before another model is evaluated."
+            )
+        self._batches.append(
+            {
+                name: tensor.detach().to(device or embeddings.device)
+                for name, tensor in batch.items()
+            }
+        )
+
+
+def check_embeddings(embeddings: Tensor) -> None:
+    """Refuse what cannot be the embeddings of a batch.
+
+    Raises:
+        ValueError: It is no floating-point tensor of shape (N, D), or has NaN or infinity in it.
+    """
+    if (
+        not isinstance(embeddings, Tensor)
+        or embeddings.ndim != 2
+        or not embeddings.is_floating_point()
+    ):
+        raise ValueError(
+            f"embeddings has to be a floating-point tensor of shape (N, D), but got "
+            f"{_describe(embeddings)}."
+        )
+    broken = ~torch.isfinite(embeddings).all(dim=1)
+    if broken.any():
+        raise ValueError(
+            f"{int(broken.sum())} of {len(embeddings)} embeddings have NaN or infinity in them, "
+            f"the first is number {int(broken.nonzero()[0])}. Nothing can be retrieved by those: "
+            "look for a training that diverged, or for broken input."
+        )
+
+
+def check_target(
+    name: str, target: Tensor, shape: tuple[int | str, ...], *, integer: bool = False
+) -> None:
+    """Refuse what cannot be a target of a batch.
+
+    Args:
+        name: What the target is called.
+        target: The target.
+        shape: The shape that it has to have; ``"B"`` stands for any number.
+        integer: Whether it has to be of an integer type, which keeps ids exact.
+
+    Raises:
+        ValueError: It is no such tensor.
+    """
+    fits = (
+        isinstance(target, Tensor)
+        and target.ndim == len(shape)
+        and all(size in (given, "B") for size, given in zip(shape, target.shape, strict=True))
+        and not (integer and (target.is_floating_point() or target.dtype == torch.bool))
+    )
+    if not fits:
+        kind = "an integer tensor" if integer else "a tensor"
+        sizes = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+        raise ValueError(
+            f"{name} has to be {kind} of shape ({sizes}), but got {_describe(target)}."
+        )
+
+
+def _describe(value: object) -> str:
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}"
+    return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"

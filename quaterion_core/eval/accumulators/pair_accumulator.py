@@ -1,0 +1,95 @@
+"""The store for objects that come in pairs."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from quaterion_core.eval.accumulators.accumulator import (
+    Accumulator,
+    check_embeddings,
+    check_target,
+)
+
+
+class PairAccumulator(Accumulator):
+    """Collects embeddings and the pairs that they make up.
+
+    The rows in ``pairs`` count within a batch; what is collected counts over all batches.
+
+    Example:
+        >>> accumulator = PairAccumulator()
+        >>> batch = {
+        ...     "embeddings": torch.zeros(2, 3),
+        ...     "labels": torch.ones(1),
+        ...     "pairs": torch.tensor([[0, 1]]),
+        ...     "subgroups": torch.tensor([4, 4]),
+        ... }
+        >>> accumulator.update(**batch)
+        >>> accumulator.update(**batch)
+        >>> accumulator.pairs
+        tensor([[0, 1],
+                [2, 3]])
+    """
+
+    empty_state: ClassVar[dict[str, Tensor]] = {
+        "embeddings": torch.empty(0, 0),
+        "labels": torch.empty(0),
+        "pairs": torch.empty(0, 2, dtype=torch.int64),
+        "subgroups": torch.empty(0, dtype=torch.int64),
+    }
+
+    def update(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        pairs: Tensor,
+        subgroups: Tensor,
+        device: torch.device | str | None = None,
+    ) -> None:
+        """Add a batch of B pairs, which has N objects.
+
+        Args:
+            embeddings: Shape (N, D).
+            labels: Similarity of each pair, shape (B,).
+            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2), an integer type.
+            subgroups: Subgroup of each object, shape (N,), an integer type; kept as int64.
+            device: Where to keep them; by default where the embeddings are.
+
+        Raises:
+            ValueError: A tensor is of a wrong shape or type, a pair names a row that there is
+                not, or an embedding is not finite.
+        """
+        check_embeddings(embeddings)
+        check_target("subgroups", subgroups, (len(embeddings),), integer=True)
+        check_target("pairs", pairs, ("B", 2), integer=True)
+        check_target("labels", labels, (len(pairs),))
+        if len(pairs) and not (int(pairs.min()) >= 0 and int(pairs.max()) < len(embeddings)):
+            raise ValueError(
+                f"pairs names rows {int(pairs.min())} to {int(pairs.max())}, but the batch has "
+                f"{len(embeddings)} embeddings, numbered from 0."
+            )
+        self._append(
+            device,
+            embeddings=embeddings,
+            labels=labels,
+            pairs=pairs.long() + len(self),
+            subgroups=subgroups.long(),
+        )
+
+    @property
+    def labels(self) -> Tensor:
+        """The similarities of all pairs, shape (P,)."""
+        return self.state["labels"]
+
+    @property
+    def pairs(self) -> Tensor:
+        """The rows of :attr:`embeddings` that make up each pair, shape (P, 2), int64."""
+        return self.state["pairs"]
+
+    @property
+    def subgroups(self) -> Tensor:
+        """The subgroup of each object, shape (N,), int64."""
+        return self.state["subgroups"]

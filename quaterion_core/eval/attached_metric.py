@@ -1,0 +1,71 @@
+"""A metric together with the name and the way in which a training logs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quaterion_core.eval.base_metric import BaseMetric
+
+
+class AttachedMetric:
+    """Attaches a metric to a :class:`~quaterion_core.train.TrainableModel`.
+
+    What is asked of it and is not its own, such as ``update``, ``compute``, ``evaluate`` and
+    ``reset``, it takes from the metric.
+
+    Args:
+        name: What the metric is logged as, followed by ``_train``, ``_validation`` or ``_test``.
+        metric: The metric.
+        logger: Whether to send it to the trainer's logger.
+        prog_bar: Whether to show it in the progress bar.
+        on_step: Whether to log each training step; ``None`` leaves it to Lightning.
+        on_epoch: Whether to log the mean over an epoch; ``None`` leaves it to Lightning.
+        **log_options: More arguments of ``LightningModule.log``.
+
+    Raises:
+        TypeError: ``metric`` is not a metric.
+
+    Example:
+        >>> from quaterion_core.eval.pair import RetrievalPrecision
+        >>> attached = AttachedMetric("p@5", RetrievalPrecision(k=5), prog_bar=True)
+        >>> attached.log_options
+        {'logger': True, 'prog_bar': True, 'on_step': None, 'on_epoch': None}
+        >>> attached.k
+        5
+    """
+
+    def __init__(
+        self,
+        name: str,
+        metric: BaseMetric,
+        logger: bool = True,
+        prog_bar: bool = False,
+        on_step: bool | None = None,
+        on_epoch: bool | None = None,
+        **log_options: Any,
+    ):
+        if not isinstance(metric, BaseMetric):
+            raise TypeError(
+                f"The metric {name!r} has to be an object that derives from PairMetric or "
+                f"GroupMetric, but is {metric!r:.80}."
+            )
+        self.name = name
+        self.metric = metric
+        self.log_options = {
+            "logger": logger,
+            "prog_bar": prog_bar,
+            "on_step": on_step,
+            "on_epoch": on_epoch,
+            **log_options,
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "metric" or name.startswith("__"):  # a copy asks before it has a metric
+            raise AttributeError(name)
+        try:
+            return getattr(self.metric, name)
+        except AttributeError as error:
+            raise AttributeError(
+                f"Neither AttachedMetric nor its metric {type(self.metric).__name__} has an "
+                f"attribute {name!r}."
+            ) from error

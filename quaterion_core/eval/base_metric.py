@@ -1,0 +1,199 @@
+"""The interface of retrieval metrics."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, TypeAlias
+
+import torch
+from torch import Tensor
+from typing_extensions import Self
+
+from quaterion_core.distances import Distance
+from quaterion_core.eval.accumulators.accumulator import Accumulator
+from quaterion_core.eval.ranking import relevant
+from quaterion_core.eval.retrieval import Retrieval, score
+
+ReduceFunction: TypeAlias = Callable[[Tensor], Tensor]
+
+_REDUCE_FUNCTIONS: Final[dict[str | None, ReduceFunction | None]] = {
+    None: None,
+    "mean": torch.mean,
+}
+
+
+class BaseMetric(ABC):
+    """A metric over what objects find among other objects.
+
+    :meth:`compute` gives the value over one batch, where each object queries all others.
+    :meth:`update` collects batches, :meth:`compute` without arguments gives the value over all
+    that was collected, and :meth:`reset` forgets it. Whole datasets are processed in blocks of
+    queries, so that memory grows with the number of objects and not with its square.
+
+    Derive from :class:`~quaterion_core.eval.group.GroupMetric` or
+    :class:`~quaterion_core.eval.pair.PairMetric`, and define either
+
+    - :meth:`query_values`, one value for each query: works in blocks and with ``reduce_func``; or
+    - :meth:`raw_compute`, the final value: gets the whole matrix of queries and candidates, which
+      takes much memory for large datasets unless a sampler limits the number of queries.
+
+    Args:
+        distance_metric_name: The distance by which objects are found.
+        reduce_func: Makes one value of the values of all queries that have a relevant object.
+            ``None`` returns those values, from which mean, deviation and quantiles follow.
+    """
+
+    accumulator_type: ClassVar[type[Accumulator]]
+
+    def __init__(
+        self,
+        distance_metric_name: Distance | str = Distance.COSINE,
+        reduce_func: ReduceFunction | None = torch.mean,
+    ):
+        self.distance_metric_name = Distance(distance_metric_name)
+        self.distance = Distance.get_by_name(self.distance_metric_name)
+        self.reduce_func = reduce_func
+        self.accumulator = self.accumulator_type()
+
+    @staticmethod
+    @abstractmethod
+    def prepare_labels(*args: Any, **kwargs: Any) -> Tensor:
+        """Return how relevant each object is to each query, shape (Q, N): not at all where 0.
+
+        Takes the targets of N objects and ``queries``, the rows that query: by default all.
+        """
+
+    @abstractmethod
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Collect the embeddings and targets of a batch."""
+
+    @abstractmethod
+    def compute(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Return the value over a batch or, without arguments, over all that was collected."""
+
+    def evaluate(self) -> Tensor:
+        """Return the value over all that was collected.
+
+        Raises:
+            RuntimeError: Nothing was.
+        """
+        if not len(self.accumulator):
+            raise RuntimeError(
+                f"{type(self).__name__} has nothing to evaluate. Call update() with the embeddings "
+                "and targets of at least one batch first, or pass a batch to compute()."
+            )
+        return self._value(self.accumulator)
+
+    def reset(self) -> None:
+        """Forget all that was collected."""
+        self.accumulator.reset()
+
+    def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
+        """Return one value for each query.
+
+        Both matrices are shared with other metrics and must not be changed in place.
+
+        Args:
+            distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
+                object would find itself.
+            labels: What is relevant, shape (Q, N), bool.
+
+        Returns:
+            Shape (Q,). The values of queries without a relevant object are not used.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has to define query_values(), or raw_compute()."
+        )
+
+    def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
+        """Return the value for given distances and labels.
+
+        Args:
+            distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
+                object would find itself.
+            labels: Shape (Q, N), float32; relevant where above 0.
+
+        Returns:
+            What ``reduce_func`` makes of the values of all queries that have a relevant object,
+            or those values. 0 if there is no such query.
+        """
+        return self.reduce(self.answered_values(distance_matrix, labels))
+
+    def answered_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
+        """Return :meth:`query_values` of the queries that have a relevant object."""
+        relevance = relevant(distance_matrix, labels)
+        return self.query_values(distance_matrix, relevance)[relevance.any(dim=1)]
+
+    def reduce(self, values: Tensor) -> Tensor:
+        """Apply ``reduce_func`` to values of shape (Q,); that of no values is 0."""
+        if self.reduce_func is None:
+            return values
+        return self.reduce_func(values) if len(values) else values.new_zeros(())
+
+    @property
+    def needs_whole_matrix(self) -> bool:
+        """Whether the metric has a :meth:`raw_compute` of its own, which blocks would break."""
+        return type(self).raw_compute is not BaseMetric.raw_compute
+
+    def precompute(self, embeddings: Tensor, **targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return labels and distances of a batch, both (N, N), as :meth:`raw_compute` takes them.
+
+        The labels come first here.
+        """
+        retrieval = Retrieval(embeddings, targets)
+        return (
+            retrieval.labels(self.prepare_labels, retrieval.queries).float(),
+            retrieval.distance_matrix(self.distance, retrieval.queries),
+        )
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this metric again, as JSON values.
+
+        Raises:
+            ValueError: ``reduce_func`` is neither ``None`` nor ``torch.mean``; no other function
+                can be written down.
+        """
+        for name, function in _REDUCE_FUNCTIONS.items():
+            if function is self.reduce_func:
+                distance_name = self.distance_metric_name.value
+                return {"distance_metric_name": distance_name, "reduce_func": name}
+        raise ValueError(
+            f"A configuration can hold reduce_func=None and torch.mean, but this "
+            f"{type(self).__name__} has {self.reduce_func!r}. Use one of these, or None and reduce "
+            "the values yourself."
+        )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build a metric from what :meth:`get_config_dict` returned.
+
+        Raises:
+            ValueError: ``reduce_func`` is neither ``null`` nor ``"mean"``.
+        """
+        arguments = dict(config)
+        if "reduce_func" in config:
+            name = config["reduce_func"]
+            if name not in _REDUCE_FUNCTIONS:
+                raise ValueError(f"reduce_func has to be null or 'mean', but is {name!r}.")
+            arguments["reduce_func"] = _REDUCE_FUNCTIONS[name]
+        return cls(**arguments)
+
+    def _compute(self, embeddings: Tensor | None, **targets: Any) -> Tensor:
+        """Check a batch as :meth:`update` does, and return the value over it alone."""
+        if embeddings is None:
+            given = [name for name, target in targets.items() if target is not None]
+            if given:
+                raise TypeError(
+                    f"compute() got {', '.join(given)} without embeddings. Pass both for the value "
+                    "over a batch, or nothing for the value over all that update() collected."
+                )
+            return self.evaluate()
+        batch = self.accumulator_type()
+        batch.update(embeddings, **targets)
+        return self._value(batch)
+
+    def _value(self, accumulator: Accumulator) -> Tensor:
+        targets = accumulator.state
+        embeddings = targets.pop("embeddings")
+        return score({"": self}, Retrieval(embeddings, targets))[""]

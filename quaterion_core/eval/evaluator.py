@@ -1,0 +1,85 @@
+"""Metrics over a whole dataset, or over a sample of its queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from quaterion_core.eval.base_metric import BaseMetric
+from quaterion_core.eval.samplers.base_sampler import BaseSampler
+
+if TYPE_CHECKING:
+    from quaterion_core.model import SimilarityModel
+
+
+class Evaluator:
+    """Computes metrics of a model over a dataset.
+
+    The dataset is encoded once, and all metrics are of the same queries. Memory is that of the
+    embeddings and a bounded block of distances.
+
+    Args:
+        metrics: Metrics by name, or a single one, which is named after its class.
+        sampler: Says which objects query which others.
+
+    Raises:
+        TypeError: A metric is not a metric, or not of the kind that the sampler is for.
+        ValueError: There are no metrics.
+
+    Example:
+        Mean and deviation come from the values of the single queries:
+
+        >>> import torch
+        >>> from quaterion_core.dataset import SimilarityPairSample
+        >>> from quaterion_core.eval.pair import RetrievalPrecision, RetrievalReciprocalRank
+        >>> from quaterion_core.eval.samplers import PairSampler
+        >>> class Lengths:
+        ...     def encode(self, words, batch_size, to_numpy):
+        ...         return torch.tensor([[len(word), 4.0] for word in words])
+        >>> pairs = [("a", "b"), ("cc", "dd"), ("eee", "ffffff")]
+        >>> metrics = {"p@1": RetrievalPrecision(), "rr": RetrievalReciprocalRank(reduce_func=None)}
+        >>> evaluator = Evaluator(metrics, PairSampler(distinguish=True, log_progress=False))
+        >>> values = evaluator.evaluate([SimilarityPairSample(a, b) for a, b in pairs], Lengths())
+        >>> values["p@1"], values["rr"]
+        (tensor(0.6667), tensor([1.0000, 1.0000, 0.5000]))
+        >>> values["rr"].mean(), values["rr"].std()
+        (tensor(0.8333), tensor(0.2887))
+    """
+
+    def __init__(self, metrics: BaseMetric | Mapping[str, BaseMetric], sampler: BaseSampler):
+        if not isinstance(metrics, Mapping):
+            metrics = {type(metrics).__name__: metrics}
+        if not metrics:
+            raise ValueError("An evaluator needs at least one metric, but got an empty dictionary.")
+        if not isinstance(sampler, BaseSampler):
+            raise TypeError(
+                f"sampler has to be a PairSampler, a GroupSampler or another BaseSampler, but is "
+                f"{sampler!r:.80}."
+            )
+        for metric in metrics.values():
+            sampler.check_metric(metric)
+        self.metrics = dict(metrics)
+        self.sampler = sampler
+
+    def evaluate(self, dataset: Iterable[Any], model: SimilarityModel) -> dict[str, Tensor]:
+        """Compute the metrics.
+
+        Args:
+            dataset: Similarity samples: a list, a PyTorch dataset, any iterable, or a data loader,
+                whose dataset is then read whole.
+            model: Encodes the objects.
+
+        Returns:
+            The value of each metric by name, on the sampler's device.
+
+        Raises:
+            TypeError: A sample is not of the kind that the sampler is for, or ``model`` cannot
+                encode.
+            ValueError: The dataset is empty, or an embedding is not finite.
+        """
+        try:
+            return self.sampler.score(dataset, self.metrics, model)
+        finally:
+            self.sampler.reset()

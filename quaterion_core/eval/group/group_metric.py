@@ -1,0 +1,64 @@
+"""The interface of metrics over objects that belong to groups."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from quaterion_core.eval.accumulators.group_accumulator import GroupAccumulator
+from quaterion_core.eval.base_metric import BaseMetric
+
+
+class GroupMetric(BaseMetric):
+    """A metric for :class:`~quaterion_core.dataset.SimilarityGroupSample`.
+
+    Each object queries all others; relevant to it are the others of its group.
+    """
+
+    accumulator_type = GroupAccumulator
+
+    @staticmethod
+    def prepare_labels(groups: Tensor, queries: Tensor | None = None) -> Tensor:
+        """Return which objects are of the same group.
+
+        Args:
+            groups: Group of each object, shape (N,), int64.
+            queries: Rows that query, shape (Q,); by default all.
+
+        Returns:
+            Shape (Q, N), bool. An object is of its own group.
+
+        Example:
+            >>> GroupMetric.prepare_labels(torch.tensor([3, 8, 3]), queries=torch.tensor([0]))
+            tensor([[ True, False,  True]])
+        """
+        of_queries = groups if queries is None else groups[queries]
+        return of_queries.unsqueeze(1) == groups.unsqueeze(0)
+
+    def update(
+        self, embeddings: Tensor, groups: Tensor, device: torch.device | str | None = None
+    ) -> None:
+        """Collect a batch.
+
+        Args:
+            embeddings: Shape (B, D).
+            groups: Group of each object, shape (B,), an integer type.
+            device: Where to keep them; by default the CPU.
+
+        Raises:
+            ValueError: A tensor is of a wrong shape or type, or an embedding is not finite.
+        """
+        self.accumulator.update(embeddings, groups, device=device or "cpu")
+
+    def compute(self, embeddings: Tensor | None = None, groups: Tensor | None = None) -> Tensor:
+        """Return the value over a batch or, without arguments, over all that was collected.
+
+        Args:
+            embeddings: Shape (B, D).
+            groups: Group of each object, shape (B,), an integer type.
+
+        Raises:
+            ValueError: A tensor is of a wrong shape or type, or an embedding is not finite.
+            RuntimeError: No batch is given and none was collected.
+        """
+        return self._compute(embeddings, groups=groups)

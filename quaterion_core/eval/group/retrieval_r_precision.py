@@ -1,0 +1,62 @@
+"""R-precision: how much of a group its members find first."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from quaterion_core.eval.group.group_metric import GroupMetric
+from quaterion_core.eval.ranking import hits_among_nearest, relevant
+
+
+class RetrievalRPrecision(GroupMetric):
+    """The share of relevant objects among the R nearest, R being the number of relevant ones.
+
+    Relevant to a query are the other objects of its group. Each query counts alike, whatever the
+    size of its group; the only object of a group is no query. 1 if every object is nearer to all
+    of its group than to any other. Of objects at the same distance, irrelevant ones count as
+    nearer.
+
+    Manning, Raghavan and Schütze, *Introduction to Information Retrieval* (2008), section 8.4.
+
+    Args:
+        distance_metric_name: The distance by which objects are found.
+        reduce_func: Makes one value of the values of all queries that have a relevant object, 0 if
+            there is none. ``None`` returns those values, in the order of the queries.
+
+    Example:
+        >>> import torch
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.5, 0.5], [0.0, 1.0]])
+        >>> RetrievalRPrecision().compute(embeddings, groups=torch.tensor([1, 1, 1, 2]))
+        tensor(0.8333)
+        >>> RetrievalRPrecision(reduce_func=None).compute(embeddings, torch.tensor([1, 1, 1, 2]))
+        tensor([1.0000, 1.0000, 0.5000])
+    """
+
+    def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
+        """Return :func:`retrieval_r_precision`."""
+        return retrieval_r_precision(distance_matrix, labels)
+
+
+def retrieval_r_precision(distance_matrix: Tensor, labels: Tensor) -> Tensor:
+    """Return the R-precision of each query.
+
+    Args:
+        distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
+            object would find itself.
+        labels: Relevant where above 0, shape (Q, N).
+
+    Returns:
+        Shape (Q,); 0 where nothing is relevant.
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Example:
+        >>> import torch
+        >>> distance_matrix = torch.tensor([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]])
+        >>> retrieval_r_precision(distance_matrix, torch.tensor([[1, 0, 1], [0, 0, 0]]))
+        tensor([0.5000, 0.0000])
+    """
+    relevance = relevant(distance_matrix, labels)
+    counts = relevance.sum(dim=1)
+    return hits_among_nearest(distance_matrix, relevance, counts) / counts.clamp(min=1)

@@ -1,0 +1,95 @@
+"""Precision@k: how many of the k nearest objects are relevant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from quaterion_core.distances import Distance
+from quaterion_core.eval.base_metric import ReduceFunction
+from quaterion_core.eval.pair.pair_metric import PairMetric
+from quaterion_core.eval.ranking import hits_among_nearest, relevant
+
+
+class RetrievalPrecision(PairMetric):
+    """The share of relevant objects among the k nearest.
+
+    Relevant to a query is its partner alone, so that the best value is 1/k. Of objects at the same
+    distance, irrelevant ones count as nearer. Objects of pairs with label 0 are found but are no
+    queries, as they have nothing to find.
+
+    Manning, Raghavan and Schütze, *Introduction to Information Retrieval* (2008), section 8.4.
+
+    Args:
+        k: Number of nearest objects to look at; where there are fewer, the others are misses.
+        distance_metric_name: The distance by which objects are found.
+        reduce_func: Makes one value of the values of all queries that have a relevant object, 0 if
+            there is none. ``None`` returns those values, in the order of the queries.
+
+    Raises:
+        ValueError: ``k`` is below 1.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [0.9, 0.2]])
+        >>> targets = {
+        ...     "labels": torch.ones(2),
+        ...     "pairs": torch.tensor([[0, 2], [1, 3]]),
+        ...     "subgroups": torch.tensor([0, 1, 0, 1]),
+        ... }
+        >>> RetrievalPrecision(k=1, reduce_func=None).compute(embeddings, **targets)
+        tensor([1., 1., 1., 0.])
+        >>> RetrievalPrecision(k=1).compute(embeddings, **targets)
+        tensor(0.7500)
+    """
+
+    def __init__(
+        self,
+        k: int = 1,
+        distance_metric_name: Distance | str = Distance.COSINE,
+        reduce_func: ReduceFunction | None = torch.mean,
+    ):
+        super().__init__(distance_metric_name, reduce_func)
+        _check_k(k)
+        self.k = k
+
+    def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
+        """Return :func:`retrieval_precision`."""
+        return retrieval_precision(distance_matrix, labels, self.k)
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this metric again, as JSON values."""
+        return {"k": self.k, **super().get_config_dict()}
+
+
+def retrieval_precision(distance_matrix: Tensor, labels: Tensor, k: int) -> Tensor:
+    """Return the precision@k of each query.
+
+    Args:
+        distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
+            object would find itself.
+        labels: Relevant where above 0, shape (Q, N).
+        k: Number of nearest objects to look at; where there are fewer, the others are misses.
+
+    Returns:
+        Shape (Q,); 0 where nothing is relevant.
+
+    Raises:
+        ValueError: The shapes differ, or ``k`` is below 1.
+
+    Example:
+        >>> distance_matrix = torch.tensor([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]])
+        >>> retrieval_precision(distance_matrix, torch.tensor([[1, 1, 0], [0, 1, 0]]), k=2)
+        tensor([1.0000, 0.5000])
+    """
+    _check_k(k)
+    relevance = relevant(distance_matrix, labels)
+    queries, objects = distance_matrix.shape
+    counts = torch.full((queries,), min(k, objects), device=distance_matrix.device)
+    return hits_among_nearest(distance_matrix, relevance, counts) / k
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise ValueError(f"k is the number of nearest objects to look at, 1 or more, but is {k}.")

@@ -1,0 +1,65 @@
+"""Reciprocal rank: how soon the relevant object is found."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from quaterion_core.eval.pair.pair_metric import PairMetric
+from quaterion_core.eval.ranking import first_rank, relevant
+
+
+class RetrievalReciprocalRank(PairMetric):
+    """One over the rank of the relevant object; its mean is the mean reciprocal rank (MRR).
+
+    Relevant to a query is its partner. Of objects at the same distance, irrelevant ones count as
+    nearer. Objects of pairs with label 0 are found but are no queries, as they have nothing to
+    find.
+
+    Voorhees, *The TREC-8 Question Answering Track Report* (1999), section 3.
+
+    Args:
+        distance_metric_name: The distance by which objects are found.
+        reduce_func: Makes one value of the values of all queries that have a relevant object, 0 if
+            there is none. ``None`` returns those values, in the order of the queries.
+
+    Example:
+        >>> import torch
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [0.9, 0.2]])
+        >>> targets = {
+        ...     "labels": torch.ones(2),
+        ...     "pairs": torch.tensor([[0, 2], [1, 3]]),
+        ...     "subgroups": torch.tensor([0, 1, 0, 1]),
+        ... }
+        >>> RetrievalReciprocalRank(reduce_func=None).compute(embeddings, **targets)
+        tensor([1.0000, 1.0000, 1.0000, 0.3333])
+        >>> RetrievalReciprocalRank().compute(embeddings, **targets)
+        tensor(0.8333)
+    """
+
+    def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
+        """Return :func:`retrieval_reciprocal_rank`."""
+        return retrieval_reciprocal_rank(distance_matrix, labels)
+
+
+def retrieval_reciprocal_rank(distance_matrix: Tensor, labels: Tensor) -> Tensor:
+    """Return the reciprocal rank of the nearest relevant object of each query.
+
+    Args:
+        distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
+            object would find itself.
+        labels: Relevant where above 0, shape (Q, N).
+
+    Returns:
+        Shape (Q,); 0 where nothing is relevant.
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Example:
+        >>> import torch
+        >>> distance_matrix = torch.tensor([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]])
+        >>> retrieval_reciprocal_rank(distance_matrix, torch.tensor([[0, 1, 1], [0, 0, 0]]))
+        tensor([0.5000, 0.0000])
+    """
+    relevance = relevant(distance_matrix, labels)
+    return relevance.any(dim=1) / first_rank(distance_matrix, relevance)

@@ -1,0 +1,101 @@
+"""The interface of samplers: which objects of a dataset query which others."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from quaterion_core.eval.base_metric import BaseMetric
+
+if TYPE_CHECKING:
+    from quaterion_core.model import SimilarityModel
+
+
+class BaseSampler(ABC):
+    """Chooses the queries of an evaluation.
+
+    Args:
+        sample_size: Number of queries; -1 for all, which is also what a number above takes.
+        device: Where distances and metrics are computed; by default the CPU.
+        log_progress: Whether to show a progress bar.
+        seed: Makes the sample the same in each evaluation, so that two models can be compared by
+            it. ``None`` draws another one each time.
+
+    Raises:
+        ValueError: ``sample_size`` is 0 or below -1.
+    """
+
+    metric_type: ClassVar[type[BaseMetric]] = BaseMetric  # type: ignore[type-abstract]
+
+    def __init__(
+        self,
+        sample_size: int = -1,
+        device: torch.device | str | None = None,
+        log_progress: bool = True,
+        seed: int | None = 0,
+    ):
+        if sample_size == 0 or sample_size < -1:
+            raise ValueError(
+                f"sample_size is the number of queries, or -1 for all, but is {sample_size}."
+            )
+        self.sample_size = sample_size
+        self.device = torch.device(device or "cpu")
+        self.log_progress = log_progress
+        self.seed = seed
+
+    @abstractmethod
+    def sample(
+        self, dataset: Iterable[Any], metric: BaseMetric, model: SimilarityModel
+    ) -> tuple[Tensor, Tensor]:
+        """Return labels and distances of sampled queries and all candidates, both (Q, M).
+
+        Args:
+            dataset: Similarity samples.
+            metric: Says which distance to use and what is relevant.
+            model: Encodes the objects.
+
+        Returns:
+            ``labels`` and ``distance_matrix``, as ``metric.raw_compute(distance_matrix, labels)``
+            takes them.
+        """
+
+    def reset(self) -> None:  # noqa: B027 - a sampler may have nothing to forget
+        """Forget the dataset and the sample."""
+
+    def check_metric(self, metric: BaseMetric) -> None:
+        """Refuse a metric that this sampler is not for.
+
+        Raises:
+            TypeError: It is not an instance of :attr:`metric_type`.
+        """
+        if not isinstance(metric, self.metric_type):
+            raise TypeError(
+                f"{type(self).__name__} needs a metric that derives from "
+                f"{self.metric_type.__name__}, but got {metric!r:.80}. PairSampler is for pair "
+                "metrics, GroupSampler for group metrics."
+            )
+
+    def score(
+        self, dataset: Iterable[Any], metrics: Mapping[str, BaseMetric], model: SimilarityModel
+    ) -> dict[str, Tensor]:
+        """Compute metrics of the sampled queries.
+
+        A sampler that only defines :meth:`sample` gives each metric what that returns.
+
+        Args:
+            dataset: Similarity samples.
+            metrics: Metrics by name.
+            model: Encodes the objects.
+
+        Returns:
+            The value of each metric by name.
+        """
+        values = {}
+        for name, metric in metrics.items():
+            labels, distance_matrix = self.sample(dataset, metric, model)
+            values[name] = metric.raw_compute(distance_matrix, labels)
+        return values

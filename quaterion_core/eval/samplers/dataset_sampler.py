@@ -1,0 +1,213 @@
+"""What the samplers of pairs and groups share: a dataset, encoded once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from rich.progress import track
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
+from quaterion_core.eval.accumulators.accumulator import Accumulator
+from quaterion_core.eval.base_metric import BaseMetric
+from quaterion_core.eval.retrieval import Retrieval, score
+from quaterion_core.eval.samplers.base_sampler import BaseSampler
+
+if TYPE_CHECKING:
+    from quaterion_core.model import SimilarityModel
+
+
+class DatasetSampler(BaseSampler):
+    """Encodes a dataset, and draws the objects of it that query.
+
+    The dataset is encoded, and the queries are drawn, when they are first needed; both are kept
+    until :meth:`reset`, or until another dataset or model is asked for. After a model was trained
+    on, call :meth:`reset`.
+
+    Args:
+        sample_size: Number of queries; -1 for all, which is also what a number above takes.
+        encode_batch_size: Number of samples to read and encode at once.
+        device: Where distances and metrics are computed; by default the CPU.
+        log_progress: Whether to show a progress bar while the dataset is encoded.
+        seed: Makes the sample the same in each evaluation, so that two models can be compared by
+            it. ``None`` draws another one each time.
+
+    Raises:
+        ValueError: ``sample_size`` is 0 or below -1, or ``encode_batch_size`` below 1.
+    """
+
+    loader_type: ClassVar[type[SimilarityDataLoader[Any]]]
+    accumulator_type: ClassVar[type[Accumulator]]
+
+    def __init__(
+        self,
+        sample_size: int = -1,
+        encode_batch_size: int = 16,
+        device: torch.device | str | None = None,
+        log_progress: bool = True,
+        seed: int | None = 0,
+    ):
+        super().__init__(sample_size, device, log_progress, seed)
+        if encode_batch_size < 1:
+            raise ValueError(f"encode_batch_size has to be 1 or more, but is {encode_batch_size}.")
+        self.encode_batch_size = encode_batch_size
+        self.accumulator = self.accumulator_type()
+        self._source: tuple[Any, Any] | None = None
+        self._retrieval: Retrieval | None = None
+
+    @abstractmethod
+    def queries_and_candidates(self) -> tuple[Tensor, Tensor | None]:
+        """Return rows of the collected embeddings, in the order of the dataset.
+
+        Returns:
+            The rows that can query, and the rows that can be found, ``None`` for all.
+        """
+
+    def accumulate(self, model: SimilarityModel, dataset: Iterable[Any]) -> None:
+        """Encode a dataset and collect its embeddings and targets on the CPU.
+
+        A list or tuple is checked whole before anything is encoded; anything else batch by batch,
+        so that its objects need not be in memory all at once.
+
+        Args:
+            model: Encodes the objects.
+            dataset: Similarity samples: a list, a PyTorch dataset, any iterable, or a data loader,
+                whose dataset is then read whole.
+
+        Raises:
+            TypeError: A sample is not of the kind that this sampler is for, or ``model`` cannot
+                encode.
+            ValueError: The dataset is empty, or an embedding is not finite.
+        """
+        self.reset()
+        if not callable(getattr(model, "encode", None)):
+            raise TypeError(
+                f"The model of an evaluation has to be a SimilarityModel, but is a "
+                f"{type(model).__name__}, which has no encode(). The one in a TrainableModel is "
+                "its attribute `model`."
+            )
+        source = dataset.dataset if isinstance(dataset, DataLoader) else dataset
+        if isinstance(source, (list, tuple)):
+            self._check_samples(source)
+        batches = -(-len(source) // self.encode_batch_size) if isinstance(source, Sized) else None
+        for samples in track(
+            self._batches(source), "Encoding", total=batches, disable=not self.log_progress
+        ):
+            objects, targets = self.loader_type.pre_collate_fn(samples)
+            embeddings = model.encode(objects, batch_size=self.encode_batch_size, to_numpy=False)
+            self.accumulator.update(embeddings, **targets, device="cpu")
+        if not len(self.accumulator):
+            raise ValueError("There is nothing to evaluate: the dataset has no samples.")
+        self.accumulator.set_filled()
+        self._source = (dataset, model)
+
+    def reset(self) -> None:
+        """Forget the dataset and the sample."""
+        self.accumulator.reset()
+        self._source = None
+        self._retrieval = None
+
+    def sample(
+        self, dataset: Iterable[Any], metric: BaseMetric, model: SimilarityModel
+    ) -> tuple[Tensor, Tensor]:
+        """Return labels and distances of sampled queries and all candidates, both (Q, M).
+
+        Args:
+            dataset: Similarity samples, as for :meth:`accumulate`.
+            metric: Says which distance to use and what is relevant.
+            model: Encodes the objects.
+
+        Returns:
+            ``labels`` (float32) and ``distance_matrix``, as
+            ``metric.raw_compute(distance_matrix, labels)`` takes them. An object is at infinite
+            distance from itself, with label 0.
+
+        Raises:
+            TypeError: The metric or a sample is not of the kind that this sampler is for.
+            ValueError: The dataset is empty, or an embedding is not finite.
+        """
+        self.check_metric(metric)
+        retrieval = self._retrieval_of(dataset, model)
+        return (
+            retrieval.labels(metric.prepare_labels, retrieval.queries).float(),
+            retrieval.distance_matrix(metric.distance, retrieval.queries),
+        )
+
+    def score(
+        self, dataset: Iterable[Any], metrics: Mapping[str, BaseMetric], model: SimilarityModel
+    ) -> dict[str, Tensor]:
+        """Compute metrics of the same sampled queries, in blocks that they share.
+
+        Args:
+            dataset: Similarity samples, as for :meth:`accumulate`.
+            metrics: Metrics by name.
+            model: Encodes the objects.
+
+        Returns:
+            The value of each metric by name.
+        """
+        for metric in metrics.values():
+            self.check_metric(metric)
+        return score(metrics, self._retrieval_of(dataset, model))
+
+    def _retrieval_of(self, dataset: Iterable[Any], model: SimilarityModel) -> Retrieval:
+        """Encode the dataset and draw the queries, unless both are there already."""
+        if self._source is None or self._source[0] is not dataset or self._source[1] is not model:
+            self.accumulate(model, dataset)
+        if self._retrieval is None:
+            state = self.accumulator.state
+            state = {name: values.to(self.device) for name, values in state.items()}
+            queries, candidates = self.queries_and_candidates()
+            self._retrieval = Retrieval(
+                state.pop("embeddings"),
+                state,
+                queries[self._drawn(len(queries))].to(self.device),
+                None if candidates is None else candidates.to(self.device),
+            )
+        return self._retrieval
+
+    def _drawn(self, count: int) -> Tensor:
+        """Draw positions among 0 to ``count`` - 1, ascending."""
+        if self.sample_size == -1 or self.sample_size >= count:
+            return torch.arange(count)
+        generator = torch.Generator()
+        if self.seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(self.seed)
+        return torch.randperm(count, generator=generator)[: self.sample_size].sort().values
+
+    def _batches(self, source: Any) -> Iterator[list[Any]]:
+        samples = _iterate(source)
+        position = 0
+        while batch := list(islice(samples, self.encode_batch_size)):
+            self._check_samples(batch, position)
+            yield batch
+            position += len(batch)
+
+    def _check_samples(self, samples: Iterable[Any], first_position: int = 0) -> None:
+        sample_type = self.loader_type.sample_type
+        for position, sample in enumerate(samples, first_position):
+            if not isinstance(sample, sample_type):
+                raise TypeError(
+                    f"{type(self).__name__} takes a dataset of {sample_type.__name__}, but sample "
+                    f"{position} is of type {type(sample).__name__}. PairSampler is for pairs, "
+                    "GroupSampler for groups, and a dataset has only samples of one kind."
+                )
+
+
+def _iterate(source: Any) -> Iterator[Any]:
+    """Iterate over a dataset; one that only has items need not end with an IndexError."""
+    if isinstance(source, Iterable):
+        return iter(source)
+    if isinstance(source, Sized) and hasattr(source, "__getitem__"):
+        return (source[index] for index in range(len(source)))
+    raise TypeError(
+        f"A dataset has to be iterable or to have __len__ and __getitem__, but got a "
+        f"{type(source).__name__}."
+    )

@@ -1,0 +1,69 @@
+"""Evaluation of pair metrics over a dataset."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from quaterion_core.dataset.similarity_data_loader import PairsSimilarityDataLoader
+from quaterion_core.eval.accumulators.pair_accumulator import PairAccumulator
+from quaterion_core.eval.pair.pair_metric import PairMetric
+from quaterion_core.eval.samplers.dataset_sampler import DatasetSampler
+
+
+class PairSampler(DatasetSampler):
+    """Lets objects of a dataset of pairs query other objects.
+
+    Args:
+        sample_size: Number of objects that query; -1 for all, which is also what a number above
+            takes. A sampled ``obj_a`` or ``obj_b`` of a pair with score 0 has nothing to find, and
+            is left out of the metrics.
+        distinguish: Let each ``obj_a`` query all ``obj_b``, such as questions the answers. By
+            default every object queries all others.
+        encode_batch_size: Number of samples to read and encode at once.
+        device: Where distances and metrics are computed; by default the CPU.
+        log_progress: Whether to show a progress bar while the dataset is encoded.
+        seed: Makes the sample the same in each evaluation, so that two models can be compared by
+            it. ``None`` draws another one each time.
+
+    Raises:
+        ValueError: ``sample_size`` is 0 or below -1, or ``encode_batch_size`` below 1.
+
+    Example:
+        >>> from quaterion_core.dataset import SimilarityPairSample
+        >>> from quaterion_core.eval.pair import RetrievalPrecision
+        >>> class Lengths:
+        ...     def encode(self, words, batch_size, to_numpy):
+        ...         return torch.tensor([[len(word), 4.0] for word in words])
+        >>> samples = [SimilarityPairSample("a", "b"), SimilarityPairSample("cc", "dd")]
+        >>> sampler = PairSampler(distinguish=True, log_progress=False)
+        >>> labels, distance_matrix = sampler.sample(samples, RetrievalPrecision(), Lengths())
+        >>> labels
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+
+    accumulator: PairAccumulator
+    loader_type = PairsSimilarityDataLoader
+    accumulator_type = PairAccumulator
+    metric_type = PairMetric
+
+    def __init__(
+        self,
+        sample_size: int = -1,
+        distinguish: bool = False,
+        encode_batch_size: int = 16,
+        device: torch.device | str | None = None,
+        log_progress: bool = True,
+        seed: int | None = 0,
+    ):
+        super().__init__(sample_size, encode_batch_size, device, log_progress, seed)
+        self.distinguish = distinguish
+
+    def queries_and_candidates(self) -> tuple[Tensor, Tensor | None]:
+        """Return the rows of ``obj_a`` and those of ``obj_b``, or twice all of them."""
+        obj_a, obj_b = self.accumulator.pairs.unbind(1)
+        if self.distinguish:
+            return obj_a, obj_b
+        everything = torch.cat((obj_a, obj_b))
+        return everything, everything

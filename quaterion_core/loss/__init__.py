@@ -1,0 +1,31 @@
+"""Losses over groups and over pairs."""
+
+from quaterion_core.loss.arcface_loss import ArcFaceLoss
+from quaterion_core.loss.center_loss import CenterLoss
+from quaterion_core.loss.circle_loss import CircleLoss
+from quaterion_core.loss.contrastive_loss import ContrastiveLoss
+from quaterion_core.loss.cos_face_loss import CosFaceLoss
+from quaterion_core.loss.fast_ap_loss import FastAPLoss
+from quaterion_core.loss.group_loss import GroupLoss
+from quaterion_core.loss.multiple_negatives_ranking_loss import MultipleNegativesRankingLoss
+from quaterion_core.loss.online_contrastive_loss import OnlineContrastiveLoss
+from quaterion_core.loss.pairwise_loss import PairwiseLoss
+from quaterion_core.loss.similarity_loss import SimilarityLoss
+from quaterion_core.loss.softmax_loss import SoftmaxLoss
+from quaterion_core.loss.triplet_loss import TripletLoss
+
+__all__ = [
+    "ArcFaceLoss",
+    "CenterLoss",
+    "CircleLoss",
+    "ContrastiveLoss",
+    "CosFaceLoss",
+    "FastAPLoss",
+    "GroupLoss",
+    "MultipleNegativesRankingLoss",
+    "OnlineContrastiveLoss",
+    "PairwiseLoss",
+    "SimilarityLoss",
+    "SoftmaxLoss",
+    "TripletLoss",
+]

@@ -1,0 +1,76 @@
+"""ArcFace loss: a margin on the angle."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from quaterion_core.loss.group_classification_loss import GroupClassificationLoss
+
+
+class ArcFaceLoss(GroupClassificationLoss):
+    """Classifies objects by the angle between embedding and group, with a margin on that angle.
+
+    With the angle θ_j between an embedding of the group y and the weight vector of the group j,
+    this is the cross-entropy of the logits::
+
+        scale cos(θ_y + margin)  for the own group
+        scale cos θ_j            for others
+
+    averaged over the batch. Where θ_y + margin would exceed π and the cosine rise again, cos θ_y -
+    margin sin(margin) takes its place, so that a larger angle always costs more. At θ_y = 0, where
+    the angle has no direction in which it grows, the gradient is that of cos(margin) cos θ_y.
+
+    Source: Deng, Guo, Xue, Zafeiriou, ArcFace: Additive Angular Margin Loss for Deep Face
+    Recognition, CVPR 2019, section 2.1, equation 3.
+
+    Args:
+        embedding_size: Size of an embedding.
+        num_groups: Number of groups in the training data.
+        scale: Factor of the cosines.
+        margin: In radians.
+
+    Raises:
+        ValueError: A size or the scale is not positive, or the margin is not in [0, π].
+
+    Example:
+        >>> loss = ArcFaceLoss(embedding_size=2, num_groups=2, scale=1.0, margin=0.5)
+        >>> _ = torch.nn.init.eye_(loss.weight)
+        >>> value = loss(torch.eye(2), torch.tensor([7, 8]))  # log(1 + exp(0 - cos(0.5)))
+        >>> round(value.item(), 4)
+        0.3477
+    """
+
+    def __init__(
+        self, embedding_size: int, num_groups: int, scale: float = 64.0, margin: float = 0.5
+    ):
+        super().__init__(embedding_size, num_groups)
+        if scale <= 0:
+            raise ValueError(f"scale should be positive, but is {scale}.")
+        if not 0 <= margin <= math.pi:
+            raise ValueError(f"margin is an angle in [0, π], in radians, but is {margin}.")
+        self.scale = scale
+        self.margin = margin
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this loss again, as JSON values."""
+        return {**super().get_config_dict(), "scale": self.scale, "margin": self.margin}
+
+    def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:
+        """Return the scaled cosines with the margin on the own group, shape (N, C)."""
+        cosines = self.distance_metric.similarity_matrix(embeddings, self.weight)
+        own = rows.clamp(min=0).unsqueeze(1)
+        return self.scale * cosines.scatter(1, own, self._with_margin(cosines.gather(1, own)))
+
+    def _with_margin(self, cosine: Tensor) -> Tensor:
+        # cos(θ + m) = cos θ cos m - sin θ sin m. The slope of sin θ = √(1 - cos² θ) is infinite at
+        # θ = 0, so angles that rounding cannot tell from 0 stay out of the root.
+        squared_sine = 1 - cosine.square()
+        is_angle = squared_sine > torch.finfo(cosine.dtype).eps
+        sine = squared_sine.where(is_angle, 1.0).sqrt() * is_angle
+        moved = cosine * math.cos(self.margin) - sine * math.sin(self.margin)
+        is_below_pi = cosine >= math.cos(math.pi - self.margin)
+        return torch.where(is_below_pi, moved, cosine - self.margin * math.sin(self.margin))

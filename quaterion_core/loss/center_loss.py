@@ -1,0 +1,85 @@
+"""Center loss: objects near the centre of their group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from quaterion_core.distances import Distance
+from quaterion_core.loss.group_index import GroupIndex
+from quaterion_core.loss.group_loss import GroupLoss
+from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.utils import l2_norm
+
+
+class CenterLoss(GroupLoss):
+    """Draws objects to the centre of their group, which is learned.
+
+    For embeddings x, scaled to the length 1, with the centre c_y of their group::
+
+        lambda_c mean of (x - c_y)²
+
+    over the values of all embeddings. It does not hold groups apart: use it beside a loss that
+    does.
+
+    Group ids are any int64 values: :class:`~quaterion_core.loss.group_index.GroupIndex` gives
+    each a centre when training first shows it. In evaluation, objects of groups that training has
+    not shown are left out.
+
+    Source: Wen, Zhang, Li, Qiao, A Discriminative Feature Learning Approach for Deep Face
+    Recognition, ECCV 2016, section 3.2, equation 2; the centres follow the optimizer instead of
+    equation 4.
+
+    Args:
+        embedding_size: Size of an embedding.
+        num_groups: Number of groups in the training data.
+        lambda_c: Weight of the loss.
+
+    Raises:
+        ValueError: A size is not positive.
+
+    Example:
+        >>> loss = CenterLoss(embedding_size=2, num_groups=1, lambda_c=0.5)
+        >>> _ = torch.nn.init.zeros_(loss.centers)
+        >>> value = loss(torch.tensor([[3.0, 4.0]]), torch.tensor([7]))  # 0.5 (0.6² + 0.8²) / 2
+        >>> round(value.item(), 4)
+        0.25
+    """
+
+    def __init__(self, embedding_size: int, num_groups: int, lambda_c: float = 0.5):
+        super().__init__(Distance.EUCLIDEAN)
+        if embedding_size < 1:
+            raise ValueError(f"embedding_size should be positive, but is {embedding_size}.")
+        self.embedding_size = embedding_size
+        self.num_groups = num_groups
+        self.lambda_c = lambda_c
+        self.group_index = GroupIndex(num_groups)
+        self.centers = nn.Parameter(l2_norm(torch.randn(num_groups, embedding_size), dim=1))
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this loss again, as JSON values."""
+        return {
+            "embedding_size": self.embedding_size,
+            "num_groups": self.num_groups,
+            "lambda_c": self.lambda_c,
+        }
+
+    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
+        """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar.
+
+        Raises:
+            ValueError: There are more groups than ``num_groups``, or D is not ``embedding_size``.
+        """
+        self.check_batch(embeddings, groups)
+        if embeddings.shape[1] != self.embedding_size:
+            raise ValueError(
+                f"CenterLoss was built with embedding_size={self.embedding_size}, but got "
+                f"embeddings of the shape {tuple(embeddings.shape)}."
+            )
+        rows: Tensor = self.group_index(groups)
+        is_known = rows >= 0
+        unit = l2_norm(at_least_float32(embeddings), dim=1)
+        squares = (unit - self.centers[rows.clamp(min=0)]).square().mean(dim=1)
+        return self.lambda_c * (squares * is_known).sum() / is_known.sum().clamp(min=1)

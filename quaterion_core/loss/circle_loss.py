@@ -1,0 +1,108 @@
+"""Circle loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from quaterion_core.distances import Distance
+from quaterion_core.loss.group_loss import GroupLoss
+from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.utils import get_anchor_negative_mask, get_anchor_positive_mask
+
+
+class CircleLoss(GroupLoss):
+    """Raises the similarity of positive pairs and lowers that of negative ones, the worst first.
+
+    With the similarities s_p of positive pairs and s_n of negative pairs, each pair of the batch
+    counted once::
+
+        log( 1 + Σ exp(γ α_n (s_n - m)) Σ exp(-γ α_p (s_p - (1 - m))) )
+        α_p = max(0, 1 + m - s_p),   α_n = max(0, s_n + m)
+
+    with the margin m and the scale factor γ. The weights α are constants for the gradient, as in
+    equation 10. Without a positive or without a negative pair the loss is 0.
+
+    Against a memory, a pair is an object of the batch and one of the memory.
+
+    Source: Sun et al., Circle Loss: A Unified Perspective of Pair Similarity Optimization, CVPR
+    2020, equations 6 to 10.
+
+    Args:
+        margin: m, the relaxation: positives should reach 1 - m, negatives stay below m.
+        scale_factor: γ.
+        distance_metric_name: The distance whose similarity is s; the equations are made for the
+            cosine.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> loss = CircleLoss(margin=0.5, scale_factor=1.0)
+        >>> loss(embeddings, torch.tensor([7, 7, 8]))  # log(1 + 2 exp(-0.5²) exp(-0.5²))
+        tensor(0.7944)
+    """
+
+    def __init__(
+        self,
+        margin: float = 0.25,
+        scale_factor: float = 256,
+        distance_metric_name: Distance | str = Distance.COSINE,
+    ):
+        super().__init__(distance_metric_name)
+        self.margin = margin
+        self.scale_factor = scale_factor
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this loss again, as JSON values."""
+        return {
+            **super().get_config_dict(),
+            "margin": self.margin,
+            "scale_factor": self.scale_factor,
+        }
+
+    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
+        """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
+        self.check_batch(embeddings, groups)
+        embeddings = at_least_float32(embeddings)
+        positive, negative = get_anchor_positive_mask(groups), get_anchor_negative_mask(groups)
+        return self._loss(embeddings, embeddings, positive.triu_(1), negative.triu_(1))
+
+    def xbm_loss(
+        self,
+        embeddings: Tensor,
+        groups: Tensor,
+        memory_embeddings: Tensor,
+        memory_groups: Tensor,
+    ) -> Tensor:
+        """Compute the loss of a batch (N, D) against a memory (M, D); returns a scalar."""
+        self.check_batch(embeddings, groups)
+        self.check_batch(memory_embeddings, memory_groups)
+        return self._loss(
+            at_least_float32(embeddings),
+            at_least_float32(memory_embeddings.detach()),
+            get_anchor_positive_mask(groups, memory_groups),
+            get_anchor_negative_mask(groups, memory_groups),
+        )
+
+    def _loss(self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        if positive.numel() == 0:
+            return self.nothing_to_learn(anchors)
+        similarities = self.distance_metric.similarity_matrix(anchors, others)
+        with torch.no_grad():
+            weights = torch.where(
+                positive,
+                F.relu(1 + self.margin - similarities).neg_(),
+                F.relu(similarities + self.margin),
+            ).mul_(self.scale_factor)
+            optimum = torch.where(positive, 1 - self.margin, self.margin)
+        logits = weights * (similarities - optimum)
+        return F.softplus(_log_sum_exp(logits, positive) + _log_sum_exp(logits, negative))
+
+
+def _log_sum_exp(logits: Tensor, mask: Tensor) -> Tensor:
+    """Return log Σ exp of the marked values; of none, a number so low that exp of it is 0."""
+    # Infinity would be exact, but the gradient of log Σ exp of nothing is then 0/0.
+    lowest = torch.finfo(logits.dtype).min / 4
+    return logits.masked_fill(~mask, lowest).logsumexp(dim=(0, 1))

@@ -1,0 +1,99 @@
+"""Contrastive loss over pairs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from quaterion_core.dataset.targets import NO_SUBGROUP
+from quaterion_core.distances import Distance
+from quaterion_core.loss.pairwise_loss import PairwiseLoss
+from quaterion_core.utils.precision import at_least_float32
+
+
+class ContrastiveLoss(PairwiseLoss):
+    """Draws the objects of a similar pair together, and holds others at least a margin apart.
+
+    For a pair with label y whose objects a and b have the distance d::
+
+        1/2 (y d² + (1 - y) max(0, margin - d)²)
+          + max(0, margin - nearest(a))² + max(0, margin - nearest(b))²
+
+    where nearest(x) is the distance of x from the nearest object of the batch that is of another
+    subgroup. An object that states no subgroup has no such neighbour, and is none.
+
+    Source: Hadsell, Chopra, LeCun, Dimensionality Reduction by Learning an Invariant Mapping, CVPR
+    2006, equation 4, where Y = 1 - y; the terms of other subgroups are Quaterion's.
+
+    Args:
+        distance_metric_name: The distance d; the same for stated pairs and for others.
+        margin: How far apart dissimilar objects should be.
+        size_average: Return the mean over pairs rather than their sum.
+
+    Example:
+        >>> embeddings = torch.tensor([[0.0], [1.0], [0.5], [1.0]])
+        >>> pairs, labels = torch.tensor([[0, 2], [1, 3]]), torch.tensor([1.0, 0.0])
+        >>> loss = ContrastiveLoss("euclidean", margin=0.5)
+        >>> loss(embeddings, pairs, labels, torch.tensor([7, 7, 7, 7]))  # 1/2 (0.5² + 0.5²) / 2
+        tensor(0.1250)
+    """
+
+    def __init__(
+        self,
+        distance_metric_name: Distance | str = Distance.COSINE,
+        margin: float = 0.5,
+        size_average: bool = True,
+    ):
+        super().__init__(distance_metric_name)
+        self.margin = margin
+        self.size_average = size_average
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this loss again, as JSON values."""
+        return {
+            **super().get_config_dict(),
+            "margin": self.margin,
+            "size_average": self.size_average,
+        }
+
+    def forward(
+        self, embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor, **kwargs: Any
+    ) -> Tensor:
+        """Compute the loss of a batch.
+
+        Args:
+            embeddings: Shape (N, D).
+            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
+            labels: 1.0 similar, 0.0 not similar, or a graded similarity between, shape (B,).
+            subgroups: Subgroup of each object, shape (N,), int64.
+            **kwargs: Other targets, ignored.
+
+        Returns:
+            A scalar.
+        """
+        self.check_batch(embeddings, pairs, labels, subgroups)
+        if not len(pairs):
+            return self.nothing_to_learn(embeddings)
+        embeddings = at_least_float32(embeddings)
+        labels = labels.to(embeddings.dtype)
+        distances = self.distance_metric.distance(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
+        similar = labels * distances.square()
+        dissimilar = (1 - labels) * F.relu(self.margin - distances).square()
+        losses = (similar + dissimilar) / 2 + self._intrusions(embeddings, subgroups)[pairs].sum(1)
+        return losses.mean() if self.size_average else losses.sum()
+
+    def _intrusions(self, embeddings: Tensor, subgroups: Tensor) -> Tensor:
+        """Return max(0, margin - nearest)² of each object, shape (N,)."""
+        states = subgroups != NO_SUBGROUP
+        with torch.no_grad():
+            differs = (subgroups.unsqueeze(1) != subgroups) & states.unsqueeze(1) & states
+            if not differs.any():
+                return embeddings.new_zeros(len(embeddings))
+            distances = self.distance_metric.distance_matrix(embeddings)
+            nearest = distances.masked_fill_(~differs, math.inf).argmin(dim=1)
+        to_nearest = self.distance_metric.distance(embeddings, embeddings[nearest])
+        return F.relu(self.margin - to_nearest).square() * differs.any(dim=1)

@@ -1,0 +1,5 @@
+"""Losses of other libraries."""
+
+from quaterion_core.loss.extras.pytorch_metric_learning_wrapper import PytorchMetricLearningWrapper
+
+__all__ = ["PytorchMetricLearningWrapper"]

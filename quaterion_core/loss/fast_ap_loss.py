@@ -1,0 +1,113 @@
+"""FastAP loss: average precision, made differentiable by soft histograms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from quaterion_core.distances import Cosine, Distance
+from quaterion_core.loss.group_loss import GroupLoss
+from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.utils import get_anchor_negative_mask, get_anchor_positive_mask
+
+
+class FastAPLoss(GroupLoss):
+    """Maximises the average precision of retrieval within the batch.
+
+    Every object queries the others. Their squared Euclidean distances from it, of embeddings
+    scaled to the length 1 and so in [0, 4], fill histograms with ``num_bins`` + 1 bins centred at
+    0, Δ, 2Δ, ..., 4, where Δ = 4/num_bins; a distance between two centres is shared out between
+    them linearly. With h_k⁺ positives in the bin k, H_k⁺ positives and H_k objects up to it, and N⁺
+    positives in all::
+
+        FastAP = 1/N⁺ Σ_k h_k⁺ H_k⁺ / H_k,   loss = 1 - mean FastAP
+
+    over the queries that have a positive.
+
+    Against a memory, the batch queries the memory.
+
+    Source: Cakir, He, Xia, Kulis, Sclaroff, Deep Metric Learning to Rank, CVPR 2019, section 3.
+
+    Args:
+        num_bins: Number of intervals; few bins make the gradient smooth, many the precision
+            exact.
+
+    Raises:
+        ValueError: ``num_bins`` is not positive.
+
+    Example:
+        >>> import torch
+        >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
+        >>> loss = FastAPLoss(num_bins=10)
+        >>> loss(embeddings, torch.tensor([7, 7, 8]))  # the positive comes first, for both
+        tensor(0.)
+        >>> loss(embeddings, torch.tensor([7, 8, 7]))  # 1 - (1/2 + 1/2)/2: it comes last
+        tensor(0.5000)
+    """
+
+    def __init__(self, num_bins: int = 10):
+        super().__init__(Distance.EUCLIDEAN)
+        if num_bins < 1:
+            raise ValueError(f"num_bins should be positive, but is {num_bins}.")
+        self.num_bins = num_bins
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this loss again, as JSON values."""
+        return {"num_bins": self.num_bins}
+
+    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
+        """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
+        self.check_batch(embeddings, groups)
+        embeddings = at_least_float32(embeddings)
+        positive, negative = get_anchor_positive_mask(groups), get_anchor_negative_mask(groups)
+        return self._loss(embeddings, embeddings, positive, negative)
+
+    def xbm_loss(
+        self,
+        embeddings: Tensor,
+        groups: Tensor,
+        memory_embeddings: Tensor,
+        memory_groups: Tensor,
+    ) -> Tensor:
+        """Compute the loss of queries (N, D) in a memory (M, D); returns a scalar."""
+        self.check_batch(embeddings, groups)
+        self.check_batch(memory_embeddings, memory_groups)
+        return self._loss(
+            at_least_float32(embeddings),
+            at_least_float32(memory_embeddings.detach()),
+            get_anchor_positive_mask(groups, memory_groups),
+            get_anchor_negative_mask(groups, memory_groups),
+        )
+
+    def _loss(self, queries: Tensor, others: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        squared_distances = 2 * Cosine.distance_matrix(queries, others)
+        positions = (squared_distances * (self.num_bins / 4)).clamp(0, self.num_bins)
+        positives = _soft_histogram(positions, positive, self.num_bins)
+        negatives = _soft_histogram(positions, negative, self.num_bins)
+        positives_upto = positives.cumsum(dim=1)
+        all_upto = positives_upto + negatives.cumsum(dim=1)
+        precision = positives_upto / all_upto.where(all_upto > 0, 1.0)
+        count = positive.sum(dim=1)
+        average_precision = (positives * precision).sum(dim=1) / count.clamp(min=1)
+        is_query = count > 0
+        return ((1 - average_precision) * is_query).sum() / is_query.sum().clamp(min=1)
+
+
+def _soft_histogram(positions: Tensor, mask: Tensor, num_bins: int) -> Tensor:
+    """Count the marked positions of each row, shared out linearly between the nearest bins.
+
+    Args:
+        positions: In [0, num_bins], where whole numbers are the centres of bins, shape (N, M).
+        mask: Which ones to count, shape (N, M).
+        num_bins: Number of intervals between the centres of bins.
+
+    Returns:
+        Shape (N, num_bins + 1).
+    """
+    lower = positions.detach().long().clamp_(max=num_bins - 1)
+    share = positions - lower
+    histogram = positions.new_zeros(len(positions), num_bins + 1)
+    return histogram.scatter_add(1, lower, (1 - share) * mask).scatter_add(
+        1, lower + 1, share * mask
+    )

@@ -1,0 +1,43 @@
+"""The interface that all losses share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from quaterion_core.distances import Distance
+
+
+class SimilarityLoss(nn.Module):
+    """A loss over the embeddings of one batch and its targets, and nothing else.
+
+    Because a loss sees no more than that, gathering embeddings over processes, gradient caching
+    and the cross-batch memory work for every loss without its help. Derive from
+    :class:`~quaterion_core.loss.GroupLoss` or :class:`~quaterion_core.loss.PairwiseLoss`.
+
+    A batch from which nothing can be learned gives a zero that can be back-propagated.
+
+    Args:
+        distance_metric_name: The distance between embeddings that the loss uses.
+    """
+
+    def __init__(self, distance_metric_name: Distance | str = Distance.COSINE):
+        super().__init__()
+        self.distance_metric_name = Distance(distance_metric_name)
+        self.distance_metric = Distance.get_by_name(self.distance_metric_name)
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this loss again, as JSON values."""
+        return {"distance_metric_name": self.distance_metric_name.value}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build a loss from what :meth:`get_config_dict` returned."""
+        return cls(**config)
+
+    @staticmethod
+    def nothing_to_learn(embeddings: Tensor) -> Tensor:
+        """Return a zero that is connected to the embeddings, whose gradient is zero."""
+        return (embeddings * 0.0).sum()

@@ -1,0 +1,55 @@
+"""Softmax loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from quaterion_core.distances import Distance
+from quaterion_core.loss.group_classification_loss import GroupClassificationLoss
+
+
+class SoftmaxLoss(GroupClassificationLoss):
+    """Classifies objects by group with a linear layer on top of the embedding.
+
+    For an embedding x of the group y, and one weight vector W_j for each group::
+
+        -log( exp(x · W_y / temperature) / Σ_j exp(x · W_j / temperature) )
+
+    averaged over the batch. Embeddings and weights are not normalised, and there is no bias.
+
+    Source: Zhai, Wu, Classification is a Strong Baseline for Deep Metric Learning, BMVC 2019,
+    section 3.
+
+    Args:
+        embedding_size: Size of an embedding.
+        num_groups: Number of groups in the training data.
+        temperature: Divides the logits; low values sharpen.
+
+    Raises:
+        ValueError: A size or the temperature is not positive.
+
+    Example:
+        >>> import torch
+        >>> loss = SoftmaxLoss(embedding_size=2, num_groups=2, temperature=1.0)
+        >>> _ = torch.nn.init.eye_(loss.weight)
+        >>> embeddings = torch.tensor([[2.0, 1.0], [1.0, 2.0]])
+        >>> value = loss(embeddings, torch.tensor([7, 8]))  # log(1 + exp(1 - 2))
+        >>> round(value.item(), 4)
+        0.3133
+    """
+
+    def __init__(self, embedding_size: int, num_groups: int, temperature: float = 0.05):
+        super().__init__(embedding_size, num_groups, Distance.DOT_PRODUCT)
+        if temperature <= 0:
+            raise ValueError(f"temperature should be positive, but is {temperature}.")
+        self.temperature = temperature
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this loss again, as JSON values."""
+        return {**super().get_config_dict(), "temperature": self.temperature}
+
+    def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:
+        """Return x · W / temperature of all groups, shape (N, C)."""
+        return self.distance_metric.similarity_matrix(embeddings / self.temperature, self.weight)

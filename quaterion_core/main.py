@@ -1,0 +1,226 @@
+"""The entry point of training: build, fit and evaluate similarity models."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping, ModelSummary
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
+from quaterion_core.dataset.train_collator import TrainCollator
+from quaterion_core.eval.evaluator import Evaluator
+from quaterion_core.model import SimilarityModel
+from quaterion_core.plugins import activate
+from quaterion_core.train.assembly import assemble
+from quaterion_core.train.cache.training_cache import TrainingCache
+from quaterion_core.train.callbacks import LossParametersCallback, MetricsCallback
+from quaterion_core.train.preflight import check_early_stopping, check_loader, check_loss_fits
+from quaterion_core.train.trainable_model import TrainableModel
+from quaterion_core.utils.progress_bar import QuaterionProgressBar
+
+
+class Quaterion:
+    """Build, fit and evaluate similarity models."""
+
+    @staticmethod
+    def build(
+        *,
+        encoder: Any = None,
+        encoders: Mapping[str, Any] | None = None,
+        head: Any = "identity",
+        loss: Any,
+        metrics: Sequence[Any] | Mapping[str, Any] = (),
+        optimizer: Any = "adam",
+        data: Iterable[Any] | None = None,
+    ) -> TrainableModel:
+        """Make a trainable model from registered names and arguments, without a subclass.
+
+        Each part is a name (``"triplet"``, or in full ``"quaterion-core/triplet"``), a mapping of
+        a name and arguments (``{"name": "triplet", "margin": 0.3}``), or an object that is built
+        already. ``quaterion plugins`` lists what is there.
+
+        Args:
+            encoder: The encoder, or
+            encoders: several by key, whose outputs are concatenated.
+            head: The head; by default none. Its ``input_embedding_size`` is filled in.
+            loss: The loss. Its ``embedding_size`` and ``num_groups`` are filled in.
+            metrics: Metrics to log in training and validation, as a list, or by the names to log
+                them under.
+            optimizer: ``adam``, ``adamw``, ``adagrad``, ``rmsprop`` or ``sgd``, with PyTorch's
+                arguments. The learning rate ``lr`` is 1e-3 if not given.
+            data: The training samples, for encoders that learn from them before the training
+                (a tokenizer's vocabulary, say) and for ``num_groups``.
+
+        Returns:
+            A model for :meth:`fit`.
+
+        Raises:
+            MissingComponentError: A name is not registered; the error suggests the nearest.
+            TypeError: An argument is unknown, missing or of the wrong kind.
+            ValueError: Parts do not fit together.
+
+        Example:
+            >>> Quaterion.build(encoder="statik", loss="triplet")
+            Traceback (most recent call last):
+            quaterion_core.plugins.errors.MissingComponentError: ...
+        """
+        return assemble(
+            encoder=encoder,
+            encoders=encoders,
+            head=head,
+            loss=loss,
+            metrics=metrics,
+            optimizer=optimizer,
+            data=data,
+        )
+
+    @classmethod
+    def fit(
+        cls,
+        trainable_model: TrainableModel,
+        trainer: pl.Trainer | None,
+        train_dataloader: SimilarityDataLoader[Any],
+        val_dataloader: SimilarityDataLoader[Any] | None = None,
+        ckpt_path: str | None = None,
+        *,
+        plugins: Sequence[Any] = (),
+    ) -> None:
+        """Train a model.
+
+        Neither the loaders nor the trainer's callbacks are changed: after ``fit`` all of them can
+        be used again.
+
+        Args:
+            trainable_model: What to train.
+            trainer: A Lightning trainer, or ``None`` for one with :meth:`trainer_defaults`. The
+                default one stops when ``validation_loss`` no longer improves; where there are no
+                validation data, when ``train_loss`` does not, or after 100 epochs.
+            train_dataloader: Training data.
+            val_dataloader: Validation data.
+            ckpt_path: A Lightning checkpoint to go on from.
+            plugins: Plugins whose lifecycle hooks take part, by distribution name, or as modules.
+                No plugin takes part unless it is named here.
+
+        Raises:
+            TypeError: A loader, a sample or the loss is of the wrong kind for the others.
+            ValueError: A loader has no data, or there is nothing to train.
+        """
+        loaders = {"train_dataloader": train_dataloader}
+        if val_dataloader is not None:
+            loaders["val_dataloader"] = val_dataloader
+        for name, loader in loaders.items():
+            check_loader(loader, name)
+            check_loss_fits(trainable_model.loss, loader, name)
+        lifecycle = activate(plugins)
+        if trainer is None:
+            defaults = cls.trainer_defaults(trainable_model, train_dataloader)
+            if val_dataloader is None:
+                stopping = EarlyStopping("train_loss", min_delta=1e-3)
+                defaults["callbacks"] = [
+                    stopping if isinstance(callback, EarlyStopping) else callback
+                    for callback in defaults["callbacks"]
+                ]
+                defaults["max_epochs"] = 100
+            trainer = pl.Trainer(**lifecycle.trainer_arguments(defaults))
+        check_early_stopping(trainer, has_validation=val_dataloader is not None)
+        lifecycle.before_fit(trainer, trainable_model)
+        with ExitStack() as stack, warnings.catch_warnings():
+            # Frozen encoders are in evaluation mode on purpose.
+            warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")
+            prepared = _prepare(trainable_model, list(loaders.values()), trainer, stack)
+            stack.enter_context(_added(trainer, [MetricsCallback(), LossParametersCallback()]))
+            train, validation = [*prepared, None][:2]
+            trainer.fit(trainable_model, train, validation, ckpt_path=ckpt_path)
+        lifecycle.after_fit(trainer, trainable_model)
+
+    @classmethod
+    def evaluate(
+        cls, evaluator: Evaluator, dataset: Iterable[Any], model: SimilarityModel
+    ) -> dict[str, Tensor]:
+        """Compute retrieval metrics of a model over a dataset.
+
+        Args:
+            evaluator: Metrics and a sampler.
+            dataset: Similarity samples.
+            model: A trained or loaded model; the ``model`` of a trainable one.
+
+        Returns:
+            The value of each metric by name.
+        """
+        return evaluator.evaluate(dataset=dataset, model=model)
+
+    @staticmethod
+    def trainer_defaults(
+        trainable_model: TrainableModel | None = None,
+        train_dataloader: SimilarityDataLoader[Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return arguments for ``pl.Trainer`` that suit most trainings, to be changed at will.
+
+        Args:
+            trainable_model: The model to train, if it is known.
+            train_dataloader: Its training data, if they are known.
+
+        Returns:
+            A progress bar, a model summary and early stopping on ``validation_loss``; epochs
+            without limit; at most ten batches between two log lines, fewer where an epoch has
+            fewer.
+
+        Example:
+            >>> arguments = Quaterion.trainer_defaults()
+            >>> arguments["max_epochs"] = 10
+            >>> trainer = pl.Trainer(accelerator="cpu", logger=False, **arguments)
+        """
+        defaults: dict[str, Any] = {
+            "callbacks": [
+                QuaterionProgressBar(),
+                EarlyStopping("validation_loss"),
+                ModelSummary(max_depth=3),
+            ],
+            "max_epochs": -1,
+        }
+        dataset = getattr(train_dataloader, "dataset", None)
+        if train_dataloader is not None and hasattr(dataset, "__len__"):
+            defaults["log_every_n_steps"] = max(1, min(50, len(train_dataloader)))
+        return defaults
+
+
+def _prepare(
+    trainable_model: TrainableModel,
+    loaders: list[SimilarityDataLoader[Any]],
+    trainer: pl.Trainer,
+    stack: ExitStack,
+) -> list[DataLoader[Any]]:
+    """Derive the loaders of a training: over the cache, if one is configured, or raw objects."""
+    model = trainable_model.model
+    config = trainable_model.configure_caches()
+    if config is not None:
+        cache = TrainingCache(model, config, loaders, trainer.strategy.root_device)
+        stack.callback(cache.close)
+        if cache.keys:
+            with torch.random.fork_rng(devices=[]):  # as random as without a cache
+                prepared = cache.prepare()
+            stack.enter_context(model.set_aside(cache.keys))
+            return prepared
+    collates, extractors = model.encoder_collates(), model.meta_extractors()
+    return [
+        loader.with_collate(lambda collate: TrainCollator(collate, collates, extractors))
+        for loader in loaders
+    ]
+
+
+@contextmanager
+def _added(trainer: pl.Trainer, callbacks: list[pl.Callback]) -> Iterator[None]:
+    """Give a trainer callbacks for a while, ahead of its own, which may look at what they log."""
+    present = list(trainer.callbacks)  # type: ignore[attr-defined]
+    trainer.callbacks = callbacks + present  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        trainer.callbacks = present  # type: ignore[attr-defined]

@@ -1,0 +1,143 @@
+"""Trainable models assembled from registered components, without a subclass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import torch
+
+from quaterion_core.components import build_component, split_choice
+from quaterion_core.dataset.similarity_samples import SimilarityGroupSample, SimilarityPairSample
+from quaterion_core.dataset.targets import stable_id
+from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.eval.attached_metric import AttachedMetric
+from quaterion_core.eval.metric_choices import attached_metrics
+from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.loss.similarity_loss import SimilarityLoss
+from quaterion_core.model import DEFAULT_ENCODER_KEY, SimilarityModel
+from quaterion_core.train.trainable_model import TrainableModel
+
+OPTIMIZERS: Final[Mapping[str, type[torch.optim.Optimizer]]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "adagrad": torch.optim.Adagrad,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}
+"""The optimizers that can be chosen by name, with the arguments that PyTorch gives them."""
+
+
+class AssembledModel(TrainableModel):
+    """A trainable model made of given parts.
+
+    Args:
+        encoders: Encoders by key.
+        head: The head.
+        loss: The loss.
+        metrics: Metrics to log in training and validation.
+        optimizer: Name and arguments of one of :data:`OPTIMIZERS`.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        head: EncoderHead,
+        loss: SimilarityLoss,
+        metrics: list[AttachedMetric],
+        optimizer: tuple[str, dict[str, Any]],
+    ):
+        self._parts = (encoders, head, loss, metrics)
+        self._optimizer = optimizer
+        super().__init__()
+        del self._parts
+
+    def configure_encoders(self) -> Mapping[str, Encoder]:
+        """Return the given encoders."""
+        return self._parts[0]
+
+    def configure_head(self, input_embedding_size: int) -> EncoderHead:
+        """Return the given head."""
+        return self._parts[1]
+
+    def configure_loss(self) -> SimilarityLoss:
+        """Return the given loss."""
+        return self._parts[2]
+
+    def configure_metrics(self) -> list[AttachedMetric]:
+        """Return the given metrics."""
+        return self._parts[3]
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the chosen optimizer over all that is trainable."""
+        name, arguments = self._optimizer
+        return OPTIMIZERS[name](self.trainable_parameters(), **arguments)
+
+
+def assemble(
+    *,
+    encoder: Any = None,
+    encoders: Mapping[str, Any] | None = None,
+    head: Any = "identity",
+    loss: Any,
+    metrics: Sequence[Any] | Mapping[str, Any] = (),
+    optimizer: Any = "adam",
+    data: Iterable[Any] | None = None,
+) -> TrainableModel:
+    """Make a trainable model; :meth:`Quaterion.build <quaterion_core.Quaterion.build>` says how."""
+    if (encoder is None) == (encoders is None):
+        raise TypeError("Give either one encoder=... or several encoders={key: ...}.")
+    choices = encoders if encoders is not None else {DEFAULT_ENCODER_KEY: encoder}
+    samples = None if data is None else list(data)
+    built = {
+        key: build_component("encoder", choice, objects=_objects(samples or []))
+        for key, choice in choices.items()
+    }
+    size = SimilarityModel.get_encoders_output_size(built)
+    built_head = build_component("head", head, provided={"input_embedding_size": lambda: size})
+    built_loss = build_component(
+        "loss",
+        loss,
+        provided={
+            "embedding_size": lambda: built_head.output_size,
+            "num_groups": lambda: _count_groups(samples),
+        },
+    )
+    return AssembledModel(
+        built, built_head, built_loss, attached_metrics(metrics), check_optimizer(optimizer)
+    )
+
+
+def check_optimizer(optimizer: object) -> tuple[str, dict[str, Any]]:
+    """Return name and arguments of an optimizer, its learning rate 1e-3 if none is given.
+
+    Raises:
+        ValueError: There is no optimizer of this name.
+        TypeError: It does not take these arguments.
+    """
+    name, arguments = split_choice("optimizer", optimizer)
+    if name not in OPTIMIZERS:
+        raise ValueError(f"There is no optimizer {name!r}. Choose one of: {', '.join(OPTIMIZERS)}.")
+    arguments.setdefault("lr", 1e-3)
+    try:
+        OPTIMIZERS[name]([torch.nn.Parameter(torch.zeros(1))], **arguments)
+    except TypeError as error:
+        raise TypeError(f"The optimizer {name!r} does not take these arguments: {error}") from error
+    return name, arguments
+
+
+def _objects(samples: Iterable[Any]) -> Iterator[Any]:
+    for sample in samples:
+        if isinstance(sample, SimilarityPairSample):
+            yield sample.obj_a
+            yield sample.obj_b
+        else:
+            yield sample.obj
+
+
+def _count_groups(samples: list[Any] | None) -> int:
+    if not samples or not isinstance(samples[0], SimilarityGroupSample):
+        raise TypeError(
+            "The loss needs num_groups. Give it, or pass the training samples of groups as data=..."
+        )
+    return len({stable_id(sample.group) for sample in samples})

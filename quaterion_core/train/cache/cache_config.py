@@ -1,0 +1,113 @@
+"""What to cache, where, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+import torch
+
+KeyExtractorType: TypeAlias = Callable[[Any], Hashable]
+"""Returns what makes an object the same as another: objects of equal keys share an embedding."""
+
+CACHE_DTYPES: Final = (torch.float32, torch.float16, torch.bfloat16)
+
+
+class CacheType(str, Enum):
+    """Where the embeddings of a frozen encoder are kept.
+
+    - ``NONE``: nowhere; the encoder runs at every step.
+    - ``AUTO``: on the GPU if the training runs there and they fit, else in memory, else on disk.
+    - ``CPU``: in memory.
+    - ``GPU``: on the device of the training.
+    - ``DISK``: in a file that is mapped into memory.
+    """
+
+    AUTO = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
+    DISK = "disk"
+    NONE = "none"
+
+
+@dataclass
+class CacheConfig:
+    """The cache of a training. Only frozen encoders can be cached.
+
+    Args:
+        cache_type: Where to keep embeddings of all frozen encoders that ``mapping`` does not name.
+        mapping: Where to keep those of single encoders, by key.
+        key_extractors: What identifies an object: one function for all encoders, or one for each
+            by key. By default objects are the same when their content is.
+        batch_size: Objects of average length that are embedded at once. Where an encoder tells
+            the lengths of objects, a batch takes more short ones or fewer long ones.
+        num_workers: Processes that read and collate objects while the cache is filled. ``None``
+            takes as many as the training loader has.
+        save_dir: Folder in which the embeddings are kept for later runs. They are used again
+            when encoder, data and settings are the same; a run that was killed while it filled
+            the cache goes on where it stopped.
+        dtype: ``torch.float32``, ``torch.float16`` or ``torch.bfloat16``.
+        views: Embeddings to keep of each object, for encoders whose collate function augments at
+            random. Each time an object is needed, one of them is drawn.
+
+    Raises:
+        ValueError: A value is out of range.
+
+    Example:
+        >>> CacheConfig(mapping={"image": CacheType.DISK}, save_dir="cache").batch_size
+        32
+    """
+
+    cache_type: CacheType | None = CacheType.AUTO
+    mapping: dict[str, CacheType] = field(default_factory=dict)
+    key_extractors: KeyExtractorType | dict[str, KeyExtractorType] = field(default_factory=dict)
+    batch_size: int | None = 32
+    num_workers: int | None = None
+    save_dir: str | None = None
+    dtype: torch.dtype = torch.float32
+    views: int = 1
+
+    def __post_init__(self) -> None:
+        self.cache_type = CacheType(self.cache_type or CacheType.NONE)
+        self.mapping = {key: CacheType(kind) for key, kind in self.mapping.items()}
+        self.batch_size = 32 if self.batch_size is None else self.batch_size
+        if self.batch_size < 1 or self.views < 1:
+            raise ValueError(
+                f"batch_size and views of a CacheConfig have to be at least 1, but are "
+                f"{self.batch_size} and {self.views}."
+            )
+        if self.dtype not in CACHE_DTYPES:
+            raise ValueError(
+                f"A cache stores {', '.join(map(str, CACHE_DTYPES))}, but dtype is {self.dtype}."
+            )
+
+    def type_for(self, key: str) -> CacheType:
+        """Return where the embeddings of an encoder are to be kept."""
+        return self.mapping.get(key, self.cache_type or CacheType.NONE)
+
+    def key_extractor_for(self, key: str) -> KeyExtractorType | None:
+        """Return what identifies the objects of an encoder, if the user said so."""
+        if callable(self.key_extractors):
+            return self.key_extractors
+        return self.key_extractors.get(key)
+
+    def check_keys(self, frozen: set[str], trainable: set[str]) -> None:
+        """Check the encoders that the configuration names against those of a model.
+
+        Raises:
+            ValueError: It names an encoder that is not there, or one that is trained.
+        """
+        extractors = {} if callable(self.key_extractors) else self.key_extractors
+        for key in {**self.mapping, **extractors}:
+            if key not in frozen | trainable:
+                raise ValueError(
+                    f"The cache configuration names the encoder {key!r}, but the model has: "
+                    f"{', '.join(sorted(frozen | trainable))}."
+                )
+            if key in trainable and self.mapping.get(key, CacheType.NONE) != CacheType.NONE:
+                raise ValueError(
+                    f"The encoder {key!r} is trainable, so its embeddings change and cannot be "
+                    "cached. Freeze it (trainable = False), or take it out of the mapping."
+                )

@@ -1,0 +1,194 @@
+"""Filling a table: batches of objects of similar length, committed as they finish."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+from torch.utils.data import DataLoader
+
+from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.storage import InvalidFolderError, json_text, read_json
+from quaterion_core.train.cache.embedding_table import EmbeddingTable
+from quaterion_core.train.cache.object_source import CollatedBatches, ObjectSource
+from quaterion_core.utils.tensors import move_to_device
+
+SECONDS_BETWEEN_COMMITS: Final = 2.0
+_MOST_TIMES_BATCH_SIZE: Final = 8
+
+
+def plan_batches(
+    lengths: npt.NDArray[np.int64] | None, rows: int, batch_size: int
+) -> list[npt.NDArray[np.int64]]:
+    """Divide rows into batches of about the same work, the longest objects first.
+
+    A batch holds as many objects as make ``batch_size`` times the mean length, counting each as
+    long as the longest among them, and at most eight times ``batch_size``. The longest come
+    first, so that a batch that does not fit into memory fails at once.
+
+    Args:
+        lengths: Length of the object of each row, shape (R,), or ``None`` if all are the same.
+        rows: Number of rows R.
+        batch_size: Objects of mean length in a batch.
+
+    Returns:
+        Row numbers of each batch.
+
+    Example:
+        >>> [batch.tolist() for batch in plan_batches(np.array([1, 8, 1, 1, 1]), 5, 2)]
+        [[1], [0, 2, 3, 4]]
+    """
+    if lengths is None:
+        return np.split(np.arange(rows), np.arange(batch_size, rows, batch_size))
+    order = np.argsort(-lengths, kind="stable")
+    ordered = np.maximum(lengths[order], 1)
+    budget = batch_size * max(float(ordered.mean()), 1.0) if rows else 0.0
+    batches = []
+    start = 0
+    while start < rows:
+        count = int(np.clip(budget // ordered[start], 1, _MOST_TIMES_BATCH_SIZE * batch_size))
+        batches.append(order[start : start + count])
+        start += count
+    return batches
+
+
+class FillProgress:
+    """Remembers on disk how many batches of a table are filled.
+
+    Args:
+        file: Where to remember; nowhere without one.
+    """
+
+    def __init__(self, file: Path | None):
+        self._file = file
+
+    def read(self) -> int:
+        """Return the number of batches that are filled for certain."""
+        if self._file is None or not self._file.exists():
+            return 0
+        try:
+            done = read_json(self._file).get("batches")
+        except InvalidFolderError:
+            return 0
+        return done if isinstance(done, int) else 0
+
+    def write(self, batches: int) -> None:
+        """Replace the number, in one step."""
+        if self._file is None:
+            return
+        temporary = self._file.with_suffix(".new")
+        with temporary.open("w") as stream:
+            stream.write(json_text({"batches": batches}))
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(self._file)
+
+
+def fill_table(
+    table: EmbeddingTable,
+    encoder: Encoder,
+    sources: list[ObjectSource],
+    batches: list[npt.NDArray[np.int64]],
+    object_numbers: npt.NDArray[np.int64],
+    *,
+    name: str,
+    progress: FillProgress,
+    views: int = 1,
+    num_workers: int = 0,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Embed the distinct objects into a table, from where an earlier attempt stopped.
+
+    Args:
+        table: R · ``views`` rows; row r · ``views`` + v is view v of object r.
+        encoder: A frozen encoder.
+        sources: Where the objects are.
+        batches: What :func:`plan_batches` returned.
+        object_numbers: Number of the object of each row, shape (R,).
+        name: The encoder's key, for the progress bar and errors.
+        progress: How far it is, on disk.
+        views: How often to embed each object.
+        num_workers: Processes that read and collate.
+        device: Where to run the encoder. It is moved back to the CPU at the end.
+
+    Raises:
+        ValueError: The encoder returns NaN or infinity.
+    """
+    steps = batches * views
+    done = progress.read()
+    if done >= len(steps):
+        return
+    todo = CollatedBatches(
+        sources, [object_numbers[batch] for batch in steps[done:]], encoder.get_collate_fn()
+    )
+    encoder.eval().to(device)
+    committed = time.monotonic()
+    total = sum(map(len, steps))
+    with torch.no_grad(), _progress_bar(name, total, sum(map(len, steps[:done]))) as advance:
+        loader = DataLoader(todo, batch_size=None, num_workers=num_workers)
+        for step, collated in enumerate(loader, start=done):
+            embeddings = encoder(move_to_device(collated, torch.device(device)))
+            rows = torch.from_numpy(steps[step]) * views + step // len(batches)
+            _check(embeddings, name, len(rows), encoder.embedding_size)
+            table.write(rows, embeddings)
+            advance(len(rows))
+            if time.monotonic() - committed >= SECONDS_BETWEEN_COMMITS:
+                table.flush()
+                progress.write(step + 1)
+                committed = time.monotonic()
+    table.flush()
+    progress.write(len(steps))
+    encoder.to("cpu")
+
+
+def _check(embeddings: torch.Tensor, name: str, count: int, size: int) -> None:
+    if embeddings.shape != (count, size):
+        raise ValueError(
+            f"The encoder {name!r} returned {tuple(embeddings.shape)} instead of ({count}, {size})."
+        )
+    if not torch.isfinite(embeddings).all():
+        raise ValueError(
+            f"The encoder {name!r} returns NaN or infinity for an object of the training or "
+            "validation data. Check the data for such values."
+        )
+
+
+class _Rate(ProgressColumn):
+    """Objects in a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "")
+
+
+@contextmanager
+def _progress_bar(name: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
+    """Show how many objects are embedded, their rate and the time left."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"Caching {name}", total=total, completed=done)
+        yield lambda count: progress.advance(task, count)

@@ -1,0 +1,55 @@
+"""Fingerprints of encoders: equal only if they would give the same embeddings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.storage import folder_checksums
+
+FORMAT_VERSION: Final = 1
+"""Changes with the layout of the files and with the way in which they are filled."""
+
+
+def encoder_fingerprint(encoder: Encoder) -> str:
+    """Return a digest of all that an encoder would save: its configuration and its weights.
+
+    An encoder that cannot be saved is known by its class and its weights.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            encoder.save(folder)
+            content: Any = folder_checksums(Path(folder))
+        except NotImplementedError:
+            content = _weights_digest(encoder)
+    cls = type(encoder)
+    return _digest([f"{cls.__module__}.{cls.__qualname__}", content])
+
+
+def cache_fingerprint(
+    encoder: Encoder, objects: str, dtype: str, views: int, batch_size: int
+) -> str:
+    """Return a digest of everything that decides what is in a table, and in which row."""
+    return _digest(
+        [FORMAT_VERSION, encoder_fingerprint(encoder), objects, dtype, views, batch_size]
+    )
+
+
+def _weights_digest(encoder: Encoder) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(encoder.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(
+            value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        )
+    return digest.hexdigest()
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,209 @@
+"""The cache of a training: which encoders are cached, in which tables, and when."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import torch
+from filelock import FileLock
+from torch.utils.data import DataLoader, IterableDataset
+
+from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
+from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.model import SimilarityModel
+from quaterion_core.train.cache.cache_config import CacheConfig, CacheType
+from quaterion_core.train.cache.cached_dataset import CachedDataset, CachedEncoder, as_it_is
+from quaterion_core.train.cache.distinct_objects import DistinctObjects
+from quaterion_core.train.cache.embedding_table import EmbeddingTable
+from quaterion_core.train.cache.filling import FillProgress, fill_table, plan_batches
+from quaterion_core.train.cache.fingerprint import cache_fingerprint
+from quaterion_core.train.cache.object_source import CollatedBatches, ObjectSource
+
+_WORKER_ARGUMENTS: Final = (
+    "num_workers", "persistent_workers", "prefetch_factor", "multiprocessing_context",
+    "worker_init_fn", "timeout", "in_order",
+)  # fmt: skip
+
+
+class TrainingCache:
+    """Tables of the frozen encoders of a model, over the data sets of its loaders.
+
+    Args:
+        model: The model. Its frozen encoders run once over every distinct object, here and now.
+        config: What to cache, where, and how.
+        loaders: Training and validation data, which are cached together. They are not changed.
+        device: The device of the training.
+
+    Raises:
+        ValueError: The configuration does not fit the model, or a loader cannot be cached.
+    """
+
+    def __init__(
+        self,
+        model: SimilarityModel,
+        config: CacheConfig,
+        loaders: list[SimilarityDataLoader[Any]],
+        device: torch.device,
+    ):
+        self._model = model
+        self._config = config
+        self._loaders = loaders
+        self._device = device
+        self._num_workers = (
+            loaders[0].num_workers if config.num_workers is None else config.num_workers
+        )
+        frozen = {key for key, encoder in model.encoders.items() if not encoder.trainable}
+        config.check_keys(frozen, set(model.encoders) - frozen)
+        self.keys = sorted(key for key in frozen if config.type_for(key) != CacheType.NONE)
+        self._temporary = tempfile.TemporaryDirectory(prefix="quaterion-cache-")
+
+    def close(self) -> None:
+        """Remove what was written to disk for this training alone."""
+        self._temporary.cleanup()
+
+    def prepare(self) -> list[DataLoader[Any]]:
+        """Fill the tables and return a loader over them for each of the given ones."""
+        encoders = {key: self._model.encoders[key] for key in self.keys}
+        sources = [
+            ObjectSource(
+                loader,
+                {key: self._config.key_extractor_for(key) for key in self.keys},
+                {k: length for k, e in encoders.items() if (length := e.get_length_fn())},
+                self._num_workers,
+            )
+            for loader in self._loaders
+        ]
+        cached = {key: self._cache(key, encoder, sources) for key, encoder in encoders.items()}
+        return [
+            self._loader(loader, source, {key: parts[number] for key, parts in cached.items()})
+            for number, (loader, source) in enumerate(zip(self._loaders, sources, strict=True))
+        ]
+
+    def _cache(
+        self, key: str, encoder: Encoder, sources: list[ObjectSource]
+    ) -> list[CachedEncoder]:
+        """Fill the table of one encoder and return its rows for each source."""
+        config = self._config
+        distinct = DistinctObjects.from_digests(
+            np.concatenate([source.facts.digests[key] for source in sources])
+        )
+        lengths = _lengths(key, sources, distinct)
+        assert config.batch_size is not None
+        batches = plan_batches(lengths, len(distinct.first), config.batch_size)
+        rows = len(distinct.first) * config.views
+        kind = self._place(config.type_for(key), rows * encoder.embedding_size)
+        with self._folder(key, encoder, distinct, kind) as folder:
+            file = None if folder is None else folder / "embeddings.bin"
+            table = EmbeddingTable(rows, encoder.embedding_size, config.dtype, file)
+            fill_table(
+                table,
+                encoder,
+                sources,
+                batches,
+                distinct.first,
+                name=key,
+                progress=FillProgress(None if folder is None else folder / "progress.json"),
+                views=config.views,
+                num_workers=self._num_workers,
+                device=self._device,
+            )
+        if kind == CacheType.GPU:
+            table.to_memory(self._device)
+        elif kind == CacheType.CPU and table.file is not None:
+            table.to_memory()
+        meta = self._meta(key, sources, distinct)
+        ends = np.cumsum([len(source) for source in sources])[:-1]
+        return [
+            CachedEncoder(
+                table, torch.from_numpy(rows.reshape(-1, source.parts)), config.views, meta
+            )
+            for rows, source in zip(np.split(distinct.rows, ends), sources, strict=True)
+        ]
+
+    @contextmanager
+    def _folder(
+        self, key: str, encoder: Encoder, distinct: DistinctObjects, kind: CacheType
+    ) -> Iterator[Path | None]:
+        """Give the folder of a table, which no other process fills at the same time."""
+        config = self._config
+        if config.save_dir is None:
+            path = Path(self._temporary.name, key)
+            path.mkdir()
+            yield path if kind == CacheType.DISK else None
+            return
+        assert config.batch_size is not None
+        fingerprint = cache_fingerprint(
+            encoder, distinct.digest, str(config.dtype), config.views, config.batch_size
+        )
+        path = Path(config.save_dir, f"{key}-{fingerprint[:32]}")
+        path.mkdir(parents=True, exist_ok=True)
+        with FileLock(path / "lock"):
+            yield path
+
+    def _place(self, kind: CacheType, numbers: int) -> CacheType:
+        """Decide where a table goes, if the user leaves it open."""
+        if kind == CacheType.GPU and self._device.type != "cuda":
+            return CacheType.CPU
+        if kind != CacheType.AUTO:
+            return kind
+        size = numbers * self._config.dtype.itemsize
+        if self._device.type == "cuda" and size < torch.cuda.mem_get_info(self._device)[0] / 4:
+            return CacheType.GPU
+        return CacheType.CPU if size < psutil.virtual_memory().available / 2 else CacheType.DISK
+
+    def _meta(
+        self, key: str, sources: list[ObjectSource], distinct: DistinctObjects
+    ) -> list[dict[str, Any]] | None:
+        """Read off the distinct objects what the head wants to know of them."""
+        extract = self._model.meta_extractors().get(key)
+        if extract is None:
+            return None
+        meta: list[dict[str, Any]] = []
+        for numbers in np.array_split(distinct.first, max(1, len(distinct.first) // 1024)):
+            meta.extend(CollatedBatches(sources, [numbers], extract)[0])
+        return meta
+
+    def _loader(
+        self,
+        loader: SimilarityDataLoader[Any],
+        source: ObjectSource,
+        cached: dict[str, CachedEncoder],
+    ) -> DataLoader[Any]:
+        """Make a loader that gives the batches which the given one would, from the tables."""
+        raw = [key for key in self._model.encoders if key not in cached]
+        arguments = {**loader.original_params, "collate_fn": as_it_is}
+        if not raw:
+            arguments = {k: v for k, v in arguments.items() if k not in _WORKER_ARGUMENTS}
+        samples = source.dataset if raw else None
+        if raw and isinstance(samples, IterableDataset):
+            raise ValueError(
+                "An iterable data set cannot be cached while other encoders "
+                f"({', '.join(raw)}) need its raw objects. Use a data set with an index."
+            )
+        collates, extractors = self._model.encoder_collates(), self._model.meta_extractors()
+        dataset = CachedDataset(
+            source.loader_type,
+            source.facts.targets,
+            cached,
+            samples,
+            {key: collates[key] for key in raw},
+            {key: extractors[key] for key in raw if key in extractors},
+        )
+        return DataLoader(dataset, **arguments)
+
+
+def _lengths(
+    key: str, sources: list[ObjectSource], distinct: DistinctObjects
+) -> npt.NDArray[np.int64] | None:
+    """Return the lengths of the distinct objects, if the encoder tells them."""
+    if key not in sources[0].facts.lengths:
+        return None
+    lengths: npt.NDArray[np.int64] = np.concatenate([s.facts.lengths[key] for s in sources])
+    return lengths[distinct.first]

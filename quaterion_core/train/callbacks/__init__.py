@@ -1,0 +1,6 @@
+"""Callbacks that take part in a training."""
+
+from quaterion_core.train.callbacks.loss_parameters_callback import LossParametersCallback
+from quaterion_core.train.callbacks.metrics_callback import MetricsCallback
+
+__all__ = ["LossParametersCallback", "MetricsCallback"]

@@ -1,0 +1,50 @@
+"""Attached metrics over whole validation and test sets."""
+
+from __future__ import annotations
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from quaterion_core.eval.attached_metric import AttachedMetric
+from quaterion_core.train.trainable_model import TrainableModel
+from quaterion_core.utils.enums import TrainStage
+
+
+class MetricsCallback(Callback):
+    """Starts attached metrics afresh for each pass over the data, and logs them at its end.
+
+    :meth:`Quaterion.fit <quaterion_core.Quaterion.fit>` adds it for as long as it runs.
+    """
+
+    @staticmethod
+    def reset_metrics(trainable_model: LightningModule) -> None:
+        """Forget what all attached metrics have seen."""
+        for attached in _metrics(trainable_model):
+            attached.metric.reset()
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start afresh."""
+        self.reset_metrics(pl_module)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the metrics of the whole validation set."""
+        self._log(pl_module, TrainStage.VALIDATION)
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start afresh."""
+        self.reset_metrics(pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the metrics of the whole test set."""
+        self._log(pl_module, TrainStage.TEST)
+
+    def _log(self, trainable_model: LightningModule, stage: TrainStage) -> None:
+        for attached in _metrics(trainable_model):
+            options = {**attached.log_options, "on_step": False, "on_epoch": True}
+            trainable_model.log(
+                f"{attached.name}_{stage.value}", attached.metric.compute(), **options
+            )
+        self.reset_metrics(trainable_model)
+
+
+def _metrics(trainable_model: LightningModule) -> list[AttachedMetric]:
+    return trainable_model.metrics if isinstance(trainable_model, TrainableModel) else []

@@ -1,0 +1,86 @@
+"""What can be found wrong with model and data before a training starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+from torch.utils.data import IterableDataset
+
+from quaterion_core.dataset.similarity_data_loader import (
+    GroupSimilarityDataLoader,
+    PairsSimilarityDataLoader,
+    SimilarityDataLoader,
+)
+from quaterion_core.loss.group_loss import GroupLoss
+from quaterion_core.loss.pairwise_loss import PairwiseLoss
+from quaterion_core.loss.similarity_loss import SimilarityLoss
+
+
+def check_loader(loader: object, name: str) -> None:
+    """Check that a loader is one of ours and has batches of the right samples.
+
+    Args:
+        loader: What the user gave.
+        name: The argument's name, for the error.
+
+    Raises:
+        TypeError: It is no similarity loader, or its first sample is of the wrong type.
+        ValueError: It has no batch.
+    """
+    if not isinstance(loader, SimilarityDataLoader):
+        raise TypeError(
+            f"{name} is a {type(loader).__name__}, but has to be a PairsSimilarityDataLoader or a "
+            "GroupSimilarityDataLoader from quaterion_core.dataset, made from a dataset of "
+            "similarity samples."
+        )
+    dataset: Any = loader.dataset
+    if not hasattr(dataset, "__len__"):
+        return
+    if len(dataset) == 0:
+        raise ValueError(f"{name} has an empty dataset ({type(dataset).__name__} of length 0).")
+    if len(loader) == 0:
+        raise ValueError(
+            f"{name} has no batch: its dataset has {len(dataset)} samples, fewer than the batch "
+            f"size of {loader.batch_size}, and drop_last=True drops them. Use a smaller batch."
+        )
+    if "collate_fn" not in loader.original_params and not isinstance(dataset, IterableDataset):
+        loader.check_samples([dataset[0]])
+
+
+def check_loss_fits(loss: SimilarityLoss, loader: SimilarityDataLoader[Any], name: str) -> None:
+    """Check that a loss understands the targets that a loader gives.
+
+    Raises:
+        TypeError: A pairwise loss meets groups, or a group loss meets pairs.
+    """
+    for loader_type, loss_type, samples, losses in (
+        (
+            PairsSimilarityDataLoader,
+            PairwiseLoss,
+            "pairs",
+            "contrastive, multiple-negatives-ranking",
+        ),
+        (GroupSimilarityDataLoader, GroupLoss, "groups", "triplet, arcface, online-contrastive"),
+    ):
+        if isinstance(loader, loader_type) and not isinstance(loss, loss_type):
+            raise TypeError(
+                f"{type(loss).__name__} does not fit {name}: it is not a {loss_type.__name__}, "
+                f"but a {loader_type.__name__} gives {samples}. Choose a loss over {samples} "
+                f"({losses}, ...), or samples of the other kind."
+            )
+
+
+def check_early_stopping(trainer: pl.Trainer, *, has_validation: bool) -> None:
+    """Check that a trainer without validation data does not wait for their loss.
+
+    Raises:
+        ValueError: It does.
+    """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        monitor = getattr(callback, "monitor", None) or ""
+        if not has_validation and "validation" in monitor:
+            raise ValueError(
+                f"The trainer's {type(callback).__name__} waits for {monitor!r}, but fit() got no "
+                "val_dataloader. Pass one, or make the callback with monitor='train_loss'."
+            )

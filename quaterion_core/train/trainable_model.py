@@ -1,0 +1,259 @@
+"""The model in training: encoders, head, loss and metrics as a Lightning module."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from quaterion_core.dataset.train_collator import Features
+from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.eval.attached_metric import AttachedMetric
+from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.loss.group_loss import GroupLoss
+from quaterion_core.loss.similarity_loss import SimilarityLoss
+from quaterion_core.model import SimilarityModel
+from quaterion_core.train.cache import CacheConfig
+from quaterion_core.train.xbm import XbmBuffer, XbmConfig
+from quaterion_core.types import Targets
+from quaterion_core.utils.enums import TrainStage
+
+
+class TrainableModel(pl.LightningModule, ABC):
+    """What is trained: a subclass says of what encoders, head and loss it is made.
+
+    The constructor calls the ``configure_*`` methods, so attributes that they use have to be set
+    before ``super().__init__()``. :meth:`Quaterion.build <quaterion_core.Quaterion.build>` makes
+    one from registered names, without a subclass.
+
+    It logs ``train_loss`` and ``validation_loss``, and every attached metric as
+    ``<name>_<stage>``: of each batch in training, of the whole data set in validation.
+
+    Example:
+        >>> from quaterion_core.heads import GatedHead
+        >>> from quaterion_core.loss import TripletLoss
+        >>> class Model(TrainableModel):
+        ...     def __init__(self, encoder):
+        ...         self._encoder = encoder
+        ...         super().__init__()
+        ...     def configure_encoders(self): return self._encoder
+        ...     def configure_head(self, input_embedding_size):
+        ...         return GatedHead(input_embedding_size)
+        ...     def configure_loss(self): return TripletLoss(margin=0.3)
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        encoders = self.configure_encoders()
+        head = self.configure_head(SimilarityModel.get_encoders_output_size(encoders))
+        self._model = SimilarityModel(encoders, head)
+        self._loss = self.configure_loss()
+        if not isinstance(self._loss, SimilarityLoss):
+            raise TypeError(
+                f"configure_loss() returned a {type(self._loss).__name__}, which does not derive "
+                "from quaterion_core.loss.SimilarityLoss. Derive it from GroupLoss or "
+                "PairwiseLoss, or wrap a pytorch-metric-learning loss in "
+                "PytorchMetricLearningWrapper."
+            )
+        self._xbm_config = self.configure_xbm()
+        if self._xbm_config is not None:
+            if not isinstance(self._loss, GroupLoss):
+                raise TypeError(
+                    f"A cross-batch memory needs a group loss, but the loss is a "
+                    f"{type(self._loss).__name__}. Choose a group loss, or configure no memory."
+                )
+            self._xbm_buffer = XbmBuffer(self._xbm_config, head.output_size)
+        metrics = self.configure_metrics()
+        self._metrics = [metrics] if isinstance(metrics, AttachedMetric) else list(metrics)
+
+    @property
+    def model(self) -> SimilarityModel:
+        """The model that is trained, and served afterwards."""
+        return self._model
+
+    @property
+    def loss(self) -> SimilarityLoss:
+        """The loss, together with the parameters it may have."""
+        return self._loss
+
+    @property
+    def metrics(self) -> list[AttachedMetric]:
+        """The attached metrics."""
+        return self._metrics
+
+    @abstractmethod
+    def configure_encoders(self) -> Encoder | Mapping[str, Encoder]:
+        """Return one encoder, or several by key."""
+
+    @abstractmethod
+    def configure_head(self, input_embedding_size: int) -> EncoderHead:
+        """Return the head.
+
+        Args:
+            input_embedding_size: Sum of the encoders' embedding sizes.
+        """
+
+    @abstractmethod
+    def configure_loss(self) -> SimilarityLoss:
+        """Return the loss: a group loss or a pairwise one, as the data loaders ask."""
+
+    def configure_metrics(self) -> AttachedMetric | list[AttachedMetric]:
+        """Return the metrics to log in training and validation; none by default."""
+        return []
+
+    def configure_caches(self) -> CacheConfig | None:
+        """Return how to cache the embeddings of frozen encoders; not at all by default.
+
+        With a cache every distinct object goes through a frozen encoder once, before the training
+        starts. The collate function's augmentations are then frozen too, so give ``views`` if
+        there are any.
+        """
+        return None
+
+    def configure_xbm(self) -> XbmConfig | None:
+        """Return the settings of a cross-batch memory; none by default. Needs a group loss."""
+        return None
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer: by default Adam at 1e-3 over all that is trainable.
+
+        That includes the loss's own parameters. A subclass may return whatever Lightning accepts.
+        Parameters of the loss that no optimizer holds are added to the first one when the
+        training starts, so ``torch.optim.Adam(self.model.parameters())`` is enough.
+        """
+        return torch.optim.Adam(self.trainable_parameters(), lr=1e-3)
+
+    def trainable_parameters(self) -> list[torch.nn.Parameter]:
+        """Return the parameters of encoders, head and loss that ask for a gradient.
+
+        Raises:
+            ValueError: There are none.
+        """
+        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if not trainable:
+            raise ValueError(
+                "There is nothing to train: all encoders are frozen, and neither the head "
+                f"({type(self.model.head).__name__}) nor the loss ({type(self.loss).__name__}) has "
+                "parameters. Choose a head with parameters, such as skip-connection, or make an "
+                "encoder trainable."
+            )
+        return trainable
+
+    def process_results(
+        self,
+        embeddings: Tensor,
+        targets: Targets,
+        batch_idx: int,
+        stage: TrainStage,
+        **kwargs: Any,
+    ) -> None:
+        """Look at the results of a step; by default the attached metrics do.
+
+        Args:
+            embeddings: Embeddings (N, D) of the batch.
+            targets: Targets of the batch.
+            batch_idx: Number of the batch in its epoch.
+            stage: Training, validation or test.
+            **kwargs: What Lightning passes on.
+        """
+        for attached in self.metrics:
+            if stage == TrainStage.TRAIN:
+                with torch.no_grad():
+                    value = attached.metric.compute(embeddings.detach(), **targets)
+                self.log(
+                    f"{attached.name}_{stage.value}",
+                    value,
+                    batch_size=len(embeddings),
+                    **attached.log_options,
+                )
+            else:
+                attached.metric.update(embeddings.detach(), **targets)
+
+    def training_step(
+        self, batch: tuple[Features, Targets], batch_idx: int, **kwargs: Any
+    ) -> Tensor:
+        """Compute and log the loss of a training batch."""
+        return self._common_step(batch, batch_idx, TrainStage.TRAIN, **kwargs)
+
+    def validation_step(
+        self, batch: tuple[Features, Targets], batch_idx: int, **kwargs: Any
+    ) -> Tensor | None:
+        """Compute and log the loss of a validation batch."""
+        return self._common_step(batch, batch_idx, TrainStage.VALIDATION, **kwargs)
+
+    def test_step(
+        self, batch: tuple[Features, Targets], batch_idx: int, **kwargs: Any
+    ) -> Tensor | None:
+        """Compute and log the loss of a test batch."""
+        return self._common_step(batch, batch_idx, TrainStage.TEST, **kwargs)
+
+    def _common_step(
+        self,
+        batch: tuple[Features, Targets],
+        batch_idx: int,
+        stage: TrainStage,
+        **kwargs: Any,
+    ) -> Tensor:
+        features, targets = batch
+        embeddings = self.model(features)
+        if self._is_time_to_check(batch_idx, embeddings) and not torch.isfinite(embeddings).all():
+            self._explain_not_finite(features)
+        loss: Tensor = self.loss(embeddings=embeddings, **targets)
+        if self._xbm_config is not None and stage == TrainStage.TRAIN:
+            loss = loss + self._memory_loss(embeddings, targets["groups"], self._xbm_config)
+        self.log(
+            f"{stage.value}_loss",
+            loss,
+            batch_size=len(embeddings),
+            prog_bar=True,
+            on_step=stage == TrainStage.TRAIN,
+            on_epoch=True,
+        )
+        self.process_results(
+            embeddings=embeddings, targets=targets, batch_idx=batch_idx, stage=stage, **kwargs
+        )
+        return loss
+
+    def _memory_loss(self, embeddings: Tensor, groups: Tensor, config: XbmConfig) -> Tensor:
+        """Compare a batch with the memory, then remember it."""
+        memory, memory_groups = self._xbm_buffer.get()
+        loss = SimilarityLoss.nothing_to_learn(embeddings)
+        if self.global_step >= config.start_iteration and len(memory):
+            assert isinstance(self.loss, GroupLoss)
+            loss = config.weight * self.loss.xbm_loss(
+                embeddings,
+                groups,
+                memory.to(embeddings.device, embeddings.dtype),
+                memory_groups.to(groups.device),
+            )
+        self._xbm_buffer.queue(embeddings, groups)
+        return loss
+
+    def _is_time_to_check(self, batch_idx: int, embeddings: Tensor) -> bool:
+        """Look at every batch where that is free, at some where it would wait for the device."""
+        return embeddings.device.type == "cpu" or batch_idx % 50 == 0
+
+    def _explain_not_finite(self, features: Features) -> None:
+        self.model.check_finite(features)
+        raise ValueError(
+            f"The embeddings became NaN or infinite in epoch {self.current_epoch}, though the "
+            "encoders' outputs are finite. The training diverged: lower the learning rate, or "
+            "clip gradients with Trainer(gradient_clip_val=1.0)."
+        )
+
+    def save_servable(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Save the model for serving; may be called at any time, also in mid-training.
+
+        Args:
+            path: A new or empty folder.
+            overwrite: Replace a model that is saved there.
+
+        Raises:
+            OutputExistsError: There is something at ``path``; it stays as it is.
+        """
+        self.model.save(path, overwrite=overwrite)

@@ -1,0 +1,235 @@
+"""Masks of positives and negatives, extremes under a mask, limits of data types, batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_SHORTEST_NORM = 1e-12
+"""Vectors shorter than this have no direction that could be trusted, nor a bounded gradient."""
+
+
+def info_value_of_dtype(dtype: torch.dtype) -> torch.finfo | torch.iinfo:
+    """Return the numeric limits of a data type.
+
+    Raises:
+        TypeError: The data type is ``torch.bool``, which has none.
+
+    Example:
+        >>> info_value_of_dtype(torch.int8).max
+        127
+    """
+    if dtype == torch.bool:
+        raise TypeError("torch.bool has no numeric limits. Convert to a numeric data type first.")
+    return torch.finfo(dtype) if dtype.is_floating_point else torch.iinfo(dtype)
+
+
+def min_value_of_dtype(dtype: torch.dtype) -> int | float:
+    """Return the smallest finite value of a data type.
+
+    Raises:
+        TypeError: The data type is ``torch.bool``.
+
+    Example:
+        >>> min_value_of_dtype(torch.int8)
+        -128
+    """
+    return info_value_of_dtype(dtype).min
+
+
+def max_value_of_dtype(dtype: torch.dtype) -> int | float:
+    """Return the largest finite value of a data type.
+
+    Raises:
+        TypeError: The data type is ``torch.bool``.
+
+    Example:
+        >>> max_value_of_dtype(torch.float16)
+        65504.0
+    """
+    return info_value_of_dtype(dtype).max
+
+
+def get_triplet_mask(labels: Tensor) -> Tensor:
+    """Mark the valid triplets of a batch. Takes N³ bytes; no loss of this package needs it.
+
+    Args:
+        labels: Group of each object, shape (N,).
+
+    Returns:
+        Shape (N, N, N), bool: ``mask[a, p, n]`` says that p is another object of the group of a,
+        and n is of a different group.
+
+    Example:
+        >>> get_triplet_mask(torch.tensor([7, 7, 8])).nonzero()
+        tensor([[0, 1, 2],
+                [1, 0, 2]])
+    """
+    positive, negative = get_anchor_positive_mask(labels), get_anchor_negative_mask(labels)
+    return positive.unsqueeze(2) & negative.unsqueeze(1)
+
+
+def get_anchor_positive_mask(labels_a: Tensor, labels_b: Tensor | None = None) -> Tensor:
+    """Mark the pairs of one group.
+
+    Args:
+        labels_a: Group of each anchor, shape (A,).
+        labels_b: Group of each other object, shape (B,). By default the anchors are compared with
+            each other, and none is its own positive.
+
+    Returns:
+        Shape (A, B), bool.
+
+    Example:
+        >>> get_anchor_positive_mask(torch.tensor([7, 7, 8])).int()
+        tensor([[0, 1, 0],
+                [1, 0, 0],
+                [0, 0, 0]], dtype=torch.int32)
+    """
+    if labels_b is None:
+        return (labels_a.unsqueeze(1) == labels_a).fill_diagonal_(False)
+    return labels_a.unsqueeze(1) == labels_b
+
+
+def get_anchor_negative_mask(labels_a: Tensor, labels_b: Tensor | None = None) -> Tensor:
+    """Mark the pairs of different groups.
+
+    Args:
+        labels_a: Group of each anchor, shape (A,).
+        labels_b: Group of each other object, shape (B,); by default the anchors.
+
+    Returns:
+        Shape (A, B), bool.
+
+    Example:
+        >>> get_anchor_negative_mask(torch.tensor([7, 8]), torch.tensor([8, 9])).tolist()
+        [[True, True], [False, True]]
+    """
+    return labels_a.unsqueeze(1) != (labels_a if labels_b is None else labels_b)
+
+
+def get_masked_maximum(dists: Tensor, mask: Tensor, dim: int = 1) -> Tensor:
+    """Return the largest marked value along a dimension, which is kept with the size 1.
+
+    Args:
+        dists: Any shape.
+        mask: Same shape, bool or 0 and 1.
+        dim: The dimension that is reduced.
+
+    Returns:
+        The maxima; where nothing is marked, the smallest value instead.
+
+    Example:
+        >>> values = torch.tensor([[1.0, 5.0, 3.0], [1.0, 5.0, 3.0]])
+        >>> get_masked_maximum(values, torch.tensor([[1, 0, 1], [0, 0, 0]]))
+        tensor([[3.],
+                [1.]])
+    """
+    smallest = dists.amin(dim, keepdim=True)
+    return torch.where(mask.bool(), dists, smallest).amax(dim, keepdim=True)
+
+
+def get_masked_minimum(dists: Tensor, mask: Tensor, dim: int = 1) -> Tensor:
+    """Return the smallest marked value along a dimension, which is kept with the size 1.
+
+    Args:
+        dists: Any shape.
+        mask: Same shape, bool or 0 and 1.
+        dim: The dimension that is reduced.
+
+    Returns:
+        The minima; where nothing is marked, the largest value instead.
+
+    Example:
+        >>> values = torch.tensor([[1.0, 5.0, 3.0], [1.0, 5.0, 3.0]])
+        >>> get_masked_minimum(values, torch.tensor([[0, 1, 1], [0, 0, 0]]))
+        tensor([[3.],
+                [5.]])
+    """
+    largest = dists.amax(dim, keepdim=True)
+    return torch.where(mask.bool(), dists, largest).amin(dim, keepdim=True)
+
+
+def l2_norm(inputs: Tensor, dim: int = 0) -> Tensor:
+    """Scale vectors to the length 1.
+
+    A vector shorter than 1e-12 has no direction: it becomes zero, and so does its gradient.
+
+    Args:
+        inputs: Any shape, floating point.
+        dim: The dimension along which a vector lies.
+
+    Returns:
+        Same shape and data type.
+
+    Example:
+        >>> l2_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), dim=1)
+        tensor([[0.6000, 0.8000],
+                [0.0000, 0.0000]])
+    """
+    norm: Tensor = torch.linalg.vector_norm(inputs, dim=dim, keepdim=True)
+    return inputs / norm.masked_fill(norm < _SHORTEST_NORM, math.inf)
+
+
+def iter_by_batch(sequence: Any, batch_size: int, log_progress: bool = True) -> Iterator[list[Any]]:
+    """Cut a sequence, an iterable or a PyTorch data set into lists.
+
+    Whether it is iterated or indexed is decided once, by the methods that it has, so an error in
+    the user's ``__getitem__`` reaches the user.
+
+    Args:
+        sequence: Has ``__iter__``, or else ``__len__`` and ``__getitem__``.
+        batch_size: Length of the lists; the last one may be shorter.
+        log_progress: Show a progress bar.
+
+    Returns:
+        An iterator over lists of items.
+
+    Raises:
+        TypeError: The argument has none of these methods.
+        ValueError: ``batch_size`` is not positive.
+
+    Example:
+        >>> list(iter_by_batch("abcde", batch_size=2, log_progress=False))
+        [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size should be positive, but is {batch_size}.")
+    return _batches(_items(sequence), _length(sequence), batch_size, log_progress)
+
+
+def _items(sequence: Any) -> Iterable[Any]:
+    if hasattr(sequence, "__iter__"):
+        return sequence  # type: ignore[no-any-return]
+    if hasattr(sequence, "__getitem__") and hasattr(sequence, "__len__"):
+        return (sequence[index] for index in range(len(sequence)))
+    raise TypeError(
+        f"{type(sequence).__name__} can be neither iterated nor indexed. Give it __iter__, or "
+        "__len__ and __getitem__."
+    )
+
+
+def _length(sequence: Any) -> int | None:
+    """Return the number of items, or None where it is not known before the end."""
+    try:
+        return len(sequence)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def _batches(
+    items: Iterable[Any], length: int | None, batch_size: int, log_progress: bool
+) -> Iterator[list[Any]]:
+    if log_progress:
+        # A progress bar is rarely wanted, and its import is not free.
+        from rich.progress import track
+
+        items = track(items, total=length)
+    iterator = iter(items)
+    while batch := list(islice(iterator, batch_size)):
+        yield batch

@@ -1,0 +1,117 @@
+"""The commands fit, evaluate and search, over a CSV of group samples and a text encoder."""
+
+import csv
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from quaterion_core.cli import main
+
+pytest.importorskip("quaterion_nlp")
+
+RECIPE = """
+data:
+  name: csv
+  files: {{train: {folder}/train.csv, validation: {folder}/val.csv}}
+  obj: text
+  group: label
+encoder: {{name: quaterion-nlp/static, embedding_size: 16, vocab_size: 200}}
+loss: {{name: triplet, mining: all}}
+metrics: [retrieval-r-precision]
+optimizer: {{name: adam, lr: 0.01}}
+epochs: 5
+batch_size: 30
+trainer: {{accelerator: cpu, enable_progress_bar: false, enable_model_summary: false}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    texts = {
+        "card": [
+            "my card is lost",
+            "card was stolen",
+            "new card please",
+            "card not here",
+            "lost card",
+        ],
+        "fee": [
+            "why a fee",
+            "what is this charge",
+            "charge too high",
+            "refund the fee",
+            "extra fee",
+        ],
+        "pin": ["forgot my pin", "change the pin", "pin is blocked", "set a new pin", "wrong pin"],
+    }
+    for name, number in (("train", 0), ("val", 3)):
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["text", "label"])
+            for label, lines in texts.items():
+                writer.writerows((line, label) for line in lines[number:])
+    (tmp_path / "recipe.yaml").write_text(RECIPE.format(folder=tmp_path))
+    return tmp_path
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_fit_evaluate_and_search(folder):
+    result = run("fit", folder / "recipe.yaml", "--output", folder / "model")
+    assert result.exit_code == 0, result.output
+    assert "15 training samples" in result.output
+    report = json.loads((folder / "model" / "report.json").read_text())
+    assert (folder / "model" / "recipe.yaml").read_text() == (folder / "recipe.yaml").read_text()
+
+    result = run("evaluate", folder / "model", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output)["metrics"] == report["after"]
+
+    result = run("search", folder / "model", "card was stolen", "--top", 1)
+    assert result.exit_code == 0, result.output
+    assert "card was stolen" in result.output.splitlines()[-1]
+    assert "1.000" in result.output.splitlines()[-1]
+
+
+def test_search_in_a_file_of_lines(folder):
+    run("fit", folder / "recipe.yaml", "--output", folder / "model")
+    (folder / "corpus.txt").write_text("the fee\n\nthe pin\n")
+    result = run("search", folder / "model", "the pin", "--corpus", folder / "corpus.txt")
+    assert result.exit_code == 0, result.output
+    assert "Searching 2 objects" in result.output
+    assert result.output.splitlines()[3].endswith("the pin")
+
+
+def test_an_existing_output_is_refused_before_anything_is_done(folder):
+    (folder / "model").mkdir()
+    (folder / "model" / "thesis.tex").write_text("It was")
+    result = run("fit", folder / "recipe.yaml", "--output", folder / "model")
+    assert result.exit_code == 1
+    assert "already exists and is not empty" in result.output
+    assert "training samples" not in result.output
+    assert [path.name for path in (folder / "model").iterdir()] == ["thesis.tex"]
+
+
+def test_a_wrong_recipe_is_a_message_and_not_a_traceback(folder):
+    text = (folder / "recipe.yaml").read_text().replace("triplet", "tripplet")
+    (folder / "recipe.yaml").write_text(text)
+    result = run("fit", folder / "recipe.yaml", "--output", folder / "model")
+    assert result.exit_code == 1
+    assert "triplet" in result.output
+    assert "Traceback" not in result.output
+    assert not (folder / "model").exists()
+
+
+def test_a_folder_that_is_no_model_is_a_message(folder):
+    result = run("search", folder, "x", "--corpus", folder / "train.csv")
+    assert result.exit_code == 1
+    assert "has no config.json" in result.output
+
+
+def test_a_model_without_a_recipe_needs_one(tmp_path):
+    result = run("evaluate", tmp_path)
+    assert result.exit_code == 2
+    assert "Give --recipe" in result.output
