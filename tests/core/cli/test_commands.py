@@ -16,7 +16,7 @@ data:
   files: {{train: {folder}/train.csv, validation: {folder}/val.csv}}
   obj: text
   group: label
-encoder: {{name: quaterion-nlp/static, embedding_size: 16, vocab_size: 200}}
+encoder: {{name: quaterion-nlp/static, embedding_size: 16, vocab_size: 300}}
 loss: {{name: triplet, mining: all}}
 metrics: [retrieval-r-precision]
 optimizer: {{name: adam, lr: 0.01}}
