@@ -1,0 +1,188 @@
+"""An encoder that wraps any image model of timm (PyTorch Image Models)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import timm
+import torch
+from torch import Tensor
+from typing_extensions import Self
+
+from quaterion_core.encoders import Encoder
+from quaterion_core.storage import InvalidFolderError, load_module, read_json
+from quaterion_core.storage.modules import CONFIG_FILE
+from quaterion_cv.encoders.image_collator import ImageCollator, model_data_config
+from quaterion_cv.encoders.timm_models import (
+    build_skeleton,
+    embedding_size,
+    fetch_pretrained,
+    find_model,
+    read_checkpoint,
+)
+
+_NOT_FOR_MODEL_KWARGS: Final = {
+    "cache_dir": "set the environment variable HF_HUB_CACHE",
+    "checkpoint_path": "use the argument checkpoint_path",
+    "img_size": "use the argument image_size",
+    "in_chans": "use the argument in_chans",
+    "num_classes": "the encoder has no classifier",
+    "pretrained": "use the argument pretrained",
+    "pretrained_cfg": "use the arguments data_config and checkpoint_path",
+    "pretrained_cfg_overlay": "use the arguments data_config and checkpoint_path",
+}
+
+
+class TimmEncoder(Encoder):
+    """Embeds images with a timm model, without its classifier.
+
+    An embedding is what the model hands to its classifier: its pooled features. Images are
+    prepared as timm prepares them to evaluate the model, in training too: augmentation belongs
+    into the dataset. What counts as an image: :func:`quaterion_cv.images.read_image`.
+
+    Args:
+        model_name: Name of a model, with or without the tag of its weights, such as
+            ``"resnet18"`` or ``"resnet18.a1_in1k"``; see ``timm.list_models()`` and
+            ``timm.list_pretrained()``.
+        pretrained: Fetch timm's weights, from the Hugging Face hub or its cache on this machine;
+            otherwise start from random ones.
+        trainable: Whether training changes the model. A frozen one, the default, can be cached.
+        in_chans: Number of channels that the model takes; images are converted to it. timm
+            adapts its weights, which are made for three.
+        image_size: Height and width, or the side of a square, that images are brought to; the
+            model's own by default.
+        data_config: Entries of the model's data config to replace: ``interpolation``, ``mean``,
+            ``std``, ``crop_pct``, ``crop_mode``, explained at
+            :class:`~quaterion_cv.encoders.image_collator.ImageCollator`. Where ``in_chans`` is
+            not three, the averages of the model's mean and standard deviation serve all channels.
+        checkpoint_path: A local safetensors file with weights of this model under timm's names,
+            to read instead of fetching any. Those of a classifier are left out; timm adapts those
+            that depend on ``in_chans`` or ``image_size``.
+        model_kwargs: More arguments for ``timm.create_model``, JSON values, such as
+            ``{"drop_path_rate": 0.1}``.
+
+    Raises:
+        ValueError: The model is unknown, has no pretrained weights, cannot be built or fed with
+            these arguments, or does not give one embedding for each image; or the checkpoint
+            does not fit. Nothing was fetched.
+        FileNotFoundError: There is no such checkpoint.
+        OSError: The weights could not be fetched.
+
+    Example:
+        >>> from PIL import Image
+        >>> encoder = TimmEncoder("test_resnet", pretrained=False, in_chans=1, image_size=32)
+        >>> batch = encoder.get_collate_fn()([Image.new("L", (8, 8)), Image.new("RGB", (50, 40))])
+        >>> batch.shape, encoder(batch).shape, encoder.embedding_size
+        (torch.Size([2, 1, 32, 32]), torch.Size([2, 96]), 96)
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        *,
+        pretrained: bool = True,
+        trainable: bool = False,
+        in_chans: int = 3,
+        image_size: int | Sequence[int] | None = None,
+        data_config: Mapping[str, Any] | None = None,
+        checkpoint_path: str | Path | None = None,
+        model_kwargs: Mapping[str, Any] | None = None,
+    ):
+        super().__init__()
+        known = find_model(model_name)
+        self.model_name = model_name
+        self.in_chans = in_chans
+        self.image_size = _height_and_width(
+            known.input_size[1:] if image_size is None else image_size
+        )
+        self.model_kwargs = _checked(dict(model_kwargs or {}))
+        self._trainable = trainable
+
+        arguments = {**self.model_kwargs, "in_chans": in_chans, "num_classes": 0}
+        if known.fixed_input_size:
+            arguments["img_size"] = self.image_size
+        skeleton = build_skeleton(model_name, arguments)
+        self._embedding_size = embedding_size(skeleton, (in_chans, *self.image_size))
+        self.data_config = model_data_config(skeleton, in_chans, data_config or {})
+        self._collator = ImageCollator(in_chans, self.image_size, self.data_config)
+
+        if checkpoint_path is not None:
+            self.model = read_checkpoint(model_name, arguments, skeleton, Path(checkpoint_path))
+        elif pretrained:
+            self.model = fetch_pretrained(model_name, arguments)
+        else:
+            self.model = timm.create_model(model_name, pretrained=False, **arguments)
+        self.disable_gradients_if_required()
+        self.train()
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the model."""
+        return self._trainable
+
+    @property
+    def embedding_size(self) -> int:
+        """Number of columns D of the embeddings."""
+        return self._embedding_size
+
+    def get_collate_fn(self) -> ImageCollator:
+        """Return the function that turns N images into a batch (N, C, H, W), float32."""
+        return self._collator
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Embed a batch of images (N, C, H, W); without a graph where the encoder is frozen.
+
+        Returns:
+            Embeddings (N, D).
+        """
+        with torch.set_grad_enabled(self.trainable and torch.is_grad_enabled()):
+            embeddings: Tensor = self.model(batch)
+        return embeddings
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this encoder again, with random weights.
+
+        All settings that come with pretrained weights are spelled out, so that neither network
+        nor another version of timm changes them.
+        """
+        return {
+            "model_name": self.model_name,
+            "pretrained": False,
+            "trainable": self.trainable,
+            "in_chans": self.in_chans,
+            "image_size": list(self.image_size),
+            "data_config": self.data_config,
+            "model_kwargs": self.model_kwargs,
+        }
+
+    @classmethod
+    def load(cls, input_path: str | Path) -> Self:
+        """Load an encoder from a folder that :meth:`save` filled, without any network.
+
+        Raises:
+            InvalidFolderError: The folder is incomplete or broken, or its configuration asks for
+                weights from elsewhere.
+        """
+        config = read_json(Path(input_path) / CONFIG_FILE)
+        if config.get("pretrained") is not False or config.get("checkpoint_path") is not None:
+            raise InvalidFolderError(
+                f"{Path(input_path) / CONFIG_FILE} asks for weights from elsewhere, but an encoder "
+                "that was saved has its own, and 'pretrained': false. Save it again."
+            )
+        return load_module(cls, Path(input_path))
+
+
+def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ValueError(f"image_size is a side or (height, width) in pixels, but got {size!r}.")
+    return sides
+
+
+def _checked(model_kwargs: dict[str, Any]) -> dict[str, Any]:
+    for name, advice in _NOT_FOR_MODEL_KWARGS.items():
+        if name in model_kwargs:
+            raise ValueError(f"model_kwargs holds {name!r}, which it may not: {advice}.")
+    return model_kwargs
