@@ -1,0 +1,64 @@
+"""A model that looks embeddings up, and references that count as a person would."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+
+class TableModel:
+    """Stands in for a SimilarityModel: an object is the number of a row of a table."""
+
+    def __init__(self, table):
+        self.table = torch.as_tensor(table, dtype=torch.float32)
+        self.encoded = []
+
+    def encode(self, inputs, batch_size=32, to_numpy=True):
+        self.encoded.extend(inputs)
+        return self.table[torch.tensor(inputs)]
+
+
+@pytest.fixture
+def table_model():
+    return TableModel
+
+
+@pytest.fixture
+def ranked():
+    """Return the relevance of all results of one query, best first, irrelevant ones before ties."""
+
+    def relevance_by_rank(distances, relevance):
+        results = sorted(zip(distances.tolist(), relevance.tolist(), strict=True))
+        return [bool(is_relevant) for distance, is_relevant in results if distance < float("inf")]
+
+    return relevance_by_rank
+
+
+@pytest.fixture
+def random_matrices():
+    """Return distances without ties, each object hidden from itself, and some relevance."""
+
+    def matrices(seed, queries=12, objects=12, share=0.3):
+        generator = torch.Generator().manual_seed(seed)
+        distances = torch.rand(queries, objects, generator=generator)
+        labels = (torch.rand(queries, objects, generator=generator) < share).float()
+        distances.fill_diagonal_(torch.inf)
+        labels.fill_diagonal_(0)
+        return distances, labels
+
+    return matrices
+
+
+@pytest.fixture
+def pair_targets():
+    """Return the targets of pairs in the layout of the loader: all first, then all second."""
+
+    def targets(count, labels=None):
+        first = torch.arange(count)
+        return {
+            "labels": torch.ones(count) if labels is None else torch.tensor(labels),
+            "pairs": torch.stack((first, first + count), dim=1),
+            "subgroups": first.repeat(2),
+        }
+
+    return targets

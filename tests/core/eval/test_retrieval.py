@@ -1,0 +1,118 @@
+import pytest
+import torch
+
+from quaterion_core.distances import Cosine, Euclidean
+from quaterion_core.eval import (
+    GroupMetric,
+    RetrievalPrecision,
+    RetrievalReciprocalRank,
+    RetrievalRPrecision,
+    retrieval,
+)
+from quaterion_core.eval.retrieval import MAX_BLOCK_ELEMENTS, Retrieval, score
+
+
+@pytest.fixture
+def asked_shapes(monkeypatch):
+    """Record the shapes of all distance matrices that are computed."""
+    shapes = []
+    for distance in (Cosine, Euclidean):
+        original = distance.distance_matrix
+
+        def recorded(x, y=None, original=original):
+            matrix = original(x, y)
+            shapes.append(tuple(matrix.shape))
+            return matrix
+
+        monkeypatch.setattr(distance, "distance_matrix", staticmethod(recorded))
+    return shapes
+
+
+@pytest.fixture
+def pairs_of_ninety(pair_targets):
+    embeddings = torch.randn(180, 6, generator=torch.Generator().manual_seed(0))
+    embeddings[90:] += embeddings[:90]
+    return embeddings, pair_targets(90)
+
+
+def test_blocks_of_a_large_dataset_are_bounded():
+    large = Retrieval(torch.empty(100_000, 1), {})
+    sizes = [len(block) for block in large.query_blocks()]
+    assert sum(sizes) == 100_000
+    assert max(sizes) * 100_000 <= MAX_BLOCK_ELEMENTS
+
+
+def test_more_candidates_than_a_block_holds_are_searched_by_single_queries(monkeypatch):
+    monkeypatch.setattr(retrieval, "MAX_BLOCK_ELEMENTS", 10)
+    assert [len(block) for block in Retrieval(torch.empty(40, 1), {}).query_blocks()] == [1] * 40
+
+
+def test_metrics_never_ask_for_more_distances_than_a_block(
+    monkeypatch, asked_shapes, pairs_of_ninety
+):
+    monkeypatch.setattr(retrieval, "MAX_BLOCK_ELEMENTS", 180 * 7)
+    embeddings, targets = pairs_of_ninety
+    metric = RetrievalReciprocalRank()
+    metric.update(embeddings, **targets)
+    metric.compute()
+    assert max(rows * columns for rows, columns in asked_shapes) <= 180 * 7
+    assert sum(rows for rows, _ in asked_shapes) == 180
+
+
+@pytest.mark.parametrize("rows", [1, 7, 180])
+@pytest.mark.parametrize("reduce_func", [None, torch.mean, torch.median])
+def test_value_does_not_depend_on_the_size_of_blocks(
+    monkeypatch, rows, reduce_func, pairs_of_ninety
+):
+    embeddings, targets = pairs_of_ninety
+    metric = RetrievalReciprocalRank(reduce_func=reduce_func)
+    labels, distances = metric.precompute(embeddings, **targets)
+    expected = metric.raw_compute(distances, labels)
+    monkeypatch.setattr(retrieval, "MAX_BLOCK_ELEMENTS", 180 * rows)
+    torch.testing.assert_close(metric.compute(embeddings, **targets), expected)
+
+
+def test_metrics_share_distances(asked_shapes, monkeypatch, pairs_of_ninety):
+    monkeypatch.setattr(retrieval, "MAX_BLOCK_ELEMENTS", 180 * 60)
+    metrics = {f"p@{k}": RetrievalPrecision(k) for k in (1, 5)} | {"mrr": RetrievalReciprocalRank()}
+    score(metrics, Retrieval(*pairs_of_ninety))
+    assert asked_shapes == [(60, 180)] * 3
+
+
+def test_metrics_of_different_distances_have_their_own(asked_shapes, pairs_of_ninety):
+    embeddings, targets = pairs_of_ninety
+    metrics = {name: RetrievalPrecision(1, name) for name in ("cosine", "euclidean")}
+    values = score(metrics, Retrieval(embeddings, targets))
+    assert asked_shapes == [(180, 180)] * 2
+    for name, metric in metrics.items():
+        assert values[name] == metric.compute(embeddings, **targets)
+
+
+def test_values_are_in_the_order_of_the_metrics(pairs_of_ninety):
+    class Whole(RetrievalPrecision):
+        def raw_compute(self, distance_matrix, labels):
+            return super().raw_compute(distance_matrix, labels)
+
+    metrics = {"c": RetrievalPrecision(), "a": Whole(), "b": RetrievalReciprocalRank()}
+    assert list(score(metrics, Retrieval(*pairs_of_ninety))) == ["c", "a", "b"]
+
+
+def test_block_without_any_relevant_object_counts_for_nothing(monkeypatch):
+    monkeypatch.setattr(retrieval, "MAX_BLOCK_ELEMENTS", 4 * 2)
+    embeddings = torch.tensor([[0.0], [9.0], [1.0], [1.5]])
+    groups = torch.tensor([1, 2, 3, 3])  # the first block, rows 0 and 1, has nothing to find
+    assert RetrievalRPrecision("euclidean").compute(embeddings, groups).item() == 1.0
+
+
+def test_candidates_are_columns_and_a_query_among_them_is_hidden():
+    embeddings = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
+    part = Retrieval(
+        embeddings,
+        {"groups": torch.tensor([5, 5, 6, 5])},
+        queries=torch.tensor([1, 2]),
+        candidates=torch.tensor([3, 1]),
+    )
+    distances = part.distance_matrix(Euclidean(), part.queries)
+    assert distances.tolist() == [[6.0, torch.inf], [4.0, 2.0]]
+    labels = part.labels(GroupMetric.prepare_labels, part.queries)
+    assert labels.tolist() == [[True, False], [False, False]]
