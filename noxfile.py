@@ -5,74 +5,86 @@ The sessions that need PyTorch share one environment, so that it is installed on
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
 
-SHARED = ".nox/shared"
+SHARED = Path(".nox", "shared")
 DISTRIBUTIONS = [".", "plugins/quaterion_nlp", "plugins/quaterion_cv"]
 PACKAGES = ["quaterion_core", "quaterion_nlp", "quaterion_cv"]
-GROUPS = nox.project.load_toml("pyproject.toml")
+PROJECT = nox.project.load_toml("pyproject.toml")
 
 
-def install(session: nox.Session, *groups: str) -> None:
-    """Install the three distributions as users do, and what the session needs beside them."""
-    needs = nox.project.dependency_groups(GROUPS, *groups) if groups else ()
-    session.install("--quiet", *DISTRIBUTIONS, *needs)
+def shared_environment(session: nox.Session, *groups: str) -> Path:
+    """Install the three distributions as users do, beside what the session needs.
+
+    Returns:
+        The folder of the environment's programs.
+    """
+    programs = SHARED.absolute() / ("Scripts" if sys.platform == "win32" else "bin")
+    if not (programs / "python").exists() and not (programs / "python.exe").exists():
+        session.run(sys.executable, "-m", "venv", str(SHARED), external=True)
+    needs = nox.project.dependency_groups(PROJECT, *groups)
+    pip = [str(programs / "python"), "-m", "pip", "install", "--quiet"]
+    session.run(*pip, "--disable-pip-version-check", *DISTRIBUTIONS, *needs, external=True)
+    return programs
 
 
-@nox.session(venv_location=SHARED, reuse_venv=True)
+@nox.session(venv_backend="none")
 def demo(session: nox.Session) -> None:
     """Train a text search over Python's documentation, save it, load it, ask it."""
-    install(session)
-    session.run("python", "examples/search_python_docs.py", *session.posargs)
+    programs = shared_environment(session)
+    script = "examples/search_python_docs.py"
+    session.run(str(programs / "python"), script, *session.posargs, external=True)
 
 
-@nox.session(venv_location=SHARED, reuse_venv=True)
+@nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Run the tests and the examples in the documentation of the code."""
-    install(session, "test")
-    env = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    programs = shared_environment(session, "test")
     session.run(
-        "pytest", "-n", "2", "--dist", "worksteal", "--doctest-modules", "--pyargs",
-        "tests", *PACKAGES, *session.posargs, env=env,
+        str(programs / "pytest"), "-n", "2", "--dist", "worksteal", "--doctest-modules",
+        "tests", "--pyargs", *PACKAGES, *session.posargs,
+        env={"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}, external=True,
     )  # fmt: skip
 
 
-@nox.session(venv_location=SHARED, reuse_venv=True)
+@nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
-    install(session, "types", "test")
-    session.run("mypy")
+    programs = shared_environment(session, "types", "test")
+    session.run(str(programs / "mypy"), external=True)
 
 
-@nox.session(reuse_venv=True)
+@nox.session(venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Run benchmarks: ``nox -s bench -- losses cached_training``."""
+    programs = shared_environment(session, "test")
+    for name in session.posargs:
+        session.run(str(programs / "python"), "-m", f"benchmarks.{name}", external=True)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style with ruff, and that no floor of the house imports a higher one."""
-    session.install("--quiet", *nox.project.dependency_groups(GROUPS, "lint"))
+    session.install("--quiet", *nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     paths = [".", "plugins/quaterion_nlp/src", "plugins/quaterion_cv/src"]
-    session.run("lint-imports", env={"PYTHONPATH": ":".join(paths)})
+    session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(paths)})
 
 
-@nox.session(venv_location=SHARED, reuse_venv=True)
-def bench(session: nox.Session) -> None:
-    """Run a benchmark: ``nox -s bench -- losses``."""
-    install(session, "test")
-    for name in session.posargs:
-        session.run("python", "-m", f"benchmarks.{name}")
-
-
-@nox.session(reuse_venv=True)
+@nox.session
 def build(session: nox.Session) -> None:
     """Build wheels and source archives of the three distributions into ``dist``."""
     session.install("--quiet", "build")
     shutil.rmtree("dist", ignore_errors=True)
     for distribution in DISTRIBUTIONS:
-        session.run("python", "-m", "build", "--outdir", str(Path("dist").absolute()), distribution)
+        session.run("python", "-m", "build", "--outdir", "dist", distribution)
