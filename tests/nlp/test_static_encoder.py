@@ -1,0 +1,256 @@
+"""StaticEncoder: the mean of token embeddings, its tokenizer, and saving with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from quaterion_core.storage import InvalidFolderError
+from quaterion_nlp.encoders.static_encoder import StaticEncoder
+
+TEXTS = ["Delete a file", "remove a folder", "open a file", "close the file", "ein Käse", "文件"]
+
+
+@pytest.fixture
+def encoder():
+    torch.manual_seed(0)
+    return StaticEncoder.from_data(TEXTS, vocab_size=300, embedding_size=4)
+
+
+@pytest.fixture
+def word_tokenizer():
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "red": 1, "green": 2}, "[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return tokenizer
+
+
+def embed(encoder, texts):
+    return encoder(encoder.get_collate_fn()(texts))
+
+
+def test_an_embedding_is_the_mean_of_the_tokens_rows(word_tokenizer):
+    encoder = StaticEncoder(word_tokenizer, embedding_size=2)
+    encoder.embedding.weight.data = torch.tensor([[0.0, 9.0], [1.0, 2.0], [4.0, 8.0]])
+    expected = torch.tensor([[2.0, 4.0], [4.0, 8.0], [2.5, 5.0]])
+    torch.testing.assert_close(embed(encoder, ["red red green", "green", "red green"]), expected)
+
+
+def test_collate_writes_tokens_one_after_the_other(word_tokenizer):
+    batch = StaticEncoder(word_tokenizer, 2).get_collate_fn()(["red green", "", "blue"])
+    assert batch["input_ids"].tolist() == [1, 2, 0]
+    assert batch["offsets"].tolist() == [0, 2, 2]
+
+
+def test_sentence_transformers_loads_the_saved_folder(encoder, tmp_path):
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    encoder.save(tmp_path)
+    other = StaticEmbedding.load(str(tmp_path))
+    theirs = other(other.preprocess(["delete the folder", ""]))["sentence_embedding"]
+    assert torch.equal(theirs, embed(encoder, ["delete the folder", ""]))
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\u200b"])
+def test_an_empty_text_has_a_finite_embedding(encoder, text):
+    assert torch.isfinite(embed(encoder, [text])).all()
+
+
+def test_the_empty_text_is_zero_and_takes_no_gradient(encoder):
+    embedding = embed(encoder, [""])
+    embedding.sum().backward()
+    assert embedding.tolist() == [[0.0] * 4]
+    assert not encoder.embedding.weight.grad.any()
+
+
+def test_a_batch_without_texts_has_no_rows(encoder):
+    assert embed(encoder, []).shape == (0, 4)
+
+
+@pytest.mark.parametrize("text", ["☃", "ρ", "\U0001f9ff zzz"])
+def test_a_text_of_unseen_characters_has_an_embedding_of_its_own(encoder, text):
+    embeddings = embed(encoder, [text, "delete"])
+    assert torch.isfinite(embeddings).all()
+    assert embeddings[0].any()
+    assert not torch.equal(*embeddings)
+
+
+def test_a_users_tokenizer_without_unknown_token_drops_what_it_does_not_know():
+    tokenizer = Tokenizer(models.BPE({"a": 0, "b": 1}, []))
+    assert embed(StaticEncoder(tokenizer, 3), ["zzz"]).tolist() == [[0.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize(("lowercase", "equal"), [(True, True), (False, False)])
+def test_lowercase_decides_whether_case_matters(lowercase, equal):
+    encoder = StaticEncoder.from_data(TEXTS, vocab_size=300, lowercase=lowercase)
+    assert torch.equal(*embed(encoder, ["FILE", "file"])) == equal
+
+
+def test_the_vocabulary_is_no_larger_than_asked_and_grows_from_repeated_parts(encoder):
+    assert len(encoder.tokenizer.get_vocab()) <= 300
+    assert encoder.tokenizer.encode("file").tokens == ["file"]  # three times in the texts
+
+
+def test_min_frequency_keeps_rare_words_in_parts():
+    encoder = StaticEncoder.from_data(TEXTS, vocab_size=300, min_frequency=4)
+    assert len(encoder.tokenizer.encode("file").tokens) > 1
+
+
+def test_training_texts_may_come_from_a_generator(encoder):
+    other = StaticEncoder.from_data((text for text in TEXTS), vocab_size=300, embedding_size=4)
+    assert other.tokenizer.get_vocab() == encoder.tokenizer.get_vocab()
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_the_tokenizer_is_the_same_with_any_number_of_threads(threads):
+    texts = [f"{chr(97 + i % 26)}{chr(97 + i % 7)} {i % 11}" for i in range(3000)]
+    program = (
+        "import sys; from quaterion_nlp.encoders.static_encoder import StaticEncoder\n"
+        f"encoder = StaticEncoder.from_data({texts}, vocab_size=400)\n"
+        "sys.stdout.write(encoder.tokenizer.to_str())"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "RAYON_NUM_THREADS": threads},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    here = StaticEncoder.from_data(texts, vocab_size=400).tokenizer.to_str()
+    assert json.loads(result.stdout) == json.loads(here)
+
+
+def test_the_seed_decides_the_table(encoder):
+    torch.manual_seed(0)
+    same = StaticEncoder.from_data(TEXTS, vocab_size=300, embedding_size=4)
+    other = StaticEncoder.from_data(TEXTS, vocab_size=300, embedding_size=4)
+    assert torch.equal(same.embedding.weight, encoder.embedding.weight)
+    assert not torch.equal(other.embedding.weight, encoder.embedding.weight)
+
+
+def test_rows_start_with_a_length_of_about_one():
+    torch.manual_seed(0)
+    encoder = StaticEncoder.from_data(TEXTS, embedding_size=2048)
+    torch.testing.assert_close(
+        encoder.embedding.weight.norm(dim=1), torch.ones(encoder.embedding.num_embeddings),
+        atol=0.1, rtol=0.0,
+    )  # fmt: skip
+
+
+def test_loading_gives_the_same_bits(encoder, tmp_path):
+    encoder.save(tmp_path)
+    loaded = StaticEncoder.load(tmp_path)
+    texts = ["delete the folder", "Käse ☃", ""]
+    assert torch.equal(embed(loaded, texts), embed(encoder, texts))
+    assert loaded.get_config_dict() == encoder.get_config_dict()
+
+
+def test_a_frozen_encoder_stays_frozen_when_loaded(tmp_path):
+    encoder = StaticEncoder.from_data(TEXTS, trainable=False)
+    encoder.save(tmp_path)
+    loaded = StaticEncoder.load(tmp_path)
+    assert not loaded.trainable
+    assert not loaded.embedding.weight.requires_grad
+    assert not loaded.train().training
+
+
+def test_the_config_is_json_and_builds_the_same_encoder(encoder):
+    config = json.loads(json.dumps(encoder.get_config_dict()))
+    rebuilt = StaticEncoder.from_config(config)
+    rebuilt.load_state_dict(encoder.state_dict())
+    assert torch.equal(embed(rebuilt, TEXTS), embed(encoder, TEXTS))
+
+
+def test_collate_is_picklable_and_holds_no_weights():
+    encoder = StaticEncoder.from_data(TEXTS, vocab_size=300, embedding_size=4096)
+    pickled = pickle.dumps(encoder.get_collate_fn())
+    assert len(pickled) < 100_000  # the weights take 5 MB
+    batch = pickle.loads(pickled)(["delete a file"])
+    assert torch.equal(encoder(batch), embed(encoder, ["delete a file"]))
+
+
+def test_a_users_tokenizer_is_copied_and_its_padding_and_truncation_unused(word_tokenizer):
+    word_tokenizer.enable_padding(pad_id=0, length=8)
+    word_tokenizer.enable_truncation(1)
+    encoder = StaticEncoder(word_tokenizer, 2)
+    assert encoder.get_collate_fn()(["red green"])["input_ids"].tolist() == [1, 2]
+    assert word_tokenizer.padding is not None
+    assert word_tokenizer.truncation is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"vocab_size": 256}, "vocab_size is 256, but the 256 bytes are tokens already"),
+        ({"vocab_size": 1e4}, "vocab_size should be a positive integer, but is 10000.0"),
+        ({"embedding_size": 0}, "embedding_size should be a positive integer, but is 0"),
+        ({"min_frequency": True}, "min_frequency should be a positive integer, but is True"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        StaticEncoder.from_data(TEXTS, **arguments)
+
+
+def test_no_training_texts_is_refused():
+    with pytest.raises(ValueError, match="learns its vocabulary from training texts"):
+        StaticEncoder.from_data([])
+
+
+def test_training_on_records_names_their_type_and_the_way_out():
+    with pytest.raises(TypeError, match=r"object 1 is a dict: .*Give the text itself"):
+        StaticEncoder.from_data(["a text", {"title": "a text"}])
+
+
+def test_encoding_something_else_names_its_type(encoder):
+    with pytest.raises(TypeError, match="encodes strings, but object 0 is a int: 3"):
+        encoder.get_collate_fn()([3])
+
+
+def test_a_tokenizer_of_another_library_is_refused():
+    with pytest.raises(TypeError, match=r"takes a tokenizers.Tokenizer, but got a str"):
+        StaticEncoder("bert-base-uncased")
+
+
+def test_an_untrained_tokenizer_is_refused():
+    with pytest.raises(ValueError, match="has no vocabulary"):
+        StaticEncoder(Tokenizer(models.BPE()))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_missing_file_is_named(encoder, tmp_path, name):
+    encoder.save(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(InvalidFolderError, match=name.replace(".", r"\.")):
+        StaticEncoder.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_broken_file_is_refused(encoder, tmp_path, name):
+    encoder.save(tmp_path)
+    (tmp_path / name).write_text('{"model": 3}')
+    with pytest.raises(InvalidFolderError):
+        StaticEncoder.load(tmp_path)
+
+
+def test_weights_of_another_vocabulary_are_refused(encoder, tmp_path):
+    StaticEncoder.from_data(["a b"], vocab_size=257, embedding_size=4).save(tmp_path)
+    tokenizer = (tmp_path / "tokenizer.json").read_bytes()
+    encoder.save(tmp_path)
+    (tmp_path / "tokenizer.json").write_bytes(tokenizer)
+    with pytest.raises(InvalidFolderError, match="does not fit StaticEncoder"):
+        StaticEncoder.load(tmp_path)
+
+
+def test_importing_the_encoder_does_not_import_sentence_transformers():
+    program = (
+        "import sys, quaterion_nlp.encoders.static_encoder\n"
+        "print({'sentence_transformers', 'transformers'} & set(sys.modules))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "set()"
