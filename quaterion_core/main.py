@@ -19,6 +19,7 @@ from quaterion_core.eval.evaluator import Evaluator
 from quaterion_core.model import SimilarityModel
 from quaterion_core.plugins import activate
 from quaterion_core.train.assembly import assemble
+from quaterion_core.train.cache import CacheConfig, CacheType
 from quaterion_core.train.cache.training_cache import TrainingCache
 from quaterion_core.train.callbacks import LossParametersCallback, MetricsCallback
 from quaterion_core.train.preflight import check_early_stopping, check_loader, check_loss_fits
@@ -38,6 +39,7 @@ class Quaterion:
         loss: Any,
         metrics: Sequence[Any] | Mapping[str, Any] = (),
         optimizer: Any = "adam",
+        cache: CacheConfig | None = None,
         data: Iterable[Any] | None = None,
     ) -> TrainableModel:
         """Make a trainable model from registered names and arguments, without a subclass.
@@ -55,6 +57,8 @@ class Quaterion:
                 them under.
             optimizer: ``adam``, ``adamw``, ``adagrad``, ``rmsprop`` or ``sgd``, with PyTorch's
                 arguments. The learning rate ``lr`` is 1e-3 if not given.
+            cache: How to cache the embeddings of frozen encoders, as ``CacheConfig()``; by default
+                they are embedded anew at every step.
             data: The training samples, for encoders that learn from them before the training
                 (a tokenizer's vocabulary, say) and for ``num_groups``.
 
@@ -78,6 +82,7 @@ class Quaterion:
             loss=loss,
             metrics=metrics,
             optimizer=optimizer,
+            cache=cache,
             data=data,
         )
 
@@ -169,8 +174,8 @@ class Quaterion:
 
         Returns:
             A progress bar, a model summary and early stopping on ``validation_loss``; epochs
-            without limit; at most ten batches between two log lines, fewer where an epoch has
-            fewer.
+            without limit; a log line every 50 batches, or every epoch where that is less. No
+            checkpoints where all encoders of the model are frozen and cached.
 
         Example:
             >>> arguments = Quaterion.trainer_defaults()
@@ -188,7 +193,18 @@ class Quaterion:
         dataset = getattr(train_dataloader, "dataset", None)
         if train_dataloader is not None and hasattr(dataset, "__len__"):
             defaults["log_every_n_steps"] = max(1, min(50, len(train_dataloader)))
+        if trainable_model is not None and _all_cached(trainable_model):
+            defaults["enable_checkpointing"] = False
         return defaults
+
+
+def _all_cached(trainable_model: TrainableModel) -> bool:
+    """Tell whether a training would run over cached embeddings alone."""
+    config = trainable_model.configure_caches()
+    return config is not None and all(
+        not encoder.trainable and config.type_for(key) != CacheType.NONE
+        for key, encoder in trainable_model.model.encoders.items()
+    )
 
 
 def _prepare(

@@ -166,7 +166,7 @@ class SimilarityModel(nn.Module):
             else:
                 with torch.set_grad_enabled(torch.is_grad_enabled() and encoder.trainable):
                     output = encoder(data)
-            _check_output(key, encoder, output, len(batch["meta"]))
+            _check_output(key, encoder, output, batch["count"])
             outputs.append(output)
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
@@ -51,6 +51,24 @@ class EarlyStop(_Section):
     mode: str = Field(default="min", pattern="^(min|max)$")
 
 
+class Cache(_Section):
+    """How to cache the embeddings of frozen encoders.
+
+    Attributes:
+        type: Where to keep them: ``auto``, ``cpu``, ``gpu``, ``disk`` or ``none``.
+        save_dir: Folder in which to keep them for later runs.
+        batch_size: Objects of average length that are embedded at once.
+        num_workers: Processes that read and collate objects.
+        views: Embeddings to keep of each object, for encoders that augment at random.
+    """
+
+    type: Literal["auto", "cpu", "gpu", "disk", "none"] = "auto"
+    save_dir: str | None = None
+    batch_size: int = Field(default=32, ge=1)
+    num_workers: int | None = Field(default=None, ge=0)
+    views: int = Field(default=1, ge=1)
+
+
 class Recipe(_Section):
     """A training: data, model, and how to fit it.
 
@@ -63,6 +81,8 @@ class Recipe(_Section):
         loss: The loss.
         metrics: Metrics, as a list or by the names to log them under.
         optimizer: Optimizer and its arguments.
+        cache: How to cache the embeddings of frozen encoders; not at all by default. ``{}`` takes
+            the defaults.
         epochs: Number of passes over the training data.
         batch_size: Samples in a batch.
         seed: Where all randomness starts.
@@ -81,6 +101,7 @@ class Recipe(_Section):
     loss: str | dict[str, Any]
     metrics: list[str | dict[str, Any]] | dict[str, str | dict[str, Any]] = []
     optimizer: str | dict[str, Any] = "adam"
+    cache: Cache | None = None
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=32, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -126,7 +147,11 @@ class Recipe(_Section):
         return listed
 
 
-_SECTIONS: Final[dict[str, type[BaseModel]]] = {"splits": Splits, "early_stopping": EarlyStop}
+_SECTIONS: Final[dict[str, type[BaseModel]]] = {
+    "cache": Cache,
+    "early_stopping": EarlyStop,
+    "splits": Splits,
+}
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -22,6 +22,7 @@ from quaterion_core.main import Quaterion
 from quaterion_core.model_folder import check_model_output
 from quaterion_core.recipe import Recipe, RecipeError, read_recipe
 from quaterion_core.storage import json_text
+from quaterion_core.train.cache import CacheConfig, CacheType
 from quaterion_core.utils.progress_bar import QuaterionProgressBar
 
 
@@ -67,6 +68,7 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
         loss=recipe.loss,
         metrics=recipe.metrics,
         optimizer=recipe.optimizer,
+        cache=_cache(recipe),
         data=train,
     )
     trainer = pl.Trainer(
@@ -104,6 +106,14 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
             f"Trained for {trainer.current_epoch} epochs in {seconds:.1f} s; saved to {output}."
         )
         console.print(f'Try it:  quaterion search {output} "your query"', highlight=False)
+
+
+def _cache(recipe: Recipe) -> CacheConfig | None:
+    """Return the cache that the recipe wants."""
+    if recipe.cache is None:
+        return None
+    settings = recipe.cache.model_dump()
+    return CacheConfig(cache_type=CacheType(settings.pop("type")), **settings)
 
 
 def _callbacks(recipe: Recipe) -> list[pl.Callback]:

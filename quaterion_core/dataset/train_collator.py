@@ -9,7 +9,7 @@ from quaterion_core.types import CollateFnType, MetaExtractorFnType, Targets
 from quaterion_core.utils.meta import merge_meta
 
 Features: TypeAlias = dict[str, Any]
-"""``{"data": {encoder key: batch}, "meta": [facts of object 1, ...]}``"""
+"""``{"data": {encoder key: batch}, "meta": [facts of object 1, ...], "count": N}``"""
 
 
 def collate_features(
@@ -25,13 +25,12 @@ def collate_features(
         meta_extractors: Meta extractor of each encoder that has one, by key.
 
     Returns:
-        ``{"data": {key: batch}, "meta": N dictionaries}``.
+        ``{"data": {key: batch}, "meta": N dictionaries, "count": N}``. Where no encoder has a meta
+        extractor, ``meta`` is empty, so that nothing is done for each object.
     """
     data = {key: collate(objects) for key, collate in encoder_collates.items()}
-    if not meta_extractors:
-        return {"data": data, "meta": [{} for _ in objects]}
-    meta = merge_meta({key: extract(objects) for key, extract in meta_extractors.items()})
-    return {"data": data, "meta": meta}
+    facts = {key: extract(objects) for key, extract in meta_extractors.items()}
+    return {"data": data, "meta": merge_meta(facts) if facts else [], "count": len(objects)}
 
 
 class TrainCollator:

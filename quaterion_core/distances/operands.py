@@ -58,6 +58,7 @@ def matrix(function: Callable[[Tensor, Tensor], Tensor]) -> MatrixForm:
             )
         return _in_full_precision(function, x, y)
 
+    del checked.__wrapped__  # so that help() and inspect show that y may be left out
     return checked
 
 

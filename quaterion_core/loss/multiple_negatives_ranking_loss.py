@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from quaterion_core.dataset.targets import NO_SUBGROUP
@@ -89,25 +88,48 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         logits = self.scale * self.distance_metric.similarity_matrix(
             embeddings[rows_a], embeddings[rows_b]
         )
-        of_others = _is_of_another_subgroup(subgroups[rows_a], subgroups[rows_b])
-        is_similar = weights > 0
-        loss = _ranking_loss(logits, of_others | ~is_similar, weights)
+        of_a, of_b = _negatives(subgroups[rows_a], subgroups[rows_b], is_similar=weights > 0)
+        loss = _ranking_loss(logits, of_a, weights, dim=1)
         if self.symmetric:
-            # obj_a of a hard negative's pair may be this very object's partner.
-            loss = (loss + _ranking_loss(logits.T, of_others.T & is_similar, weights)) / 2
+            loss = (loss + _ranking_loss(logits, of_b, weights, dim=0)) / 2
         return loss
 
 
-def _is_of_another_subgroup(anchors: Tensor, others: Tensor) -> Tensor:
-    """Compare subgroups (B,) with subgroups (B,); returns (B, B), true where one states none."""
-    anchors = anchors.unsqueeze(1)
-    return (anchors != others) | (anchors == NO_SUBGROUP)
+def _negatives(
+    subgroups_a: Tensor, subgroups_b: Tensor, is_similar: Tensor
+) -> tuple[Tensor | None, Tensor | None]:
+    """Find the negatives of each object.
+
+    Args:
+        subgroups_a: Of ``obj_a`` of each pair, shape (B,).
+        subgroups_b: Of ``obj_b`` of each pair, shape (B,).
+        is_similar: Whether the two objects of a pair are similar, shape (B,).
+
+    Returns:
+        Two masks (B, B) whose rows stand for ``obj_a`` and columns for ``obj_b``: which ``obj_b``
+        are negatives of an ``obj_a``, and which ``obj_a`` are negatives of an ``obj_b``. None
+        where all but the partners are, as in most batches.
+    """
+    states_none = subgroups_a == NO_SUBGROUP
+    if bool((states_none & (subgroups_b == NO_SUBGROUP) & is_similar).all()):
+        return None, None
+    of_others = (subgroups_a.unsqueeze(1) != subgroups_b) | states_none.unsqueeze(1)
+    # obj_a of a hard negative's pair may be the very partner that obj_b looks for.
+    return of_others | ~is_similar, of_others & is_similar.unsqueeze(1)
 
 
-def _ranking_loss(logits: Tensor, negative: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted mean of the cross-entropy of the diagonal against the negatives."""
-    itself = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-    logits = logits.masked_fill(~(negative | itself), -math.inf)
-    partner = torch.arange(len(logits), device=logits.device)
-    losses = F.cross_entropy(logits, partner, reduction="none")
+def _ranking_loss(logits: Tensor, negative: Tensor | None, weights: Tensor, dim: int) -> Tensor:
+    """Return the weighted mean of the cross-entropy of partners against negatives.
+
+    Args:
+        logits: Shape (B, B), those of partners on the diagonal.
+        negative: Which ones are of negatives, shape (B, B); None for all but the diagonal.
+        weights: Of the partners, shape (B,).
+        dim: Dimension along which the negatives of an object lie.
+    """
+    counted = logits
+    if negative is not None:
+        partners = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+        counted = logits.masked_fill(~(negative | partners), -math.inf)
+    losses = -counted.log_softmax(dim).diagonal()
     return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)

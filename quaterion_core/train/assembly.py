@@ -16,6 +16,7 @@ from quaterion_core.eval.metric_choices import attached_metrics
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import DEFAULT_ENCODER_KEY, SimilarityModel
+from quaterion_core.train.cache import CacheConfig
 from quaterion_core.train.trainable_model import TrainableModel
 
 OPTIMIZERS: Final[Mapping[str, type[torch.optim.Optimizer]]] = {
@@ -37,6 +38,7 @@ class AssembledModel(TrainableModel):
         loss: The loss.
         metrics: Metrics to log in training and validation.
         optimizer: Name and arguments of one of :data:`OPTIMIZERS`.
+        cache: How to cache the frozen encoders, if at all.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class AssembledModel(TrainableModel):
         loss: SimilarityLoss,
         metrics: list[AttachedMetric],
         optimizer: tuple[str, dict[str, Any]],
+        cache: CacheConfig | None = None,
     ):
         self._parts = (encoders, head, loss, metrics)
         self._optimizer = optimizer
+        self._cache = cache
         super().__init__()
         del self._parts
 
@@ -68,6 +72,10 @@ class AssembledModel(TrainableModel):
         """Return the given metrics."""
         return self._parts[3]
 
+    def configure_caches(self) -> CacheConfig | None:
+        """Return the given configuration of the cache."""
+        return self._cache
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the chosen optimizer over all that is trainable."""
         name, arguments = self._optimizer
@@ -82,6 +90,7 @@ def assemble(
     loss: Any,
     metrics: Sequence[Any] | Mapping[str, Any] = (),
     optimizer: Any = "adam",
+    cache: CacheConfig | None = None,
     data: Iterable[Any] | None = None,
 ) -> TrainableModel:
     """Make a trainable model; :meth:`Quaterion.build <quaterion_core.Quaterion.build>` says how."""
@@ -104,7 +113,7 @@ def assemble(
         },
     )
     return AssembledModel(
-        built, built_head, built_loss, attached_metrics(metrics), check_optimizer(optimizer)
+        built, built_head, built_loss, attached_metrics(metrics), check_optimizer(optimizer), cache
     )
 
 

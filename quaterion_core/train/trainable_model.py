@@ -37,14 +37,21 @@ class TrainableModel(pl.LightningModule, ABC):
     Example:
         >>> from quaterion_core.heads import GatedHead
         >>> from quaterion_core.loss import TripletLoss
+        >>> class Lengths(Encoder):
+        ...     trainable, embedding_size = False, 1
+        ...     def get_collate_fn(self):
+        ...         return lambda texts: torch.tensor([[float(len(text))] for text in texts])
+        ...     def forward(self, batch): return batch
         >>> class Model(TrainableModel):
-        ...     def __init__(self, encoder):
-        ...         self._encoder = encoder
+        ...     def __init__(self, margin):
+        ...         self._margin = margin
         ...         super().__init__()
-        ...     def configure_encoders(self): return self._encoder
+        ...     def configure_encoders(self): return Lengths()
         ...     def configure_head(self, input_embedding_size):
         ...         return GatedHead(input_embedding_size)
-        ...     def configure_loss(self): return TripletLoss(margin=0.3)
+        ...     def configure_loss(self): return TripletLoss(margin=self._margin)
+        >>> Model(margin=0.3).model.embedding_size
+        1
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -201,7 +208,8 @@ class TrainableModel(pl.LightningModule, ABC):
     ) -> Tensor:
         features, targets = batch
         embeddings = self.model(features)
-        if self._is_time_to_check(batch_idx, embeddings) and not torch.isfinite(embeddings).all():
+        # A sum is not finite if any of its terms is not, and is the cheaper thing to look at.
+        if self._is_time_to_check(batch_idx, embeddings) and not torch.isfinite(embeddings.sum()):
             self._explain_not_finite(features)
         loss: Tensor = self.loss(embeddings=embeddings, **targets)
         if self._xbm_config is not None and stage == TrainStage.TRAIN:

@@ -172,8 +172,25 @@ def l2_norm(inputs: Tensor, dim: int = 0) -> Tensor:
         tensor([[0.6000, 0.8000],
                 [0.0000, 0.0000]])
     """
-    norm: Tensor = torch.linalg.vector_norm(inputs, dim=dim, keepdim=True)
-    return inputs / norm.masked_fill(norm < _SHORTEST_NORM, math.inf)
+    return inputs / divisible_norm(inputs, dim=dim, keepdim=True)
+
+
+def divisible_norm(inputs: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+    """Return the lengths of vectors, infinity in place of one below 1e-12.
+
+    What is divided by it has the length 1, or is zero and has no gradient.
+
+    Args:
+        inputs: Any shape, floating point.
+        dim: The dimension along which a vector lies.
+        keepdim: Keep that dimension with the size 1.
+
+    Example:
+        >>> divisible_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), dim=1)
+        tensor([5., inf])
+    """
+    norm: Tensor = torch.linalg.vector_norm(inputs, dim=dim, keepdim=keepdim)
+    return norm.masked_fill(norm < _SHORTEST_NORM, math.inf)
 
 
 def iter_by_batch(sequence: Any, batch_size: int, log_progress: bool = True) -> Iterator[list[Any]]:

@@ -15,6 +15,7 @@ epochs: 3
 batch_size: 8
 trainer: {{accelerator: cpu}}
 early_stopping: {{patience: 2}}
+cache: {{type: disk}}
 """
 
 
@@ -35,6 +36,8 @@ def test_a_recipe_is_read_with_its_defaults(recipe):
     assert settings.seed == 0
     assert settings.splits.train == "train"
     assert settings.early_stopping.patience == 2
+    assert settings.cache.type == "disk"
+    assert settings.cache.views == 1
 
 
 def test_numbers_mean_what_people_write(recipe):
@@ -50,6 +53,7 @@ def test_numbers_mean_what_people_write(recipe):
         ("patience: 2", "patienc: 2", ["'early_stopping.patienc'. Did you mean 'patience'?"]),
         ("epochs: 3", "epochs: none", ["epochs: ", "integer", "'none'"]),
         ("epochs: 3", "epochs: 0", ["epochs: ", "greater than or equal to 1"]),
+        ("type: disk", "type: tape", ["cache: ", "'disk'", "'tape'"]),
         ("name: triplet", "name: tripplet", ["loss: ", "triplet"]),
         ("margin: 1e-1", "margni: 1", ["loss: ", "'margni'. Did you mean 'margin'?"]),
         (

@@ -9,7 +9,11 @@ from torch import Tensor
 from quaterion_core.loss.group_loss import GroupLoss
 
 if TYPE_CHECKING:
-    from pytorch_metric_learning.losses import BaseMetricLossFunction
+    from pytorch_metric_learning.losses import (
+        BaseLossWrapper,
+        BaseMetricLossFunction,
+        MultipleLosses,
+    )
     from pytorch_metric_learning.miners import BaseMiner
 
 
@@ -33,17 +37,25 @@ class PytorchMetricLearningWrapper(GroupLoss):
         >>> loss = PytorchMetricLearningWrapper(NTXentLoss(), miner=MultiSimilarityMiner())
     """
 
-    def __init__(self, loss: BaseMetricLossFunction, miner: BaseMiner | None = None):
+    def __init__(
+        self,
+        loss: BaseMetricLossFunction | BaseLossWrapper | MultipleLosses,
+        miner: BaseMiner | None = None,
+    ):
         super().__init__()
         try:
-            from pytorch_metric_learning.losses import BaseMetricLossFunction
+            from pytorch_metric_learning.losses import (
+                BaseLossWrapper,
+                BaseMetricLossFunction,
+                MultipleLosses,
+            )
             from pytorch_metric_learning.miners import BaseMiner
         except ImportError as error:
             raise ImportError(
                 "PytorchMetricLearningWrapper needs the package pytorch-metric-learning. Install "
                 "it with: pip install 'quaterion-core[pytorch-metric-learning]'"
             ) from error
-        if not isinstance(loss, BaseMetricLossFunction):
+        if not isinstance(loss, (BaseMetricLossFunction, BaseLossWrapper, MultipleLosses)):
             raise TypeError(
                 "loss should be a loss of pytorch_metric_learning.losses, but is a "
                 f"{type(loss).__name__}."

@@ -77,6 +77,7 @@ class CachedDataset(Dataset[tuple[Features, Targets]]):
         for key, cached in self._cached.items():
             rows = cached.rows.index_select(0, chosen).T.flatten()  # first objects, then second
             if cached.meta is not None:
+                features["meta"] = features["meta"] or [{} for _ in range(features["count"])]
                 for facts, row in zip(features["meta"], rows.tolist(), strict=True):
                     facts.update(cached.meta[row])
             if cached.views > 1:
@@ -87,8 +88,8 @@ class CachedDataset(Dataset[tuple[Features, Targets]]):
     def _raw_features(self, indices: list[int], count: int) -> Features:
         """Collate the raw objects for the encoders that are not cached."""
         if not self._collates:
-            parts = next(iter(self._cached.values())).rows.shape[1]
-            return {"data": {}, "meta": [{} for _ in range(count * parts)]}
+            objects = count * next(iter(self._cached.values())).rows.shape[1]
+            return {"data": {}, "meta": [], "count": objects}
         samples = [self._samples[index] for index in indices]
         objects, _ = self._loader_type.flatten_objects(samples, indices)
         return collate_features(objects, self._collates, self._meta_extractors)

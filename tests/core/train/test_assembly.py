@@ -6,6 +6,7 @@ from quaterion_core.dataset import GroupSimilarityDataLoader
 from quaterion_core.heads import GatedHead, WideningHead
 from quaterion_core.loss import ArcFaceLoss, TripletLoss
 from quaterion_core.plugins import MissingComponentError
+from quaterion_core.train.cache import CacheConfig
 
 
 def test_names_become_parts_with_sizes_filled_in(vector_encoder, groups):
@@ -33,6 +34,13 @@ def test_an_assembled_model_trains(vector_encoder, groups, make_trainer):
     before = model.model.head.gates.clone()
     Quaterion.fit(model, make_trainer(), GroupSimilarityDataLoader(groups, batch_size=16))
     assert not torch.equal(model.model.head.gates, before)
+
+
+def test_a_cache_is_taken_over(vector_encoder):
+    cache = CacheConfig(batch_size=7)
+    model = Quaterion.build(encoder=vector_encoder(6, 5, False), loss="triplet", cache=cache)
+    assert model.configure_caches() is cache
+    assert Quaterion.trainer_defaults(model)["enable_checkpointing"] is False
 
 
 def test_parts_that_are_built_are_taken_as_they_are(vector_encoder):

@@ -49,6 +49,8 @@ def read_image(obj: Any, channels: int) -> Image.Image | Tensor:
     """
     if isinstance(obj, (str, Path)):
         obj = _open(Path(obj))
+    elif isinstance(obj, Image.Image):
+        obj = ImageOps.exif_transpose(obj)
     image = _from_pillow(obj) if isinstance(obj, Image.Image) else _from_values(obj)
     given = len(image.getbands()) if isinstance(image, Image.Image) else len(image)
     if isinstance(image, Image.Image) and channels in _MODES:
@@ -66,28 +68,26 @@ def read_image(obj: Any, channels: int) -> Image.Image | Tensor:
 
 def _open(path: Path) -> Image.Image:
     try:
-        image = Image.open(path)
-        image.load()
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no image file {path}.") from None
     except (
         Exception
     ) as error:  # of any kind: Pillow's decoders raise SyntaxError, struct.error, ...
         raise ValueError(f"The file {path} cannot be read as an image: {error}") from error
-    return image
 
 
 def _from_pillow(image: Image.Image) -> Image.Image | Tensor:
-    """Return an upright image, or the values of one that has 16 bits per channel."""
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in ("I", "F"):
+    """Return an 8-bit image as it is, and the values (1, H, W) of a 16-bit one."""
+    if image.mode in ("I", "F"):
         raise ValueError(
-            f"A Pillow image of mode {upright.mode!r} has values of no fixed range. Pass them as "
+            f"A Pillow image of mode {image.mode!r} has values of no fixed range. Pass them as "
             "a NumPy array, scaled to [0, 1]."
         )
-    if upright.mode.startswith("I;16"):  # Pillow would clip the values at 255
-        return torch.from_numpy(np.asarray(upright, dtype=np.float32) / 65535).unsqueeze(0)
-    return upright
+    if image.mode.startswith("I;16"):  # Pillow would clip the values at 255
+        return torch.from_numpy(np.asarray(image, dtype=np.float32) / 65535).unsqueeze(0)
+    return image
 
 
 def _from_values(values: Any) -> Image.Image | Tensor:

@@ -24,9 +24,9 @@ class Digits(SplitDataset):
     ============  ======  ============  ==========================================================
     split         images  groups        holds
     ============  ======  ============  ==========================================================
-    train          1,008  0 to 6        four of five images of each digit
-    validation       248  0 to 6        every fifth image of each digit
-    test             541  7, 8 and 9    all images of the digits that training does not see
+    train          1,014  0 to 6        four of five images of each digit
+    validation       250  0 to 6        every fifth image of each digit
+    test             533  7, 8 and 9    all images of the digits that training does not see
     ============  ======  ============  ==========================================================
 
     Samples are :class:`~quaterion_core.dataset.SimilarityGroupSample`: the object is a Pillow

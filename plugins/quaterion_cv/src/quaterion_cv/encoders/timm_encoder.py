@@ -43,7 +43,7 @@ class TimmEncoder(Encoder):
     into the dataset. What counts as an image: :func:`quaterion_cv.images.read_image`.
 
     Args:
-        model_name: Name of a model, with or without the tag of its weights, such as
+        model: Name of a model, with or without the tag of its weights, such as
             ``"resnet18"`` or ``"resnet18.a1_in1k"``; see ``timm.list_models()`` and
             ``timm.list_pretrained()``.
         pretrained: Fetch timm's weights, from the Hugging Face hub or its cache on this machine;
@@ -80,7 +80,7 @@ class TimmEncoder(Encoder):
 
     def __init__(
         self,
-        model_name: str,
+        model: str,
         *,
         pretrained: bool = True,
         trainable: bool = False,
@@ -91,8 +91,8 @@ class TimmEncoder(Encoder):
         model_kwargs: Mapping[str, Any] | None = None,
     ):
         super().__init__()
-        known = find_model(model_name)
-        self.model_name = model_name
+        known = find_model(model)
+        self.model_name = model
         self.in_chans = in_chans
         self.image_size = _height_and_width(
             known.input_size[1:] if image_size is None else image_size
@@ -103,17 +103,17 @@ class TimmEncoder(Encoder):
         arguments = {**self.model_kwargs, "in_chans": in_chans, "num_classes": 0}
         if known.fixed_input_size:
             arguments["img_size"] = self.image_size
-        skeleton = build_skeleton(model_name, arguments)
+        skeleton = build_skeleton(model, arguments)
         self._embedding_size = embedding_size(skeleton, (in_chans, *self.image_size))
         self.data_config = model_data_config(skeleton, in_chans, data_config or {})
         self._collator = ImageCollator(in_chans, self.image_size, self.data_config)
 
         if checkpoint_path is not None:
-            self.model = read_checkpoint(model_name, arguments, skeleton, Path(checkpoint_path))
+            self.model = read_checkpoint(model, arguments, skeleton, Path(checkpoint_path))
         elif pretrained:
-            self.model = fetch_pretrained(model_name, arguments)
+            self.model = fetch_pretrained(model, arguments)
         else:
-            self.model = timm.create_model(model_name, pretrained=False, **arguments)
+            self.model = timm.create_model(model, pretrained=False, **arguments)
         self.disable_gradients_if_required()
         self.train()
 
@@ -148,7 +148,7 @@ class TimmEncoder(Encoder):
         nor another version of timm changes them.
         """
         return {
-            "model_name": self.model_name,
+            "model": self.model_name,
             "pretrained": False,
             "trainable": self.trainable,
             "in_chans": self.in_chans,
@@ -175,7 +175,7 @@ class TimmEncoder(Encoder):
 
 
 def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
-    sides = (size, size) if isinstance(size, int) else tuple(size)
+    sides = tuple(size) if isinstance(size, Sequence) else (size, size)
     if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
         raise ValueError(f"image_size is a side or (height, width) in pixels, but got {size!r}.")
     return sides

@@ -66,17 +66,18 @@ def public_objects() -> dict[str, Any]:
 
     Returns:
         The objects by qualified name (``"shutil.rmtree"``, ``"str.split"``), sorted. An object
-        that goes by several names is listed once, under the name in the module that defines it,
-        and a method only in the class that defines it.
+        that goes by several names is listed once, if possible under the name that it was defined
+        with, and a method only in the class that defines it.
     """
-    best: dict[int, tuple[tuple[bool, int, str], Any]] = {}
+    best: dict[int, tuple[tuple[bool, bool, int, str], Any]] = {}
     for module_name in _MODULES.split():
         for name, value, is_imported in _members(module_name):
             found = getattr(value, "__func__", value)
-            rank = (is_imported, name.count("."), name)
+            is_renamed = name.rpartition(".")[2] != getattr(found, "__name__", None)
+            rank = (is_imported, is_renamed, name.count("."), name)
             if id(found) not in best or rank < best[id(found)][0]:
                 best[id(found)] = rank, found
-    return dict(sorted((name, found) for (_, _, name), found in best.values()))
+    return dict(sorted((name, found) for (*_, name), found in best.values()))
 
 
 def _members(module_name: str) -> Iterator[tuple[str, Any, bool]]:

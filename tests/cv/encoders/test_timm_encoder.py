@@ -1,0 +1,189 @@
+import json
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from quaterion_core import SimilarityModel
+from quaterion_core.heads import EmptyHead
+from quaterion_core.storage import InvalidFolderError
+from quaterion_cv import TimmEncoder
+
+IMAGES = [np.random.default_rng(seed).integers(256, size=(8, 8), dtype=np.uint8) for seed in (0, 1)]
+
+
+def digit_encoder(trainable=False, **arguments):
+    return TimmEncoder(
+        "test_resnet", pretrained=False, trainable=trainable, in_chans=1, image_size=32, **arguments
+    )
+
+
+def embed(encoder, images=IMAGES):
+    return encoder(encoder.get_collate_fn()(images))
+
+
+def save(encoder, folder):
+    folder.mkdir(exist_ok=True)
+    encoder.save(folder)
+    return folder
+
+
+def test_embeddings_are_the_features_that_timm_gives_the_classifier(tmp_path):
+    model = timm.create_model("test_efficientnet", num_classes=5).eval()
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    encoder = TimmEncoder("test_efficientnet", checkpoint_path=tmp_path / "model.safetensors")
+    batch = torch.randn(2, 3, 160, 160)
+
+    with torch.no_grad():
+        features = model.forward_head(model.forward_features(batch), pre_logits=True)
+    assert torch.equal(encoder(batch), features)
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_small_grey_images_are_embedded(name):
+    encoder = TimmEncoder(name, pretrained=False, in_chans=1, image_size=32)
+
+    assert embed(encoder).shape == (2, encoder.embedding_size)
+
+
+def test_a_frozen_encoder_stays_in_evaluation_without_a_graph():
+    encoder = digit_encoder().train()
+
+    assert not any(module.training for module in encoder.modules())
+    assert not embed(encoder).requires_grad
+    assert not any(parameter.requires_grad for parameter in encoder.parameters())
+
+
+def test_a_frozen_encoder_makes_no_graph_for_an_input_that_wants_one():
+    assert not digit_encoder()(torch.zeros(2, 1, 32, 32, requires_grad=True)).requires_grad
+
+
+def test_every_weight_of_a_trainable_encoder_gets_a_gradient():
+    encoder = digit_encoder(trainable=True)
+
+    embed(encoder).square().sum().backward()
+
+    assert all(parameter.grad is not None for parameter in encoder.parameters())
+
+
+def test_no_gradient_is_kept_of_a_trainable_encoder_under_no_grad():
+    with torch.no_grad():
+        assert not embed(digit_encoder(trainable=True)).requires_grad
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_a_loaded_encoder_gives_bit_identical_embeddings(tmp_path, trainable):
+    encoder = digit_encoder(trainable=trainable).eval()
+
+    loaded = TimmEncoder.load(save(encoder, tmp_path / "encoder")).eval()
+
+    assert torch.equal(embed(loaded), embed(encoder))
+    assert loaded.trainable is trainable
+
+
+def test_batch_norm_statistics_are_saved(tmp_path):
+    encoder = digit_encoder(trainable=True)
+    before = embed(encoder.eval())
+    embed(encoder.train())
+    after = embed(encoder.eval())
+
+    loaded = TimmEncoder.load(save(encoder, tmp_path / "encoder")).eval()
+
+    assert not torch.equal(after, before)
+    assert torch.equal(embed(loaded), after)
+
+
+def test_all_settings_are_saved(tmp_path):
+    settings = {
+        "model": "test_vit",
+        "pretrained": False,
+        "trainable": True,
+        "in_chans": 1,
+        "image_size": [32, 48],
+        "data_config": {
+            "interpolation": "bilinear",
+            "mean": [0.25],
+            "std": [0.5],
+            "crop_pct": 1.0,
+            "crop_mode": "squash",
+        },
+        "model_kwargs": {"patch_size": 8},
+    }
+    encoder = TimmEncoder.from_config(settings)
+
+    folder = save(encoder, tmp_path / "encoder")
+
+    assert json.loads((folder / "config.json").read_text()) == settings
+    assert TimmEncoder.load(folder).get_config_dict() == settings
+
+
+def test_an_encoder_with_fetched_weights_is_loaded_without_fetching(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "timm.models._builder.load_state_dict_from_hf",
+        lambda *args, **kwargs: timm.create_model("test_resnet").state_dict(),
+    )
+    encoder = TimmEncoder("test_resnet.r160_in1k", pretrained=True)
+    monkeypatch.delattr("timm.models._builder.load_state_dict_from_hf")
+
+    loaded = TimmEncoder.load(save(encoder, tmp_path / "encoder"))
+
+    assert torch.equal(embed(loaded), embed(encoder))
+
+
+@pytest.mark.parametrize("demand", [{"pretrained": True}, {"checkpoint_path": "/etc/weights"}])
+def test_a_saved_configuration_that_asks_for_other_weights_is_refused(tmp_path, demand):
+    folder = save(digit_encoder(), tmp_path / "encoder")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **demand}))
+
+    with pytest.raises(InvalidFolderError, match="asks for weights from elsewhere"):
+        TimmEncoder.load(folder)
+
+
+def test_a_saved_configuration_cannot_name_a_file_through_timm(tmp_path):
+    folder = save(digit_encoder(), tmp_path / "encoder")
+    config = json.loads((folder / "config.json").read_text())
+    config["model_kwargs"] = {"checkpoint_path": "/etc/weights.pth"}
+    (folder / "config.json").write_text(json.dumps(config))
+
+    with pytest.raises(InvalidFolderError, match="model_kwargs holds 'checkpoint_path'"):
+        TimmEncoder.load(folder)
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    folder = save(digit_encoder(), tmp_path / "encoder")
+    save(TimmEncoder("test_efficientnet", pretrained=False), tmp_path / "other")
+    (tmp_path / "other" / "weights.safetensors").replace(folder / "weights.safetensors")
+
+    with pytest.raises(InvalidFolderError, match="does not fit TimmEncoder"):
+        TimmEncoder.load(folder)
+
+
+@pytest.mark.parametrize("size", [0, (32,), (32, -1), (3, 32, 32), 32.0, "32"])
+def test_an_impossible_image_size_is_refused(size):
+    with pytest.raises(ValueError, match="image_size is a side or"):
+        TimmEncoder("test_resnet", pretrained=False, image_size=size)
+
+
+def test_an_argument_of_the_encoder_is_refused_among_those_of_timm():
+    with pytest.raises(ValueError, match="'img_size', which it may not: use .* image_size"):
+        TimmEncoder("test_vit", pretrained=False, model_kwargs={"img_size": 32})
+
+
+def test_bad_arguments_are_refused_before_anything_is_fetched(monkeypatch):
+    monkeypatch.delattr("timm.models._builder.load_state_dict_from_hf")
+
+    with pytest.raises(ValueError, match="cannot build test_resnet"):
+        TimmEncoder("test_resnet", pretrained=True, model_kwargs={"depth": 3})
+
+
+def test_a_model_with_the_encoder_is_saved_and_loaded(tmp_path):
+    encoder = digit_encoder()
+    model = SimilarityModel(encoder, EmptyHead(encoder.embedding_size))
+    model.save(tmp_path / "model")
+
+    loaded = SimilarityModel.load(tmp_path / "model")
+
+    assert np.array_equal(loaded.encode(IMAGES), model.encode(IMAGES))

@@ -1,0 +1,197 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from quaterion_cv.images import read_image
+
+PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+
+
+def save(image, path, **options):
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: Image.fromarray(PIXELS),
+        lambda folder: save(Image.fromarray(PIXELS), folder / "image.png"),
+        lambda folder: str(save(Image.fromarray(PIXELS), folder / "image.png")),
+        lambda folder: PIXELS,
+        lambda folder: torch.from_numpy(PIXELS).permute(2, 0, 1),
+    ],
+    ids=["pillow", "path", "string", "array", "tensor"],
+)
+def test_an_8_bit_image_is_the_same_in_every_form(tmp_path, make):
+    image = read_image(make(tmp_path), channels=3)
+
+    assert image.mode == "RGB"
+    assert np.array_equal(np.asarray(image), PIXELS)
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1)])
+def test_a_grey_array_may_have_a_channel_or_not(shape):
+    image = read_image(PIXELS[..., :1].reshape(shape), channels=1)
+
+    assert np.array_equal(np.asarray(image), PIXELS[..., 0])
+
+
+def test_grey_is_repeated_for_a_model_of_colours():
+    image = read_image(np.full((2, 2), 7, dtype=np.uint8), channels=3)
+
+    assert np.asarray(image).tolist() == [[[7, 7, 7]] * 2] * 2
+
+
+def test_a_palette_is_looked_up():
+    red = Image.new("RGB", (2, 2), (255, 0, 0)).convert("P")
+
+    assert read_image(red, channels=3).getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("as_float", [False, True])
+def test_transparency_is_dropped(as_float):
+    pixels = np.array([[[10, 20, 30, 0]]], dtype=np.uint8)
+
+    image = read_image(pixels / 255 if as_float else pixels, channels=3)
+
+    expected = torch.tensor([10.0, 20.0, 30.0])
+    got = image.flatten() * 255 if as_float else torch.tensor(image.getpixel((0, 0)))
+    torch.testing.assert_close(got, expected, check_dtype=False)
+
+
+@pytest.mark.parametrize("as_float", [False, True])
+def test_an_image_without_transparency_is_opaque(as_float):
+    pixels = np.array([[[10, 20, 30]]], dtype=np.uint8)
+
+    image = read_image(pixels / 255 if as_float else pixels, channels=4)
+
+    assert (image[3].item() if as_float else image.getpixel((0, 0))[3] / 255) == 1.0
+
+
+def test_colours_of_floating_point_are_weighed_into_grey_by_bt_601():
+    red_green_blue = np.eye(3).reshape(1, 3, 3)
+
+    grey = read_image(red_green_blue, channels=1)
+
+    torch.testing.assert_close(grey, torch.tensor([[[0.299, 0.587, 0.114]]]))
+
+
+def test_floating_point_values_are_not_rounded_to_8_bits():
+    values = np.array([[0.1234567, 0.1234568]])
+
+    assert torch.equal(read_image(values, channels=1), torch.tensor(values[None]).float())
+
+
+def test_a_tensor_of_half_precision_with_a_gradient_is_read():
+    values = torch.full((3, 2, 2), 0.5, dtype=torch.float16, requires_grad=True)
+
+    image = read_image(values, channels=3)
+
+    assert torch.equal(image, torch.full((3, 2, 2), 0.5))
+    assert not image.requires_grad
+
+
+def test_a_flipped_array_is_read():
+    image = read_image(PIXELS[::-1] / 255, channels=3)
+
+    torch.testing.assert_close(image[:, 0, 0] * 255, torch.tensor([54.0, 55.0, 56.0]))
+
+
+def test_16_bits_of_a_file_are_kept(tmp_path):
+    values = np.array([[0, 257, 65535]], dtype=np.uint16)
+    path = save(Image.fromarray(values), tmp_path / "scan.png")
+
+    image = read_image(path, channels=1)
+
+    torch.testing.assert_close(image, torch.tensor([[[0.0, 257 / 65535, 1.0]]]))
+
+
+def test_a_photo_is_turned_as_its_exif_orientation_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn by 90 degrees clockwise
+    path = save(Image.new("L", (6, 4)), tmp_path / "photo.jpg", exif=exif)
+
+    assert read_image(path, channels=1).size == (4, 6)
+
+
+def test_other_numbers_of_channels_are_kept():
+    values = np.random.default_rng(0).random((4, 6, 5))
+
+    image = read_image(values, channels=5)
+
+    torch.testing.assert_close(image, torch.tensor(values.transpose(2, 0, 1)).float())
+
+
+def test_8_bits_of_other_numbers_of_channels_are_scaled():
+    image = read_image(np.full((4, 6, 2), 51, dtype=np.uint8), channels=2)
+
+    torch.testing.assert_close(image, torch.full((2, 4, 6), 0.2))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no image file .*missing.png"):
+        read_image(tmp_path / "missing.png", channels=3)
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path):
+    (tmp_path / "notes.png").write_text("not an image")
+
+    with pytest.raises(ValueError, match="notes.png cannot be read as an image"):
+        read_image(tmp_path / "notes.png", channels=3)
+
+
+def test_a_file_that_was_cut_off_is_named(tmp_path):
+    noise = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
+    path = save(Image.fromarray(noise), tmp_path / "cut.jpg")
+    path.write_bytes(path.read_bytes()[:1500])
+
+    with pytest.raises(ValueError, match="cut.jpg cannot be read as an image"):
+        read_image(path, channels=3)
+
+
+def test_a_folder_is_named(tmp_path):
+    with pytest.raises(ValueError, match="cannot be read as an image"):
+        read_image(tmp_path, channels=3)
+
+
+@pytest.mark.parametrize("obj", [{"image": PIXELS}, [1, 2], b"bytes", None])
+def test_another_type_is_refused(obj):
+    with pytest.raises(TypeError, match=f"of type {type(obj).__name__}"):
+        read_image(obj, channels=3)
+
+
+@pytest.mark.parametrize("values", [PIXELS.astype(np.int64), torch.ones(3, 4, 6, dtype=torch.bool)])
+def test_values_of_another_type_are_refused(values):
+    with pytest.raises(TypeError, match=f"type {values.dtype}"):
+        read_image(values, channels=3)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (8,), (0, 8, 3)])
+def test_another_shape_is_refused(shape):
+    with pytest.raises(ValueError, match=f"{shape[0]}, ?.*one by one"):
+        read_image(np.zeros(shape), channels=3)
+
+
+def test_an_array_with_its_channels_first_is_refused():
+    with pytest.raises(ValueError, match="has 32 channels, but 3 are wanted"):
+        read_image(np.zeros((3, 32, 32), dtype=np.uint8), channels=3)
+
+
+def test_a_pillow_image_is_refused_by_a_model_of_five_channels():
+    with pytest.raises(ValueError, match="has 3 channels, but 5 are wanted"):
+        read_image(Image.new("RGB", (4, 4)), channels=5)
+
+
+@pytest.mark.parametrize(
+    ("value", "range_"), [(255.0, "0 to 255"), (-1.0, "-1 to 0"), (float("nan"), "nan to nan")]
+)
+def test_values_outside_of_0_to_1_are_refused(value, range_):
+    with pytest.raises(ValueError, match=f"values from {range_}"):
+        read_image(np.array([[0.0, value]]), channels=1)
+
+
+def test_a_pillow_image_of_no_fixed_range_is_refused():
+    with pytest.raises(ValueError, match="mode 'F'"):
+        read_image(Image.new("F", (4, 4)), channels=1)

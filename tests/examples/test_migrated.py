@@ -1,0 +1,119 @@
+"""The scripts of Quaterion's published tutorials still show what they are meant to show."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "migrated"
+SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py"))
+
+
+def run(name: str, folder: Path, *arguments: str) -> dict[str, Any]:
+    """Run a script and return what it printed as ``name: JSON``."""
+    result = subprocess.run(
+        [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    printed = {}
+    for line in result.stdout.splitlines():
+        label, _, value = line.partition(": ")
+        try:
+            printed[label] = json.loads(value)
+        except ValueError:
+            continue
+    return printed
+
+
+def write_questions(folder: Path) -> Path:
+    path = folder / "questions.jsonl"
+    rows = [{"question": f"what is number {n}", "answer": f"it is {n} twice"} for n in range(20)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return path
+
+
+def test_question_answering_improves_and_serves_what_it_trained(tmp_path):
+    printed = run("question_answering", tmp_path)
+    assert printed["after"]["P@1"] > printed["before"]["P@1"] + 0.3
+    assert printed["after"]["MRR"] > printed["before"]["MRR"] + 0.3
+    assert printed["served"] == printed["after"]
+
+
+def test_question_answering_reads_other_data(tmp_path):
+    path = write_questions(tmp_path)
+    printed = run("question_answering", tmp_path, "--data", str(path), "--epochs", "1")
+    assert 0 <= printed["after"]["P@1"] <= 1
+
+
+def test_similar_images_improve_and_serve_what_they_trained(tmp_path):
+    printed = run("similar_images", tmp_path)
+    assert printed["after"]["r_precision"] > printed["before"]["r_precision"] + 0.1
+    assert printed["served"] == printed["after"]
+
+
+def test_a_cached_run_encodes_each_object_once_and_trains_the_same_model(tmp_path):
+    printed = run("cache", tmp_path)
+    data = printed["data"]
+    assert printed["uncached"]["encoded"] == 2 * data["pairs"] * data["epochs"]
+    for name in ("cached", "kept"):
+        assert printed[name]["encoded"] == data["distinct"]
+        assert printed[name]["most_often"] == 1
+    assert printed["kept again"]["encoded"] == 0
+    assert printed["largest difference between the models"] < 1e-5
+
+
+def test_the_cache_example_reads_other_data(tmp_path):
+    printed = run("cache", tmp_path, "--data", str(write_questions(tmp_path)))
+    assert printed["data"]["pairs"] == 20
+    assert printed["cached"]["encoded"] == printed["data"]["distinct"] == 40
+
+
+def test_a_skip_connection_keeps_what_the_encoder_knows(tmp_path):
+    printed = run("skip_connection", tmp_path)
+    alone, seen, unseen = printed["encoder alone"], "digits 0-4", "digits 5-9"
+    untrained, trained = (
+        printed[f"skip connection, {state}"] for state in ("untrained", "trained")
+    )
+    assert untrained[seen] == pytest.approx(alone[seen], abs=0.02)
+    assert untrained[unseen] == pytest.approx(alone[unseen], abs=0.02)
+    assert trained[seen] > alone[seen] + 0.03
+    assert trained[unseen] > alone[unseen] - 0.05
+    assert trained[unseen] > printed["projection, trained"][unseen] + 0.03
+
+
+def test_confidence_is_low_where_the_model_cannot_know(tmp_path):
+    printed = run("confidence", tmp_path)
+    digits = printed["confidence of digits"]
+    assert printed["confidence of noise"] < digits - 0.05
+    assert printed["confidence of two digits in one image"] < digits - 0.05
+    halves = printed["share of right answers"]
+    assert halves["confident half"] > halves["doubtful half"]
+
+
+def test_plain_hard_triplets_collapse_and_ours_do_not(tmp_path):
+    printed = run("triplet_collapse", tmp_path)
+    plain, guarded = (
+        printed["spread under plain hard triplets"],
+        printed["spread under TripletLoss"],
+    )
+    assert plain["after"] < 0.1 * plain["before"]
+    assert guarded["after"] > 0.5 * guarded["before"]
+    assert printed["collapsed embeddings"]["finite gradient"] is True
+    assert 0 <= printed["collapsed embeddings"]["loss"] < 10
+
+
+def test_every_script_is_run_here():
+    assert SCRIPTS == [
+        "cache", "confidence", "question_answering", "similar_images", "skip_connection",
+        "triplet_collapse",
+    ]  # fmt: skip
