@@ -29,10 +29,10 @@ from quaterion_nlp.datasets.python_docs import PythonDocs
 
 QUESTIONS = [
     "remove a directory tree",
-    "compute the greatest common divisor",
-    "wait for a thread to finish",
-    "parse a date from a string",
-    "how many bytes does a file have",
+    "split a url into its parts",
+    "square root of a number",
+    "encode data as base64",
+    "run a command and capture its output",
 ]
 console = Console(highlight=False)
 
@@ -64,8 +64,8 @@ def main() -> None:
     console.print(f"  {validation[0].obj_a!r}  ->  {validation[0].obj_b!r}\n")
 
     model = Quaterion.build(
-        encoder={"name": "quaterion-nlp/static", "embedding_size": 256, "vocab_size": 2000},
-        loss={"name": "multiple-negatives-ranking", "symmetric": True},
+        encoder={"name": "quaterion-nlp/static", "embedding_size": 512},
+        loss={"name": "multiple-negatives-ranking", "scale": 10.0, "symmetric": True},
         optimizer={"name": "adam", "lr": 0.01},
         data=train,
     )

@@ -83,8 +83,7 @@ class FastAPLoss(GroupLoss):
     def _loss(self, queries: Tensor, others: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         squared_distances = 2 * Cosine.distance_matrix(queries, others)
         positions = (squared_distances * (self.num_bins / 4)).clamp(0, self.num_bins)
-        positives = _soft_histogram(positions, positive, self.num_bins)
-        negatives = _soft_histogram(positions, negative, self.num_bins)
+        positives, negatives = _soft_histograms(positions, positive, negative, self.num_bins)
         positives_upto = positives.cumsum(dim=1)
         all_upto = positives_upto + negatives.cumsum(dim=1)
         precision = positives_upto / all_upto.where(all_upto > 0, 1.0)
@@ -94,20 +93,25 @@ class FastAPLoss(GroupLoss):
         return ((1 - average_precision) * is_query).sum() / is_query.sum().clamp(min=1)
 
 
-def _soft_histogram(positions: Tensor, mask: Tensor, num_bins: int) -> Tensor:
-    """Count the marked positions of each row, shared out linearly between the nearest bins.
+def _soft_histograms(
+    positions: Tensor, positive: Tensor, negative: Tensor, num_bins: int
+) -> tuple[Tensor, Tensor]:
+    """Count the positions of each row, shared out linearly between the two nearest bins.
 
     Args:
         positions: In [0, num_bins], where whole numbers are the centres of bins, shape (N, M).
-        mask: Which ones to count, shape (N, M).
+        positive: Which ones to count in the first histogram, shape (N, M).
+        negative: Which other ones to count in the second, shape (N, M).
         num_bins: Number of intervals between the centres of bins.
 
     Returns:
-        Shape (N, num_bins + 1).
+        Two histograms, each of the shape (N, num_bins + 1).
     """
-    lower = positions.detach().long().clamp_(max=num_bins - 1)
-    share = positions - lower
-    histogram = positions.new_zeros(len(positions), num_bins + 1)
-    return histogram.scatter_add(1, lower, (1 - share) * mask).scatter_add(
-        1, lower + 1, share * mask
-    )
+    bins = positions.detach().long().clamp_(max=num_bins - 1)
+    share = positions - bins
+    bins.add_(negative, alpha=num_bins + 1)  # the second histogram lies behind the first
+    is_counted = positive | negative
+    histograms = positions.new_zeros(len(positions), 2 * (num_bins + 1))
+    histograms = histograms.scatter_add(1, bins, (1 - share) * is_counted)
+    histograms = histograms.scatter_add(1, bins + 1, share * is_counted)
+    return histograms[:, : num_bins + 1], histograms[:, num_bins + 1 :]

@@ -88,8 +88,8 @@ class CachedDataset(Dataset[tuple[Features, Targets]]):
     def _raw_features(self, indices: list[int], count: int) -> Features:
         """Collate the raw objects for the encoders that are not cached."""
         if not self._collates:
-            objects = count * next(iter(self._cached.values())).rows.shape[1]
-            return {"data": {}, "meta": [], "count": objects}
+            parts = next(iter(self._cached.values())).rows.shape[1]
+            return {"data": {}, "meta": [], "count": count * parts}
         samples = [self._samples[index] for index in indices]
         objects, _ = self._loader_type.flatten_objects(samples, indices)
         return collate_features(objects, self._collates, self._meta_extractors)

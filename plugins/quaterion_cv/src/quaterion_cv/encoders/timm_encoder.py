@@ -153,8 +153,8 @@ class TimmEncoder(Encoder):
             "trainable": self.trainable,
             "in_chans": self.in_chans,
             "image_size": list(self.image_size),
-            "data_config": self.data_config,
-            "model_kwargs": self.model_kwargs,
+            "data_config": dict(self.data_config),
+            "model_kwargs": dict(self.model_kwargs),
         }
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ class FasttextEncoder(Encoder):
                 [0., 0., 0., 0.]])
     """
 
-    aggregation_options: tuple[str, ...] = ("min", "max", "avg")
+    aggregation_options: ClassVar[list[str]] = ["min", "max", "avg"]
 
     def __init__(
         self,
