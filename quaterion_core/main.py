@@ -111,7 +111,8 @@ class Quaterion:
             val_dataloader: Validation data.
             ckpt_path: A Lightning checkpoint to go on from.
             plugins: Plugins whose lifecycle hooks take part, by distribution name, or as modules.
-                No plugin takes part unless it is named here.
+                No plugin takes part unless it is named here. They may propose arguments for the
+                trainer only where ``fit`` makes it.
 
         Raises:
             TypeError: A loader, a sample or the loss is of the wrong kind for the others.

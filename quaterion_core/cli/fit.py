@@ -20,6 +20,7 @@ from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.eval.metric_choices import attached_metrics
 from quaterion_core.main import Quaterion
 from quaterion_core.model_folder import check_model_output
+from quaterion_core.plugins import activate
 from quaterion_core.recipe import Recipe, RecipeError, read_recipe
 from quaterion_core.storage import json_text
 from quaterion_core.train.cache import CacheConfig, CacheType
@@ -71,16 +72,15 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
         cache=_cache(recipe),
         data=train,
     )
-    trainer = pl.Trainer(
-        **{
-            "max_epochs": recipe.epochs,
-            "enable_checkpointing": False,
-            "enable_model_summary": False,
-            "logger": False,
-            **recipe.trainer,
-            "callbacks": _callbacks(recipe),
-        }
-    )
+    defaults = {
+        "max_epochs": recipe.epochs,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+        "logger": False,
+        "callbacks": _callbacks(recipe),
+    }
+    lifecycle = activate(recipe.plugins)
+    trainer = pl.Trainer(**lifecycle.trainer_arguments(defaults, given=recipe.trainer))
     metrics = attached_metrics(recipe.metrics)
     before = evaluate_samples(model.model, validation, metrics)
     started = time.perf_counter()

@@ -18,6 +18,7 @@ from quaterion_core.loss import (
     MultipleNegativesRankingLoss,
     TripletLoss,
 )
+from quaterion_core.plugins import hookimpl
 
 
 @pytest.fixture
@@ -198,6 +199,47 @@ def test_evaluation_after_training_leaves_no_trace(make_model, make_trainer, pai
     model.train()
     model.model.encode([pairs[0].obj_a])
     assert model.model.head.training
+
+
+class Tracker:
+    """A plugin with all hooks of a training run."""
+
+    def __init__(self):
+        self.calls = []
+
+    @hookimpl
+    def quaterion_configure_trainer(self, trainer_kwargs):
+        return {"max_epochs": 1, "logger": False, "enable_progress_bar": False, "callbacks": []}
+
+    @hookimpl
+    def quaterion_before_fit(self, trainer, model):
+        self.calls.append(("before", trainer.current_epoch, model))
+
+    @hookimpl
+    def quaterion_after_fit(self, trainer, model):
+        self.calls.append(("after", trainer.current_epoch, model))
+
+
+def test_a_plugin_that_is_asked_for_takes_part(make_model, groups, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, plugin = make_model(TripletLoss()), Tracker()
+    Quaterion.fit(model, None, GroupSimilarityDataLoader(groups, batch_size=8), plugins=[plugin])
+    assert plugin.calls == [("before", 0, model), ("after", 1, model)]
+
+
+def test_an_error_of_a_plugin_ends_the_training(make_model, make_trainer, groups):
+    class Failing:
+        @hookimpl
+        def quaterion_before_fit(self, trainer, model):
+            raise PermissionError("no such project")
+
+    with pytest.raises(PermissionError, match="no such project"):
+        Quaterion.fit(
+            make_model(TripletLoss()),
+            make_trainer(),
+            GroupSimilarityDataLoader(groups),
+            plugins=[Failing()],
+        )
 
 
 # What is wrong is said before anything is trained.
