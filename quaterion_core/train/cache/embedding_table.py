@@ -18,16 +18,23 @@ class EmbeddingTable:
         rows: Number of rows R.
         size: Size D of an embedding.
         dtype: Type in which they are stored.
-        file: Where to store them; in memory without one. An existing file keeps its content.
+        file: Where to store them; in memory without one. A file that is there already, whole,
+            keeps its content.
+
+    Attributes:
+        is_new: Whether nothing of an earlier table of this size is there.
     """
 
     def __init__(self, rows: int, size: int, dtype: torch.dtype, file: Path | None = None):
         self.file = file
+        self.is_new = True
         if file is None or rows == 0:
             self._values = torch.empty(rows, size, dtype=dtype)
             return
+        length = rows * size * dtype.itemsize
+        self.is_new = not file.exists() or file.stat().st_size != length
         with file.open("ab") as stream:
-            stream.truncate(rows * size * dtype.itemsize)
+            stream.truncate(length)
         mapped = torch.from_file(str(file), shared=True, size=rows * size, dtype=dtype)
         self._values = mapped.view(rows, size)
 

@@ -133,16 +133,15 @@ def fill_table(
         ValueError: The encoder returns NaN or infinity.
     """
     steps = batches * views
-    done = progress.read()
+    done = 0 if table.is_new else progress.read()
     if done >= len(steps):
         return
     todo = CollatedBatches(
         sources, [object_numbers[batch] for batch in steps[done:]], encoder.get_collate_fn()
     )
-    encoder.eval().to(device)
     committed = time.monotonic()
-    total = sum(map(len, steps))
-    with torch.no_grad(), _progress_bar(name, total, sum(map(len, steps[:done]))) as advance:
+    bar = _progress_bar(name, sum(map(len, steps)), sum(map(len, steps[:done])))
+    with torch.no_grad(), _on_device(encoder, device), bar as advance:
         loader = DataLoader(todo, batch_size=None, num_workers=num_workers)
         for step, collated in enumerate(loader, start=done):
             embeddings = encoder(move_to_device(collated, torch.device(device)))
@@ -156,7 +155,16 @@ def fill_table(
                 committed = time.monotonic()
     table.flush()
     progress.write(len(steps))
-    encoder.to("cpu")
+
+
+@contextmanager
+def _on_device(encoder: Encoder, device: torch.device | str) -> Iterator[None]:
+    """Run a frozen encoder on a device, and take it away from there at the end."""
+    encoder.eval().to(device)
+    try:
+        yield
+    finally:
+        encoder.to("cpu")
 
 
 def _check(embeddings: torch.Tensor, name: str, count: int, size: int) -> None:

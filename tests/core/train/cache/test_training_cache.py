@@ -351,6 +351,23 @@ def test_what_does_not_match_is_filled_anew(make_trainer, pair_samples, tmp_path
     np.testing.assert_allclose(values, plain, rtol=2e-2 if change == "dtype" else 1e-5)
 
 
+@pytest.mark.parametrize("damage", ["cut off", "missing", "progress unreadable"])
+def test_a_damaged_cache_is_filled_anew(make_trainer, pair_samples, tmp_path, damage):
+    encoder = Counting()
+    config = CacheConfig(save_dir=str(tmp_path))
+    expected, _ = losses(make_trainer, config, pair_samples, encoders=encoder)
+    (table,) = tmp_path.glob("*/embeddings.bin")
+    if damage == "cut off":
+        table.write_bytes(table.read_bytes()[:-8])
+    elif damage == "missing":
+        table.unlink()
+    else:
+        table.with_name("progress.json").write_text("{")
+    values, model = losses(make_trainer, config, pair_samples, encoders=encoder)
+    assert values == expected
+    assert len(model.model.encoders["default"].seen) == 12
+
+
 # What is wrong is said before anything is embedded.
 
 
