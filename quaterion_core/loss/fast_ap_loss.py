@@ -81,8 +81,9 @@ class FastAPLoss(GroupLoss):
         )
 
     def _loss(self, queries: Tensor, others: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        squared_distances = 2 * Cosine.distance_matrix(queries, others)
-        positions = (squared_distances * (self.num_bins / 4)).clamp(0, self.num_bins)
+        # Squared distances are 2 (1 - cos), and in units of Δ the centres are whole numbers.
+        positions = Cosine.distance_matrix(queries, others) * (self.num_bins / 2)
+        positions = positions.clamp(0, self.num_bins)
         positives, negatives = _soft_histograms(positions, positive, negative, self.num_bins)
         positives_upto = positives.cumsum(dim=1)
         all_upto = positives_upto + negatives.cumsum(dim=1)
@@ -107,7 +108,7 @@ def _soft_histograms(
     Returns:
         Two histograms, each of the shape (N, num_bins + 1).
     """
-    bins = positions.detach().long().clamp_(max=num_bins - 1)
+    bins = positions.detach().long().clamp_(0, num_bins - 1)
     share = positions - bins
     bins.add_(negative, alpha=num_bins + 1)  # the second histogram lies behind the first
     is_counted = positive | negative

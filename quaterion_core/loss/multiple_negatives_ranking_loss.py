@@ -111,7 +111,7 @@ def _negatives(
         where all but the partners are, as in most batches.
     """
     states_none = subgroups_a == NO_SUBGROUP
-    if bool((states_none & (subgroups_b == NO_SUBGROUP) & is_similar).all()):
+    if bool((states_none & is_similar).all()):
         return None, None
     of_others = (subgroups_a.unsqueeze(1) != subgroups_b) | states_none.unsqueeze(1)
     # obj_a of a hard negative's pair may be the very partner that obj_b looks for.

@@ -102,8 +102,8 @@ class OnlineContrastiveLoss(GroupLoss):
         with torch.no_grad():
             # The loss is linear in the distances, with the weight of each known beforehand.
             too_near = negative & (distances < self.margin)
-            positive_share = 0.5 / positive.sum().clamp(min=1)
-            negative_share = 0.5 / negative.sum().clamp(min=1)
+            positive_share = 0.5 / positive.sum().clamp(min=1).to(distances.dtype)
+            negative_share = 0.5 / negative.sum().clamp(min=1).to(distances.dtype)
             weights = torch.zeros_like(distances)
             weights.masked_fill_(positive, positive_share).masked_fill_(too_near, -negative_share)
         return (weights * distances).sum() + self.margin * negative_share * too_near.sum()

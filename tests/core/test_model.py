@@ -1,9 +1,12 @@
 import subprocess
 import sys
+from importlib import metadata
 
 import numpy as np
 import pytest
 import torch
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from quaterion_core import SimilarityModel
 from quaterion_core.heads import EmptyHead, GatedHead, SkipConnectionHead
@@ -173,3 +176,38 @@ def test_an_untrained_skip_connection_hardly_changes_embeddings(vector_encoder):
         (plain * skipped).sum(1) / np.linalg.norm(plain, axis=1) / np.linalg.norm(skipped, axis=1)
     )
     assert (cosine > 0.99).all()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_head_gets_the_meta_of_all_encoders_for_every_object(vector_encoder, count):
+    """It was merged over the number of encoders: one object failed, larger batches lost meta."""
+
+    class First(vector_encoder):
+        @classmethod
+        def extract_meta(cls, batch):
+            return [{"first": obj[0]} for obj in batch]
+
+    class Second(vector_encoder):
+        @classmethod
+        def extract_meta(cls, batch):
+            return [{"second": obj[1]} for obj in batch]
+
+    class Seeing(EmptyHead):
+        def forward(self, input_vectors, meta=None):
+            self.meta = meta
+            return super().forward(input_vectors, meta)
+
+    model = SimilarityModel({"a": First(2, 3), "b": Second(2, 3)}, Seeing(6))
+    assert model.encode(OBJECTS[:count]).shape == (count, 6)
+    assert model.head.meta == [{"first": a, "second": b} for a, b in OBJECTS[:count]]
+
+
+def test_current_python_and_dependencies_may_be_installed_beside_it():
+    """Python 3.11, Lightning 2, torchmetrics 0.9 and protobuf 3.20 were shut out."""
+    package = metadata.distribution("quaterion-core")
+    python = SpecifierSet(package.metadata["Requires-Python"])
+    assert all(version in python for version in ("3.11", "3.12", "3.13", "3.14"))
+    needs = [Requirement(line) for line in package.requires]
+    specifiers = {need.name: need.specifier for need in needs if need.marker is None}
+    assert "2.6.0" in specifiers["pytorch-lightning"]
+    assert not {"torchmetrics", "protobuf"} & set(specifiers)

@@ -6,7 +6,7 @@ import pytest
 
 from quaterion_core import SimilarityModel
 from quaterion_core.encoders import Encoder
-from quaterion_core.heads import GatedHead, SkipConnectionHead
+from quaterion_core.heads import EncoderHead, GatedHead, SkipConnectionHead
 from quaterion_core.plugins import MissingComponentError
 from quaterion_core.storage import (
     InvalidFolderError,
@@ -206,3 +206,27 @@ def test_keys_cannot_lead_out_of_the_folder(saved, load):
     edit(saved, lambda config: config["encoders"].update({"../../x": config["encoders"]["a"]}))
     with pytest.raises(InvalidFolderError, match="no valid key"):
         load(saved)
+
+
+class Outer:
+    class DoublingHead(EncoderHead):
+        @property
+        def output_size(self):
+            return self.input_embedding_size
+
+        def transform(self, input_vectors):
+            return 2 * input_vectors
+
+
+def test_a_class_inside_another_one_is_saved_and_loaded(vector_encoder, tmp_path):
+    """Nested classes could not be saved."""
+
+    class Nested(vector_encoder):
+        pass
+
+    model = SimilarityModel(Nested(2, 3), Outer.DoublingHead(3))
+    model.save(tmp_path / "model")
+    components = {"local/nested": Nested, "local/doubling-head": Outer.DoublingHead}
+    loaded = SimilarityModel.load(tmp_path / "model", components=components)
+    assert type(loaded.head) is Outer.DoublingHead
+    np.testing.assert_array_equal(loaded.encode(OBJECTS), model.eval().encode(OBJECTS))

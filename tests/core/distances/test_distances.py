@@ -234,3 +234,18 @@ def test_distances_are_found_by_name(name, distance):
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(ValueError, match="no distance 'cosin'.*'cosine'"):
         Distance.get_by_name("cosin")
+
+
+def test_settings_for_a_cosine_on_zero_to_one_are_converted_as_documented(x, y):
+    """The matrix forms of Quaterion 0.1 had similarity (cos + 1)/2 and distance (1 - cos)/2."""
+    old_distance = torch.as_tensor(SKLEARN[Cosine](x.numpy(), y.numpy())) / 2
+    distance, similarity = Cosine.distance_matrix(x, y), Cosine.similarity_matrix(x, y)
+    margin, scale = 0.3, 20.0
+    # A margin above distances: 2m instead of m, at twice the loss.
+    torch.testing.assert_close((2 * margin - distance).relu(), 2 * (margin - old_distance).relu())
+    # A margin of a ratio of distances stays.
+    torch.testing.assert_close(distance / distance.mean(), old_distance / old_distance.mean())
+    # A scale in a softmax: s/2 instead of s.
+    torch.testing.assert_close(
+        (scale / 2 * similarity).softmax(dim=1), (scale * (1 - old_distance)).softmax(dim=1)
+    )

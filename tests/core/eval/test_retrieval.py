@@ -1,5 +1,7 @@
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from quaterion_core.distances import Cosine, Euclidean
 from quaterion_core.eval import (
@@ -116,3 +118,27 @@ def test_candidates_are_columns_and_a_query_among_them_is_hidden():
     assert distances.tolist() == [[6.0, torch.inf], [4.0, 2.0]]
     labels = part.labels(GroupMetric.prepare_labels, part.queries)
     assert labels.tolist() == [[True, False], [False, False]]
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers the size of the largest tensor that an operation returned."""
+
+    values = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        sizes = [leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        self.values = max(self.values, *sizes, 0)
+        return result
+
+
+@pytest.mark.parametrize("metric", [RetrievalReciprocalRank(), RetrievalRPrecision()])
+def test_metrics_never_make_a_matrix_of_all_objects(monkeypatch, metric, pairs_of_ninety):
+    """Distances and labels took N² numbers."""
+    monkeypatch.setattr(retrieval, "MAX_BLOCK_ELEMENTS", 180 * 7)
+    embeddings, targets = pairs_of_ninety
+    if isinstance(metric, GroupMetric):
+        targets = {"groups": targets["subgroups"]}
+    with LargestTensor() as largest:
+        metric.compute(embeddings, **targets)
+    assert largest.values == 180 * 7

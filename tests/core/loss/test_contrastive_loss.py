@@ -41,6 +41,13 @@ def test_objects_without_a_subgroup_are_never_negatives(subgroups):
     assert loss_of([1.0, 0.0], subgroups) == loss_of([1.0, 0.0], [7, 7])
 
 
+def test_an_object_without_a_subgroup_has_none_nearby_even_if_others_have():
+    # The third pair lies where the first one does, and the stated subgroups are far apart.
+    line = torch.tensor([[0.0], [9.0], [0.0], [0.0], [9.0], [0.0]])
+    pairs = torch.tensor([[0, 3], [1, 4], [2, 5]])
+    assert loss_of([1.0, 1.0, 1.0], [7, 8, NO_SUBGROUP], line, pairs) == 0
+
+
 def test_both_terms_measure_with_one_distance():
     """The paired cosine distance was 1 - cos, that of other subgroups (1 - cos)/2."""
     # Three orthogonal directions: cosine distance 1 between any two of them.

@@ -1,6 +1,7 @@
 """Softmax, ArcFace and CosFace loss, and what they share with center loss."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -61,10 +62,12 @@ def test_a_perfect_alignment_costs_least_in_cosface():
 
 
 def test_a_larger_angle_always_costs_more_in_arcface():
-    loss = with_eye(ArcFaceLoss(2, 2, scale=4.0))
-    # The other group lies at 90°; on the other side of the first axis it gets ever further away.
-    own = [cost(loss, at(-degrees)) for degrees in (90.0, 120.0, 150.0, 160.0, 170.0, 180.0)]
-    assert own == sorted(own)
+    loss = with_eye(ArcFaceLoss(3, 2, scale=4.0))
+    # The embedding turns away from the own group at a right angle to the other group.
+    angles = torch.tensor([0.0, 45.0, 90.0, 135.0, 150.0, 155.0, 165.0, 180.0]).deg2rad()
+    embeddings = torch.stack([angles.cos(), torch.zeros(8), angles.sin()], dim=1)
+    costs = [cost(loss, embedding.unsqueeze(0)) for embedding in embeddings]
+    assert all(smaller < larger for smaller, larger in pairwise(costs))
 
 
 def test_the_gradient_of_arcface_is_finite_where_the_cosine_is_one():

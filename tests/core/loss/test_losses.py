@@ -294,6 +294,13 @@ def test_a_configuration_keeps_what_is_not_a_default(make):
     assert again.distance_metric_name == "manhattan"
 
 
+@of(ALL)
+def test_broken_embeddings_are_seen_in_the_loss(make):
+    loss = make()
+    embeddings = torch.full((6, SIZE), torch.nan)
+    assert loss(embeddings=embeddings, **targets_for(loss, [5, 6, 7])).isnan()
+
+
 class LargestTensor(TorchDispatchMode):
     """Remembers the size of the largest tensor that an operation returned."""
 

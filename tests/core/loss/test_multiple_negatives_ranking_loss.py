@@ -57,6 +57,15 @@ def test_an_object_may_have_several_hard_negatives():
     assert loss_of([1.0, 0.0, 0.0], [7, 7, 7], embeddings) == pytest.approx(expected)
 
 
+def test_hard_negatives_come_beside_those_of_pairs_without_a_subgroup():
+    # obj_a 1, 1, 1 with 2 (its partner), 1 (a hard negative) and 3 (another pair's partner).
+    embeddings = torch.tensor([[1.0]] * 3 + [[2.0], [1.0], [3.0]])
+    first = math.log(1 + math.exp(1 - 2) + math.exp(3 - 2))
+    third = math.log(1 + math.exp(1 - 3) + math.exp(2 - 3))
+    value = loss_of([1.0, 0.0, 1.0], [NO_SUBGROUP] * 3, embeddings)
+    assert value == pytest.approx((first + third) / 2)
+
+
 def test_a_hard_negative_is_one_for_other_subgroups_too():
     # obj_a 1, 1, 1 with 2 (its partner), 1 (its hard negative) and 3 (another pair's partner).
     embeddings = torch.tensor([[1.0]] * 3 + [[2.0], [1.0], [3.0]])

@@ -4,7 +4,7 @@ import math
 import pytest
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from quaterion_core import Quaterion, SimilarityModel, TrainableModel
 from quaterion_core.dataset import GroupSimilarityDataLoader, PairsSimilarityDataLoader
@@ -19,6 +19,7 @@ from quaterion_core.loss import (
     TripletLoss,
 )
 from quaterion_core.plugins import hookimpl
+from quaterion_core.train.cache import CacheConfig
 
 
 @pytest.fixture
@@ -310,3 +311,50 @@ def test_a_training_that_diverges_says_so(make_model, make_trainer, groups):
     model.model.head.register_forward_hook(lambda module, inputs, output: output * math.inf)
     with pytest.raises(ValueError, match="lower the learning rate"):
         Quaterion.fit(model, make_trainer(), GroupSimilarityDataLoader(groups, batch_size=8))
+
+
+class Batches(pl.Callback):
+    """Remembers the groups of each training batch."""
+
+    def __init__(self):
+        self.groups = []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.groups.append(batch[1]["groups"].tolist())
+
+
+@pytest.mark.parametrize("cache", [None, CacheConfig()], ids=["plain", "cached"])
+def test_lightning_may_make_the_loaders_anew(make_model, make_trainer, groups, cache):
+    """They were wrapped a second time, with several GPUs, or with overfit_batches as here."""
+    batches = Batches()
+    model = make_model(TripletLoss(), trainable=cache is None)
+    model.configure_caches = lambda: cache
+    loader = GroupSimilarityDataLoader(groups, batch_size=8, shuffle=True)
+    trainer = make_trainer(callbacks=[batches], overfit_batches=2, max_epochs=1)
+    Quaterion.fit(model, trainer, loader)
+    expected = GroupSimilarityDataLoader.collate_labels(groups[:16])["groups"].tolist()
+    assert batches.groups == [expected[:8], expected[8:]]  # no longer shuffled
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stream"),
+    [
+        ({"batch_sampler": [[3, 1, 0], [2, 5]]}, False),
+        ({"num_workers": 1, "persistent_workers": True, "batch_size": 16}, False),
+        ({"num_workers": 1, "batch_size": 16}, True),
+    ],
+    ids=["batch sampler", "persistent workers", "iterable data with workers"],
+)
+def test_loaders_of_every_kind_train(make_model, make_trainer, groups, arguments, stream):
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(groups)
+
+    batches = Batches()
+    trainer = make_trainer(callbacks=[batches], max_epochs=1)
+    dataset = Stream() if stream else groups
+    loader = GroupSimilarityDataLoader(dataset, **arguments)
+    Quaterion.fit(make_model(TripletLoss()), trainer, loader)
+    rows = arguments.get("batch_sampler", [range(16), range(16, 32)])
+    expected = GroupSimilarityDataLoader.collate_labels(groups)["groups"]
+    assert batches.groups == [expected[list(chosen)].tolist() for chosen in rows]

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import Dataset, IterableDataset
 
-from quaterion_core import Quaterion, TrainableModel
+from quaterion_core import Quaterion, SimilarityModel, TrainableModel
 from quaterion_core.dataset import (
     GroupSimilarityDataLoader,
     PairsSimilarityDataLoader,
@@ -427,3 +427,102 @@ def test_samples_without_an_index_cannot_feed_trained_encoders(make_trainer, pai
     model = Model(encoders, MultipleNegativesRankingLoss(), CacheConfig())
     with pytest.raises(ValueError, match="need its raw objects"):
         Quaterion.fit(model, make_trainer(), PairsSimilarityDataLoader(Stream(), batch_size=4))
+
+
+def test_iterable_data_in_another_order_are_not_mixed_up(make_trainer, tmp_path):
+    """They were keyed by position: each pass over them, and each run, got others' embeddings."""
+    points = numbers(12)
+
+    class Reshuffled(IterableDataset):
+        passes = 0
+
+        def __iter__(self):
+            self.passes += 1
+            order = np.random.default_rng(self.passes).permutation(12).tolist()
+            return iter([SimilarityGroupSample(points[n], group=n) for n in order])
+
+    class Comparing(pl.Callback):
+        seen = []
+
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            features, targets = batch
+            groups = targets["groups"].tolist()
+            expected = encoder(torch.tensor([points[group] for group in groups]))
+            torch.testing.assert_close(features["data"]["default"].embeddings, expected)
+            self.seen += groups
+
+    encoder, dataset = Counting(), Reshuffled()
+    for _ in range(2):
+        model = Model(encoder, TripletLoss(), CacheConfig(save_dir=str(tmp_path / "cache")))
+        loader = GroupSimilarityDataLoader(dataset, batch_size=6)
+        Quaterion.fit(model, make_trainer(callbacks=[Comparing()]), loader)
+    assert sorted(Comparing.seen) == sorted(list(range(12)) * 4)  # two runs of two epochs
+
+
+def test_a_servable_model_can_be_saved_in_mid_training(
+    make_trainer, pair_samples, tmp_path, vector_encoder
+):
+    """Saving moved the cached encoder, and the training went on without it."""
+
+    class Saving(Losses):
+        def on_train_epoch_end(self, trainer, pl_module):
+            pl_module.save_servable(tmp_path / f"epoch{trainer.current_epoch}")
+
+    histories = []
+    for callback in (Losses(), Saving()):
+        torch.manual_seed(0)
+        encoder = vector_encoder(3, 4, trainable=False)
+        model = Model(encoder, MultipleNegativesRankingLoss(), CacheConfig())
+        loader = PairsSimilarityDataLoader(pair_samples, batch_size=6)
+        Quaterion.fit(model, make_trainer(callbacks=[callback]), loader)
+        histories.append(callback.values)
+    assert histories[0] == histories[1]
+    loaded = SimilarityModel.load(
+        tmp_path / "epoch1", components={"local/vector-encoder": vector_encoder}
+    )
+    np.testing.assert_array_equal(loaded.encode(numbers(12)), model.model.encode(numbers(12)))
+
+
+@pytest.mark.parametrize(
+    "accelerator",
+    [
+        "cpu",
+        pytest.param(
+            "gpu", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+        ),
+    ],
+)
+def test_a_cached_encoder_is_not_where_the_rest_is_trained(make_trainer, pair_samples, accelerator):
+    """It stayed on the GPU."""
+
+    class Watch(pl.Callback):
+        batches = 0
+
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            encoder = pl_module.model.encoders["default"]
+            assert not set(encoder.modules()) & set(pl_module.modules())
+            assert {value.device.type for value in encoder.state_dict().values()} == {"cpu"}
+            assert pl_module.device.type == ("cpu" if accelerator == "cpu" else "cuda")
+            self.batches += 1
+
+    watch = Watch()
+    model = Model(Counting(), MultipleNegativesRankingLoss(), CacheConfig())
+    loader = PairsSimilarityDataLoader(pair_samples, batch_size=6)
+    Quaterion.fit(model, make_trainer(callbacks=[watch], accelerator=accelerator), loader)
+    assert watch.batches == 8
+
+
+def test_what_is_kept_on_disk_is_plain_numbers(make_trainer, pair_samples, tmp_path):
+    """Caches were pickles."""
+    encoder = Counting()
+    losses(
+        make_trainer, CacheConfig(save_dir=str(tmp_path / "cache")), pair_samples, encoders=encoder
+    )
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert {path.name for path in folder.iterdir()} <= {"embeddings.bin", "progress.json", "lock"}
+    kept = np.fromfile(folder / "embeddings.bin", np.float32).reshape(12, 4)
+    with torch.no_grad():
+        expected = encoder.eval()(torch.tensor(numbers(12))).numpy()
+    np.testing.assert_allclose(
+        kept[np.lexsort(kept.T)], expected[np.lexsort(expected.T)], rtol=1e-4, atol=1e-6
+    )

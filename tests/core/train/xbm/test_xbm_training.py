@@ -102,3 +102,15 @@ def test_a_memory_needs_a_group_loss(make_model):
 def test_models_with_a_memory_can_be_copied(make_model):
     model = make_model(TripletLoss(), XbmConfig(buffer_size=2))
     assert copy.deepcopy(model)._xbm_buffer.get()[0].shape == (0, 5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_memory_may_lie_on_the_cpu_while_the_model_is_on_the_gpu(
+    make_model, make_trainer, groups
+):
+    values = []
+    for device in ("cpu", "auto"):
+        config = XbmConfig(buffer_size=12, start_iteration=0, device=device)
+        model = make_model(TripletLoss(mining="all"), config)
+        values.append(losses(model, make_trainer, groups, accelerator="gpu"))
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
