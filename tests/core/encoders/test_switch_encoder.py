@@ -138,7 +138,9 @@ def test_collate_function_holds_no_weights():
     assert b"torch" not in pickle.dumps(switch().get_collate_fn())
 
 
-def test_collate_function_works_in_spawned_workers():
+def test_collate_function_works_in_spawned_workers(monkeypatch):
+    # A spawned worker imports this module by its name, seen from the root of the repository.
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])
     encoder, records = switch(), ["abc", 5, 7, "de"]
     loader = DataLoader(
         records,
