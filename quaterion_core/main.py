@@ -218,7 +218,8 @@ def _prepare(
     model = trainable_model.model
     config = trainable_model.configure_caches()
     if config is not None:
-        cache = TrainingCache(model, config, loaders, trainer.strategy.root_device)
+        device = trainer.strategy.root_device
+        cache = TrainingCache(model, config, loaders, device, trainer.world_size)
         stack.callback(cache.close)
         if cache.keys:
             with torch.random.fork_rng(devices=[]):  # as random as without a cache

@@ -19,6 +19,7 @@ from quaterion_core.loss.group_loss import GroupLoss
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import SimilarityModel
 from quaterion_core.train.cache import CacheConfig
+from quaterion_core.train.gather import gather_batch
 from quaterion_core.train.xbm import XbmBuffer, XbmConfig
 from quaterion_core.types import Targets
 from quaterion_core.utils.enums import TrainStage
@@ -30,6 +31,9 @@ class TrainableModel(pl.LightningModule, ABC):
     The constructor calls the ``configure_*`` methods, so attributes that they use have to be set
     before ``super().__init__()``. :meth:`Quaterion.build <quaterion_core.Quaterion.build>` makes
     one from registered names, without a subclass.
+
+    In several processes, each training step gathers the embeddings and targets of all of them, so
+    that two processes with half a batch each get the gradient of one with the whole batch.
 
     It logs ``train_loss`` and ``validation_loss``, and every attached metric as
     ``<name>_<stage>``: of each batch in training, of the whole data set in validation.
@@ -211,6 +215,8 @@ class TrainableModel(pl.LightningModule, ABC):
         # A sum is not finite if any of its terms is not, and is the cheaper thing to look at.
         if self._is_time_to_check(batch_idx, embeddings) and not torch.isfinite(embeddings.sum()):
             self._explain_not_finite(features)
+        if stage == TrainStage.TRAIN:
+            embeddings, targets = gather_batch(embeddings, targets)
         loss: Tensor = self.loss(embeddings=embeddings, **targets)
         if self._xbm_config is not None and stage == TrainStage.TRAIN:
             loss = loss + self._memory_loss(embeddings, targets["groups"], self._xbm_config)
@@ -221,6 +227,7 @@ class TrainableModel(pl.LightningModule, ABC):
             prog_bar=True,
             on_step=stage == TrainStage.TRAIN,
             on_epoch=True,
+            sync_dist=stage != TrainStage.TRAIN,
         )
         self.process_results(
             embeddings=embeddings, targets=targets, batch_idx=batch_idx, stage=stage, **kwargs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +42,8 @@ class TrainingCache:
         config: What to cache, where, and how.
         loaders: Training and validation data, which are cached together. They are not changed.
         device: The device of the training.
+        processes: Number of processes of the training. Several share their tables on disk, so
+            that one of them fills each and the others wait for it.
 
     Raises:
         ValueError: The configuration does not fit the model, or a loader cannot be cached.
@@ -51,6 +55,7 @@ class TrainingCache:
         config: CacheConfig,
         loaders: list[SimilarityDataLoader[Any]],
         device: torch.device,
+        processes: int = 1,
     ):
         self._model = model
         self._config = config
@@ -62,11 +67,14 @@ class TrainingCache:
         frozen = {key for key, encoder in model.encoders.items() if not encoder.trainable}
         config.check_keys(frozen, set(model.encoders) - frozen)
         self.keys = sorted(key for key in frozen if config.type_for(key) != CacheType.NONE)
-        self._temporary = tempfile.TemporaryDirectory(prefix="quaterion-cache-")
+        self._processes = processes
+        self._temporary_folders: list[Path] = []
 
     def close(self) -> None:
         """Remove what was written to disk for this training alone."""
-        self._temporary.cleanup()
+        for folder in self._temporary_folders:
+            with FileLock(f"{folder}.lock"):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def prepare(self) -> list[DataLoader[Any]]:
         """Fill the tables and return a loader over them for each of the given ones."""
@@ -114,10 +122,10 @@ class TrainingCache:
                 num_workers=self._num_workers,
                 device=self._device,
             )
-        if kind == CacheType.GPU:
-            table.to_memory(self._device)
-        elif kind == CacheType.CPU and table.file is not None:
-            table.to_memory()
+            if kind == CacheType.GPU:
+                table.to_memory(self._device)
+            elif kind == CacheType.CPU and table.file is not None:
+                table.to_memory()
         meta = self._meta(key, sources, distinct)
         ends = np.cumsum([len(source) for source in sources])[:-1]
         return [
@@ -131,21 +139,26 @@ class TrainingCache:
     def _folder(
         self, key: str, encoder: Encoder, distinct: DistinctObjects, kind: CacheType
     ) -> Iterator[Path | None]:
-        """Give the folder of a table, which no other process fills at the same time."""
+        """Give the folder of a table, if it is to have one, locked against other processes.
+
+        Without a ``save_dir`` only tables on disk have one, and those that several processes share.
+        """
         config = self._config
-        if config.save_dir is None:
-            path = Path(self._temporary.name, key)
-            path.mkdir()
-            yield path if kind == CacheType.DISK else None
+        if config.save_dir is None and kind != CacheType.DISK and self._processes == 1:
+            yield None
             return
         assert config.batch_size is not None
         fingerprint = cache_fingerprint(
             encoder, distinct.digest, str(config.dtype), config.views, config.batch_size
         )
-        path = Path(config.save_dir, f"{key}-{fingerprint[:32]}")
-        path.mkdir(parents=True, exist_ok=True)
-        with FileLock(path / "lock"):
-            yield path
+        temporary = Path(tempfile.gettempdir(), f"quaterion-cache-{getpass.getuser()}")
+        folder = Path(config.save_dir or temporary, f"{key}-{fingerprint[:32]}")
+        if config.save_dir is None:
+            self._temporary_folders.append(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            folder.mkdir(exist_ok=True)
+            yield folder
 
     def _place(self, kind: CacheType, numbers: int) -> CacheType:
         """Decide where a table goes, if the user leaves it open."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch.distributed as dist
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from quaterion_core.eval.attached_metric import AttachedMetric
+from quaterion_core.eval.base_metric import BaseMetric
+from quaterion_core.train.gather import is_distributed
 from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.utils.enums import TrainStage
 
@@ -39,11 +44,23 @@ class MetricsCallback(Callback):
 
     def _log(self, trainable_model: LightningModule, stage: TrainStage) -> None:
         for attached in _metrics(trainable_model):
+            _gather_state(attached.metric)
             options = {**attached.log_options, "on_step": False, "on_epoch": True}
             trainable_model.log(
                 f"{attached.name}_{stage.value}", attached.metric.compute(), **options
             )
         self.reset_metrics(trainable_model)
+
+
+def _gather_state(metric: BaseMetric) -> None:
+    """Give a metric what all processes have seen, in the order of their ranks."""
+    if not is_distributed():
+        return
+    states: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(states, metric.accumulator.state)
+    metric.reset()
+    for state in states:
+        metric.accumulator.update(**state)
 
 
 def _metrics(trainable_model: LightningModule) -> list[AttachedMetric]:

@@ -1,0 +1,81 @@
+"""The batches of all processes as one, in the order of their ranks, with gradients.
+
+Each process computes the loss of the whole batch. The gradient that comes back to a process's own
+embeddings is the sum over all processes; where gradients of parameters are then averaged, as
+Lightning's strategies do, every parameter gets the gradient that one process would compute for the
+whole batch: those of encoders and head, and those that a loss has of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from quaterion_core.types import Targets
+
+
+def is_distributed() -> bool:
+    """Tell whether several processes train together."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def gather_batch(embeddings: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
+    """Put the batches of all processes together; one process gets its own back.
+
+    Args:
+        embeddings: Embeddings (N, D) of this process. N may differ between processes.
+        targets: Targets of this process, first dimension N or B. Rows that ``pairs`` names are
+            renumbered.
+
+    Returns:
+        Embeddings and targets of the whole batch, the same in every process.
+    """
+    if not is_distributed():
+        return embeddings, targets
+    names = sorted(targets)
+    counts = _counts([embeddings, *(targets[name] for name in names)])
+    gathered = {
+        name: _gather(targets[name], counts[:, column])
+        for column, name in enumerate(names, start=1)
+    }
+    if "pairs" in gathered:
+        starts = counts[:, 0].cumsum(0) - counts[:, 0]
+        pairs = counts[:, names.index("pairs") + 1]
+        gathered["pairs"] = gathered["pairs"] + starts.repeat_interleave(pairs).unsqueeze(1)
+    return _gather(embeddings, counts[:, 0]), gathered
+
+
+def _counts(tensors: list[Tensor]) -> Tensor:
+    """Return how many rows each tensor has in each process, shape (processes, tensors)."""
+    own = torch.tensor([len(tensor) for tensor in tensors], device=tensors[0].device)
+    everywhere = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(everywhere, own)
+    return torch.stack(everywhere)
+
+
+def _gather(rows: Tensor, counts: Tensor) -> Tensor:
+    """Return the rows of all processes, which are padded, since they have to be equally many."""
+    longest = int(counts.max())
+    padded = torch.cat([rows, rows.new_zeros(longest - len(rows), *rows.shape[1:])])
+    everywhere: Tensor = _GatherEqual.apply(padded)  # type: ignore[no-untyped-call]
+    is_row = torch.arange(longest, device=rows.device) < counts.unsqueeze(1)
+    return everywhere[is_row.flatten()]
+
+
+class _GatherEqual(torch.autograd.Function):
+    """Concatenates equally shaped tensors of all processes; gradients are summed over them."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        everywhere = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+        dist.all_gather(everywhere, rows.contiguous())
+        return torch.cat(everywhere)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        summed = gradients[0].contiguous()
+        dist.all_reduce(summed)
+        return summed.chunk(dist.get_world_size())[dist.get_rank()]
