@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from quaterion_core.distances import Distance
-from quaterion_core.loss.group_loss import GroupLoss
+from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
 from quaterion_core.utils.precision import at_least_float32
 from quaterion_core.utils.utils import get_anchor_negative_mask, get_anchor_positive_mask
 
 
-class CircleLoss(GroupLoss):
+class CircleLoss(AnchoredGroupLoss):
     """Raises the similarity of positive pairs and lowers that of negative ones, the worst first.
 
     With the similarities s_p of positive pairs and s_n of negative pairs, each pair of the batch
@@ -67,26 +67,12 @@ class CircleLoss(GroupLoss):
         self.check_batch(embeddings, groups)
         embeddings = at_least_float32(embeddings)
         positive, negative = get_anchor_positive_mask(groups), get_anchor_negative_mask(groups)
-        return self._loss(embeddings, embeddings, positive.triu_(1), negative.triu_(1))
+        return self.anchored_loss(embeddings, embeddings, positive.triu_(1), negative.triu_(1))
 
-    def xbm_loss(
-        self,
-        embeddings: Tensor,
-        groups: Tensor,
-        memory_embeddings: Tensor,
-        memory_groups: Tensor,
+    def anchored_loss(
+        self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor
     ) -> Tensor:
-        """Compute the loss of a batch (N, D) against a memory (M, D); returns a scalar."""
-        self.check_batch(embeddings, groups)
-        self.check_batch(memory_embeddings, memory_groups)
-        return self._loss(
-            at_least_float32(embeddings),
-            at_least_float32(memory_embeddings.detach()),
-            get_anchor_positive_mask(groups, memory_groups),
-            get_anchor_negative_mask(groups, memory_groups),
-        )
-
-    def _loss(self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """Compute the loss of anchors (N, D) against others (M, D); returns a scalar."""
         if positive.numel() == 0:
             return self.nothing_to_learn(anchors)
         similarities = self.distance_metric.similarity_matrix(anchors, others)

@@ -7,12 +7,10 @@ from typing import Any
 from torch import Tensor
 
 from quaterion_core.distances import Cosine, Distance
-from quaterion_core.loss.group_loss import GroupLoss
-from quaterion_core.utils.precision import at_least_float32
-from quaterion_core.utils.utils import get_anchor_negative_mask, get_anchor_positive_mask
+from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
 
 
-class FastAPLoss(GroupLoss):
+class FastAPLoss(AnchoredGroupLoss):
     """Maximises the average precision of retrieval within the batch.
 
     Every object queries the others. Their squared Euclidean distances from it, of embeddings
@@ -56,33 +54,12 @@ class FastAPLoss(GroupLoss):
         """Return the arguments that build this loss again, as JSON values."""
         return {"num_bins": self.num_bins}
 
-    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
-        """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
-        self.check_batch(embeddings, groups)
-        embeddings = at_least_float32(embeddings)
-        positive, negative = get_anchor_positive_mask(groups), get_anchor_negative_mask(groups)
-        return self._loss(embeddings, embeddings, positive, negative)
-
-    def xbm_loss(
-        self,
-        embeddings: Tensor,
-        groups: Tensor,
-        memory_embeddings: Tensor,
-        memory_groups: Tensor,
+    def anchored_loss(
+        self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor
     ) -> Tensor:
-        """Compute the loss of queries (N, D) in a memory (M, D); returns a scalar."""
-        self.check_batch(embeddings, groups)
-        self.check_batch(memory_embeddings, memory_groups)
-        return self._loss(
-            at_least_float32(embeddings),
-            at_least_float32(memory_embeddings.detach()),
-            get_anchor_positive_mask(groups, memory_groups),
-            get_anchor_negative_mask(groups, memory_groups),
-        )
-
-    def _loss(self, queries: Tensor, others: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """Compute the loss of anchors (N, D) against others (M, D); returns a scalar."""
         # Squared distances are 2 (1 - cos), and in units of Δ the centres are whole numbers.
-        positions = Cosine.distance_matrix(queries, others) * (self.num_bins / 2)
+        positions = Cosine.distance_matrix(anchors, others) * (self.num_bins / 2)
         positions = positions.clamp(0, self.num_bins)
         positives, negatives = _soft_histograms(positions, positive, negative, self.num_bins)
         positives_upto = positives.cumsum(dim=1)

@@ -10,14 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from quaterion_core.distances import Distance
-from quaterion_core.loss.group_loss import GroupLoss
-from quaterion_core.utils.precision import at_least_float32
-from quaterion_core.utils.utils import get_anchor_negative_mask, get_anchor_positive_mask
+from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
 
 _MININGS: Final = ("all", "hard")
 
 
-class OnlineContrastiveLoss(GroupLoss):
+class OnlineContrastiveLoss(AnchoredGroupLoss):
     """Draws the objects of a group together, and holds others at least a margin apart.
 
     With distances d, the loss is::
@@ -64,31 +62,10 @@ class OnlineContrastiveLoss(GroupLoss):
         """Return the arguments that build this loss again, as JSON values."""
         return {**super().get_config_dict(), "margin": self.margin, "mining": self.mining}
 
-    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
-        """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
-        self.check_batch(embeddings, groups)
-        embeddings = at_least_float32(embeddings)
-        positive, negative = get_anchor_positive_mask(groups), get_anchor_negative_mask(groups)
-        return self._loss(embeddings, embeddings, positive, negative)
-
-    def xbm_loss(
-        self,
-        embeddings: Tensor,
-        groups: Tensor,
-        memory_embeddings: Tensor,
-        memory_groups: Tensor,
+    def anchored_loss(
+        self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor
     ) -> Tensor:
-        """Compute the loss of a batch (N, D) against a memory (M, D); returns a scalar."""
-        self.check_batch(embeddings, groups)
-        self.check_batch(memory_embeddings, memory_groups)
-        return self._loss(
-            at_least_float32(embeddings),
-            at_least_float32(memory_embeddings.detach()),
-            get_anchor_positive_mask(groups, memory_groups),
-            get_anchor_negative_mask(groups, memory_groups),
-        )
-
-    def _loss(self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """Compute the loss of anchors (N, D) against others (M, D); returns a scalar."""
         if positive.numel() == 0:
             return self.nothing_to_learn(anchors)
         if self.mining == "hard":

@@ -10,16 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from quaterion_core.distances import Distance
-from quaterion_core.loss.group_loss import GroupLoss
-from quaterion_core.utils.precision import at_least_float32
-from quaterion_core.utils.utils import get_anchor_negative_mask, get_anchor_positive_mask
+from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
 
 _MININGS: Final = ("all", "hard", "semi_hard")
 _SORTED_VALUES: Final = 2**20
 """How many distances are sorted at once: what stays in a processor's cache is sorted faster."""
 
 
-class TripletLoss(GroupLoss):
+class TripletLoss(AnchoredGroupLoss):
     """Pulls an anchor to objects of its group, and pushes those of other groups further away.
 
     With distances d of anchor a, positive p and negative n, over triplets of one anchor:
@@ -89,31 +87,10 @@ class TripletLoss(GroupLoss):
             "soft": self.soft,
         }
 
-    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
-        """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
-        self.check_batch(embeddings, groups)
-        embeddings = at_least_float32(embeddings)
-        positive, negative = get_anchor_positive_mask(groups), get_anchor_negative_mask(groups)
-        return self._loss(embeddings, embeddings, positive, negative)
-
-    def xbm_loss(
-        self,
-        embeddings: Tensor,
-        groups: Tensor,
-        memory_embeddings: Tensor,
-        memory_groups: Tensor,
+    def anchored_loss(
+        self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor
     ) -> Tensor:
-        """Compute the loss of anchors (N, D) against a memory (M, D); returns a scalar."""
-        self.check_batch(embeddings, groups)
-        self.check_batch(memory_embeddings, memory_groups)
-        return self._loss(
-            at_least_float32(embeddings),
-            at_least_float32(memory_embeddings.detach()),
-            get_anchor_positive_mask(groups, memory_groups),
-            get_anchor_negative_mask(groups, memory_groups),
-        )
-
-    def _loss(self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """Compute the loss of anchors (N, D) against others (M, D); returns a scalar."""
         if positive.numel() == 0:
             return self.nothing_to_learn(anchors)
         if self.mining == "hard":

@@ -1,0 +1,58 @@
+"""The interface of group losses that compare anchors with other objects."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor
+
+from quaterion_core.loss.group_loss import GroupLoss
+from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.utils import get_anchor_negative_mask, get_anchor_positive_mask
+
+
+class AnchoredGroupLoss(GroupLoss):
+    """A group loss of anchors against others: a batch against itself, or against a memory.
+
+    A subclass defines :meth:`anchored_loss`, in full precision, and has both.
+    """
+
+    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
+        """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
+        self.check_batch(embeddings, groups)
+        embeddings = at_least_float32(embeddings)
+        positive, negative = get_anchor_positive_mask(groups), get_anchor_negative_mask(groups)
+        return self.anchored_loss(embeddings, embeddings, positive, negative)
+
+    def xbm_loss(
+        self,
+        embeddings: Tensor,
+        groups: Tensor,
+        memory_embeddings: Tensor,
+        memory_groups: Tensor,
+    ) -> Tensor:
+        """Compute the loss of a batch (N, D) against a memory (M, D); returns a scalar."""
+        self.check_batch(embeddings, groups)
+        self.check_batch(memory_embeddings, memory_groups)
+        return self.anchored_loss(
+            at_least_float32(embeddings),
+            at_least_float32(memory_embeddings.detach()),
+            get_anchor_positive_mask(groups, memory_groups),
+            get_anchor_negative_mask(groups, memory_groups),
+        )
+
+    @abstractmethod
+    def anchored_loss(
+        self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor
+    ) -> Tensor:
+        """Compute the loss of anchors against others.
+
+        Args:
+            anchors: Shape (N, D), at least float32.
+            others: Shape (M, D); the very same tensor where a batch is compared with itself.
+            positive: Which of the others are of an anchor's group, itself apart, shape (N, M).
+            negative: Which of the others are of another group, shape (N, M).
+
+        Returns:
+            A scalar.
+        """
