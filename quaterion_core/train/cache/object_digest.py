@@ -16,6 +16,10 @@ DIGEST_SIZE: Final = 16
 """Bytes of a digest. Two of a billion objects collide with a probability of 10^-21."""
 
 
+_ORIENTATION: Final = 0x0112
+"""The EXIF tag that says how an image is turned."""
+
+
 def object_digest(obj: Any) -> bytes:
     """Return the digest of an object's content.
 
@@ -61,8 +65,11 @@ def _feed(digest: hashlib.blake2b, obj: Any) -> None:
     elif isinstance(obj, np.ndarray):
         _feed_bytes(digest, b"array", f"{obj.dtype.str}{obj.shape}".encode())
         digest.update(np.ascontiguousarray(obj).tobytes())
-    elif hasattr(obj, "tobytes") and hasattr(obj, "mode") and hasattr(obj, "size"):  # PIL image
+    elif all(hasattr(obj, name) for name in ("mode", "size", "getpalette", "getexif")):  # PIL
         _feed_bytes(digest, b"image", f"{obj.mode}{obj.size}".encode())
+        # What the pixels mean, too: colours of a palette, transparency, and which way is up.
+        _feed(digest, [bytes(obj.getpalette() or b""), obj.info.get("transparency")])
+        _feed(digest, obj.getexif().get(_ORIENTATION))
         digest.update(obj.tobytes())
     else:
         _feed_bytes(digest, b"pickle", _pickled(obj))

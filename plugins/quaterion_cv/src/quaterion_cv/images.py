@@ -72,9 +72,7 @@ def _open(path: Path) -> Image.Image:
             return ImageOps.exif_transpose(image)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no image file {path}.") from None
-    except (
-        Exception
-    ) as error:  # of any kind: Pillow's decoders raise SyntaxError, struct.error, ...
+    except Exception as error:  # Pillow's decoders raise anything, SyntaxError for one
         raise ValueError(f"The file {path} cannot be read as an image: {error}") from error
 
 
