@@ -60,7 +60,7 @@ def _gather(rows: Tensor, counts: Tensor) -> Tensor:
     """Return the rows of all processes, which are padded, since they have to be equally many."""
     longest = int(counts.max())
     padded = torch.cat([rows, rows.new_zeros(longest - len(rows), *rows.shape[1:])])
-    everywhere: Tensor = _GatherEqual.apply(padded)  # type: ignore[no-untyped-call]
+    everywhere: Tensor = _GatherEqual.apply(padded)
     is_row = torch.arange(longest, device=rows.device) < counts.unsqueeze(1)
     return everywhere[is_row.flatten()]
 
