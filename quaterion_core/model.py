@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -19,11 +18,10 @@ from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.model_folder import load_parts, save_parts
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
+from quaterion_core.utils.options import KEY_PATTERN
 from quaterion_core.utils.tensors import move_to_device
 
 DEFAULT_ENCODER_KEY: Final = "default"
-
-_KEY_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class SimilarityModel(nn.Module):
@@ -319,7 +317,7 @@ def _check_parts(encoders: Mapping[str, Encoder], head: EncoderHead) -> None:
     if not encoders:
         raise ValueError("A model needs at least one encoder, but got an empty dictionary.")
     for key, encoder in encoders.items():
-        if not isinstance(key, str) or not _KEY_PATTERN.fullmatch(key):
+        if not isinstance(key, str) or not KEY_PATTERN.fullmatch(key):
             raise ValueError(
                 f"{key!r} cannot be the key of an encoder. Use letters, digits, '_' and '-', "
                 "beginning with a letter or a digit."

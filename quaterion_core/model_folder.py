@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -33,13 +32,12 @@ from quaterion_core.storage import (
     write_json,
 )
 from quaterion_core.utils.child_components import component_id
+from quaterion_core.utils.options import KEY_PATTERN
 from quaterion_core.version import __version__
 
 CONFIG_FILE: Final = "config.json"
 FORMAT: Final = "quaterion-model"
 FORMAT_VERSION: Final = 1
-
-_KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def check_model_output(target: Path, *, overwrite: bool) -> None:
@@ -169,7 +167,7 @@ def _check_config(folder: Path, config: dict[str, Any]) -> None:
     if not (isinstance(encoders, dict) and encoders and isinstance(config.get("files"), dict)):
         raise InvalidFolderError(f"{file} lists no encoders or no files.")
     for key in encoders:
-        if not _KEY.fullmatch(key):
+        if not KEY_PATTERN.fullmatch(key):
             raise InvalidFolderError(f"{file} names an encoder {key!r}, which is no valid key.")
     for part in [*encoders.values(), head]:
         name = part.get("component") if isinstance(part, dict) else None

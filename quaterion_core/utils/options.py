@@ -9,7 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-_KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+KEY_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""What a key of an encoder or an option looks like: it names a folder on every system."""
 
 
 def check_option_keys(keys: Collection[str], owner: str) -> None:
@@ -35,7 +36,7 @@ def check_option_keys(keys: Collection[str], owner: str) -> None:
         raise ValueError(f"{owner} needs at least one option.")
     taken = nn.ModuleDict()
     for key in keys:
-        if not isinstance(key, str) or not _KEY.fullmatch(key):
+        if not isinstance(key, str) or not KEY_PATTERN.fullmatch(key):
             raise ValueError(
                 f"{owner} cannot have an option {key!r}: a key is made of letters, digits, "
                 "hyphens and underscores."
