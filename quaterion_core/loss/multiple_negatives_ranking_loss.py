@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Distance
@@ -82,11 +83,13 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
             A scalar; 0 if there is no similar pair.
         """
         self.check_batch(embeddings, pairs, labels, subgroups)
+        if not len(labels):
+            return self.nothing_to_learn(embeddings)
         embeddings = at_least_float32(embeddings)
         weights = labels.to(embeddings.dtype).clamp(min=0)
         rows_a, rows_b = pairs.unbind(dim=1)
         logits = self.scale * self.distance_metric.similarity_matrix(
-            embeddings[rows_a], embeddings[rows_b]
+            embeddings.index_select(0, rows_a), embeddings.index_select(0, rows_b)
         )
         of_a, of_b = _negatives(subgroups[rows_a], subgroups[rows_b], is_similar=weights > 0)
         loss = _ranking_loss(logits, of_a, weights, dim=1)
@@ -127,9 +130,34 @@ def _ranking_loss(logits: Tensor, negative: Tensor | None, weights: Tensor, dim:
         weights: Of the partners, shape (B,).
         dim: Dimension along which the negatives of an object lie.
     """
-    counted = logits
     if negative is not None:
         partners = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-        counted = logits.masked_fill(~(negative | partners), -math.inf)
-    losses = -counted.log_softmax(dim).diagonal()
+        logits = logits.masked_fill(~(negative | partners), -math.inf)
+    losses: Tensor = _DiagonalCrossEntropy.apply(logits, dim)
     return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+
+
+class _DiagonalCrossEntropy(torch.autograd.Function):
+    """``-logits.log_softmax(dim).diagonal()``, in less time and half the memory.
+
+    Of a log-softmax only the diagonal is needed, so the logits and one number for each row are
+    enough to go back: the derivative is the softmax, less one on the diagonal.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, dim: int) -> Tensor:
+        highest = logits.amax(dim, keepdim=True)
+        above = (logits - highest).exp_().sum(dim, keepdim=True).log_()
+        ctx.dim = dim
+        ctx.save_for_backward(logits, highest + above)
+        # Added in this order, a small loss is not lost beside large logits.
+        return (highest.squeeze(dim) - logits.diagonal()) + above.squeeze(dim)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        logits, totals = ctx.saved_tensors
+        gradient = gradients[0].unsqueeze(ctx.dim)
+        result = (logits - totals).exp_().mul_(gradient)
+        result.diagonal().sub_(gradients[0])
+        return result, None

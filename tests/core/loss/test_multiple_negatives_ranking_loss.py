@@ -135,3 +135,18 @@ def test_pairs_may_share_rows():
         EMBEDDINGS, torch.tensor([[0, 2], [0, 3]]), torch.tensor([1.0, 0.0]), torch.full((4,), 7)
     )
     assert value.item() == pytest.approx(FIRST)
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_the_gradient_is_that_of_finite_differences(symmetric):
+    loss = MultipleNegativesRankingLoss(scale=3.0, symmetric=symmetric)
+    embeddings = torch.randn(
+        12, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
+    )
+    first = torch.arange(6)
+    targets = (
+        torch.stack([first, first + 6], dim=1),
+        torch.tensor([1.0, 0.5, 0.0, 1.0, 0.0, 2.0], dtype=torch.float64),
+        torch.tensor([7, 7, 7, 8, 9, NO_SUBGROUP]).repeat(2),
+    )
+    assert torch.autograd.gradcheck(lambda x: loss(x, *targets), embeddings)
