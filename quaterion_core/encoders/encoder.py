@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +103,12 @@ class Encoder(nn.Module, ABC):
         """Return the function that reads facts off raw objects; :meth:`extract_meta` by default."""
         return self.extract_meta
 
-    def get_length_fn(self) -> Callable[[Any], int] | None:
-        """Return a function that tells how much work a raw object is, such as a text's length.
+    def get_length_fn(self) -> Callable[[list[Any]], Sequence[int]] | None:
+        """Return a function that tells how much work each of N raw objects is.
 
-        The cache then embeds objects of similar length together, which wastes less on padding.
-        Like the collate function it runs in workers. ``None``, the default, if all are the same.
+        For texts that is the number of their tokens. The cache then embeds objects of similar
+        length together, which wastes less on padding. Like the collate function it takes a list
+        and runs in workers. ``None``, the default, if all are the same.
         """
         return None
 

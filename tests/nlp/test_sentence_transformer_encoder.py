@@ -154,8 +154,10 @@ def test_collate_is_picklable_and_holds_no_weights(encoder):
     assert not any(p.is_meta for p in encoder.parameters())
 
 
-def test_length_orders_texts(encoder):
-    assert sorted(TEXTS, key=encoder.get_length_fn())[0] == ""
+def test_lengths_are_the_numbers_of_tokens_that_the_model_sees(encoder):
+    lengths = encoder.get_length_fn()(TEXTS)
+    alone = [encoder.get_collate_fn()([text])["input_ids"].shape[1] for text in TEXTS]
+    assert lengths == alone
 
 
 @pytest.mark.parametrize("trainable", [True, False])

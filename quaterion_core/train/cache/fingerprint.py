@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from quaterion_core.encoders.encoder import Encoder
@@ -33,12 +35,14 @@ def encoder_fingerprint(encoder: Encoder) -> str:
 
 
 def cache_fingerprint(
-    encoder: Encoder, objects: str, dtype: str, views: int, batch_size: int
+    encoder: Encoder, objects: str, dtype: str, views: int, batches: list[npt.NDArray[np.int64]]
 ) -> str:
-    """Return a digest of everything that decides what is in a table, and in which row."""
-    return _digest(
-        [FORMAT_VERSION, encoder_fingerprint(encoder), objects, dtype, views, batch_size]
-    )
+    """Return a digest of everything that decides what is in a table, in which row, from when on."""
+    order = hashlib.sha256()
+    for rows in batches:
+        order.update(f"{len(rows)} ".encode() + rows.tobytes())
+    plan = order.hexdigest()
+    return _digest([FORMAT_VERSION, encoder_fingerprint(encoder), objects, dtype, views, plan])
 
 
 def _weights_digest(encoder: Encoder) -> str:

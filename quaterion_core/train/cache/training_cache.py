@@ -17,12 +17,12 @@ import torch
 from filelock import FileLock
 from torch.utils.data import DataLoader, IterableDataset
 
+from quaterion_core.dataset.distinct_objects import DistinctObjects
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.model import SimilarityModel
 from quaterion_core.train.cache.cache_config import CacheConfig, CacheType
 from quaterion_core.train.cache.cached_dataset import CachedDataset, CachedEncoder, as_it_is
-from quaterion_core.train.cache.distinct_objects import DistinctObjects
 from quaterion_core.train.cache.embedding_table import EmbeddingTable
 from quaterion_core.train.cache.filling import FillProgress, fill_table, plan_batches
 from quaterion_core.train.cache.fingerprint import cache_fingerprint
@@ -107,7 +107,7 @@ class TrainingCache:
         batches = plan_batches(lengths, len(distinct.first), config.batch_size)
         rows = len(distinct.first) * config.views
         kind = self._place(config.type_for(key), rows * encoder.embedding_size)
-        with self._folder(key, encoder, distinct, kind) as folder:
+        with self._folder(key, encoder, distinct, kind, batches) as folder:
             file = None if folder is None else folder / "embeddings.bin"
             table = EmbeddingTable(rows, encoder.embedding_size, config.dtype, file)
             fill_table(
@@ -137,7 +137,12 @@ class TrainingCache:
 
     @contextmanager
     def _folder(
-        self, key: str, encoder: Encoder, distinct: DistinctObjects, kind: CacheType
+        self,
+        key: str,
+        encoder: Encoder,
+        distinct: DistinctObjects,
+        kind: CacheType,
+        batches: list[npt.NDArray[np.int64]],
     ) -> Iterator[Path | None]:
         """Give the folder of a table, if it is to have one, locked against other processes.
 
@@ -147,9 +152,8 @@ class TrainingCache:
         if config.save_dir is None and kind != CacheType.DISK and self._processes == 1:
             yield None
             return
-        assert config.batch_size is not None
         fingerprint = cache_fingerprint(
-            encoder, distinct.digest, str(config.dtype), config.views, config.batch_size
+            encoder, distinct.digest, str(config.dtype), config.views, batches
         )
         temporary = Path(tempfile.gettempdir(), f"quaterion-cache-{getpass.getuser()}")
         folder = Path(config.save_dir or temporary, f"{key}-{fingerprint[:32]}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -109,9 +108,9 @@ class SentenceTransformerEncoder(Encoder):
         """Return the function that tokenizes N strings; it holds no weights."""
         return Tokenization(_without_weights(self.model[0]), self._prompt)
 
-    def get_length_fn(self) -> Callable[[Any], int]:
-        """Return the length of a text in characters, by which it is cached."""
-        return len
+    def get_length_fn(self) -> TokenCounts:
+        """Return the function that counts the tokens of N strings."""
+        return TokenCounts(self.get_collate_fn())
 
     def forward(self, batch: dict[str, Any]) -> Tensor:
         """Embed N tokenized texts.
@@ -202,6 +201,23 @@ class Tokenization:
         """
         check_texts(texts, SentenceTransformerEncoder.__name__)
         return dict(self.module.preprocess(texts, prompt=self.prompt))
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """Counts the tokens of texts, after they are cut off.
+
+    Args:
+        tokenization: What the encoder's texts are tokenized with.
+    """
+
+    tokenization: Tokenization
+
+    def __call__(self, texts: list[str]) -> list[int]:
+        """Count the tokens of each of N texts; its characters where a model has no tokens."""
+        mask = self.tokenization(texts).get("attention_mask")
+        counts: list[int] = [len(text) for text in texts] if mask is None else mask.sum(1).tolist()
+        return counts
 
 
 def _open(name: str) -> SentenceTransformer:
