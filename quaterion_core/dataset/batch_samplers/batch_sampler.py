@@ -1,0 +1,44 @@
+"""The interface of a batch sampler."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+
+from quaterion_core.dataset.batch_samplers.sample_facts import SampleFacts
+
+
+class BatchSampler(ABC):
+    """Divides the samples of one epoch into batches.
+
+    It knows nothing of processes: it makes the batches of all of them together, and the training
+    divides each batch. All randomness comes from the generator that it is given, so processes
+    whose generators have one seed make the same batches.
+    """
+
+    @abstractmethod
+    def batches(
+        self, facts: SampleFacts, batch_size: int, generator: torch.Generator
+    ) -> list[list[int]]:
+        """Divide S samples into batches.
+
+        Args:
+            facts: What is known of the samples.
+            batch_size: The most samples in a batch, over all processes.
+            generator: A generator of the CPU; the only source of randomness.
+
+        Returns:
+            Indices of the samples of each batch. A sample occurs at most once; no batch is empty.
+
+        Raises:
+            ValueError: The samples or the batch size do not suit this sampler.
+        """
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Raise a ``ValueError`` for a batch size that does not suit this sampler.
+
+        By default any positive number does.
+        """
+        if batch_size < 1:
+            raise ValueError(f"A batch has at least one sample, but batch_size is {batch_size}.")

@@ -1,0 +1,68 @@
+"""What a batch sampler knows of the samples: what they state, and which objects are equal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from quaterion_core.dataset.distinct_objects import DistinctObjects
+from quaterion_core.dataset.object_facts import read_object_facts
+from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
+from quaterion_core.types import Targets
+
+_CONTENT: Final = "content"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFacts:
+    """Facts of S samples of P objects each: P is 1 for groups and 2 for pairs.
+
+    Attributes:
+        targets: ``groups`` (S,) int64, or ``labels`` (S,) and ``subgroups`` (S,) int64.
+        objects: Numbers of the objects of each sample, shape (S, P), int64. Objects of equal
+            content have equal numbers; numbers begin with 0.
+    """
+
+    targets: Targets
+    objects: Tensor
+
+    def __len__(self) -> int:
+        """Return S."""
+        return len(self.objects)
+
+
+def read_facts(loader: SimilarityDataLoader[Any], num_workers: int = 0) -> SampleFacts:
+    """Read the data set of a loader once, in order.
+
+    Args:
+        loader: The loader; it is not changed.
+        num_workers: Processes to read with.
+
+    Raises:
+        ValueError: The samples of the loader cannot be chosen, or are not known.
+
+    Example:
+        >>> from quaterion_core.dataset import PairsSimilarityDataLoader, SimilarityPairSample
+        >>> samples = [SimilarityPairSample("a", "b"), SimilarityPairSample("c", "a", score=0.0)]
+        >>> facts = read_facts(PairsSimilarityDataLoader(samples))
+        >>> facts.objects.tolist(), facts.targets["labels"].tolist()
+        ([[0, 1], [2, 0]], [1.0, 0.0])
+    """
+    if isinstance(loader.dataset, IterableDataset):
+        raise ValueError(
+            f"A batch sampler chooses samples by their index, which an iterable data set "
+            f"({type(loader.dataset).__name__}) does not have. Use a data set with an index, or no "
+            "batch sampler."
+        )
+    if "collate_fn" in loader.original_params:
+        raise ValueError(
+            "A batch sampler does not know what makes up the samples of a loader with a "
+            "collate_fn of its own. Leave collate_fn away, or use no batch sampler."
+        )
+    facts = read_object_facts(loader, {_CONTENT: None}, {}, num_workers)
+    numbers = DistinctObjects.from_digests(facts.digests[_CONTENT]).rows
+    return SampleFacts(facts.targets, torch.from_numpy(numbers).reshape(-1, facts.parts))

@@ -1,0 +1,107 @@
+"""What is read off a whole data set once: what its objects are, and what its samples state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from quaterion_core.dataset.object_digest import object_digests
+from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
+
+KeyOf = Callable[[Any], Hashable]
+LengthsOf = Callable[[list[Any]], Sequence[int]]
+
+_BLOCK: Final = 1024
+"""Samples that are read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """What is read off the objects of a data set: S samples of P objects each.
+
+    Attributes:
+        parts: P, the number of objects of a sample.
+        digests: Digest of each object, by the name of what identifies it, shape (S · P, 16),
+            bytes. The objects of a sample follow one another.
+        lengths: Length of each object, by encoder that tells lengths, shape (S · P,).
+        targets: Targets of the samples, first dimension S.
+        objects: The objects themselves, where the data set yields them only once.
+    """
+
+    parts: int
+    digests: dict[str, npt.NDArray[np.uint8]]
+    lengths: dict[str, npt.NDArray[np.int64]]
+    targets: dict[str, Tensor]
+    objects: list[Any] | None
+
+
+def read_object_facts(
+    loader: SimilarityDataLoader[Any],
+    keys: Mapping[str, KeyOf | None],
+    lengths: Mapping[str, LengthsOf],
+    num_workers: int,
+) -> ObjectFacts:
+    """Read the data set of a loader once, in order.
+
+    Args:
+        loader: The loader; it is not changed.
+        keys: What identifies an object, by name; ``None`` for its content.
+        lengths: What tells the lengths of objects, by encoder.
+        num_workers: Processes to read with.
+    """
+    dataset: Any = loader.dataset
+    once = isinstance(dataset, IterableDataset)
+    reader = _Reader(type(loader), keys, lengths, keep_objects=once)
+    workers = 0 if once else num_workers
+    blocks = list(DataLoader(dataset, batch_size=_BLOCK, collate_fn=reader, num_workers=workers))
+    return ObjectFacts(
+        parts=blocks[0].parts,
+        digests={key: np.concatenate([b.digests[key] for b in blocks]) for key in keys},
+        lengths={key: np.concatenate([b.lengths[key] for b in blocks]) for key in lengths},
+        targets={name: torch.cat([b.targets[name] for b in blocks]) for name in blocks[0].targets},
+        objects=[obj for b in blocks for obj in b.objects or []] if once else None,
+    )
+
+
+class _Reader:
+    """Collates samples into facts; runs in the workers of a loader."""
+
+    def __init__(
+        self,
+        loader_type: type[SimilarityDataLoader[Any]],
+        keys: Mapping[str, KeyOf | None],
+        lengths: Mapping[str, LengthsOf],
+        keep_objects: bool,
+    ):
+        self._loader_type = loader_type
+        self._keys = dict(keys)
+        self._lengths = dict(lengths)
+        self._keep_objects = keep_objects
+
+    def __call__(self, samples: list[Any]) -> ObjectFacts:
+        self._loader_type.check_samples(samples)
+        flat, _ = self._loader_type.flatten_objects(samples, list(range(len(samples))))
+        parts = len(flat) // len(samples)
+        objects = [
+            flat[part * len(samples) + s] for s in range(len(samples)) for part in range(parts)
+        ]
+        return ObjectFacts(
+            parts=parts,
+            digests={
+                key: object_digests(objects if extract is None else map(extract, objects))
+                for key, extract in self._keys.items()
+            },
+            lengths={
+                key: np.asarray(lengths(objects), dtype=np.int64)
+                for key, lengths in self._lengths.items()
+            },
+            targets=self._loader_type.sample_targets(samples),
+            objects=objects if self._keep_objects else None,
+        )

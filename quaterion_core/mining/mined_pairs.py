@@ -1,0 +1,143 @@
+"""A data set whose hard negatives are mined again while it is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from quaterion_core.dataset.similarity_samples import SimilarityPairSample
+from quaterion_core.mining.hard_negatives import find_hard_negatives
+from quaterion_core.mining.mining_report import MiningReport
+from quaterion_core.mining.mining_rules import MiningRules
+from quaterion_core.mining.queries import Queries
+from quaterion_core.model import SimilarityModel
+
+
+class MinedPairs(Dataset[SimilarityPairSample]):
+    """Pair samples, and hard negatives for each of their queries.
+
+    It holds S samples as they are, and after them ``negatives_per_query`` pairs with the score 0
+    for each query. Their number never changes. At first the negatives are random; :meth:`mine`
+    replaces them by hard ones. Where a mining finds fewer than asked for, random ones fill up.
+    What a random one may be is what may be mined; see
+    :func:`~quaterion_core.mining.mine_hard_negatives`.
+
+    The negatives lie in shared memory, so worker processes of a loader see new ones too.
+
+    Args:
+        samples: S pair samples.
+        corpus: Objects to mine in; by default all ``obj_b`` of the samples.
+        rules: How many negatives, and what counts; by default the most similar one.
+
+    Attributes:
+        report: The figures of the last mining; ``None`` before the first.
+        revision: Number of minings so far. Whoever keeps something that was read off the samples
+            can tell by it that they changed.
+
+    Raises:
+        TypeError: A sample is no pair.
+        ValueError: There is no query, no corpus, or no possible negative for a query.
+
+    Example:
+        >>> samples = [SimilarityPairSample("hot", "warm"), SimilarityPairSample("cold", "icy")]
+        >>> pairs = MinedPairs(samples)
+        >>> len(pairs), pairs[2]
+        (4, SimilarityPairSample(obj_a='hot', obj_b='icy', score=0.0, subgroup=None))
+    """
+
+    def __init__(
+        self,
+        samples: Iterable[SimilarityPairSample],
+        corpus: Sequence[Any] | None = None,
+        rules: MiningRules | None = None,
+    ):
+        self._rules = rules or MiningRules()
+        self._queries = Queries(samples, corpus)
+        self.report: MiningReport | None = None
+        self.revision = 0
+        size = len(self._queries.objects), self._rules.negatives_per_query
+        self._negatives: Tensor = self._filled(torch.full(size, -1))
+        self._negatives.share_memory_()  # type: ignore[no-untyped-call]
+
+    @property
+    def negatives(self) -> Tensor:
+        """Positions in the corpus of each query's negatives, shape (Q, n), in shared memory."""
+        return self._negatives
+
+    def __len__(self) -> int:
+        return len(self._queries.samples) + self._negatives.numel()
+
+    def __getitem__(self, index: int) -> SimilarityPairSample:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"There are {len(self)} pairs, but the index is {index}.")
+        index %= len(self)
+        samples = self._queries.samples
+        if index < len(samples):
+            return samples[index]
+        query, place = divmod(index - len(samples), self._rules.negatives_per_query)
+        return SimilarityPairSample(
+            self._queries.objects[query],
+            self._queries.corpus[int(self._negatives[query, place])],
+            0.0,
+            self._queries.subgroups[query],
+        )
+
+    def mine(
+        self, model: SimilarityModel, *, guide: SimilarityModel | None = None, batch_size: int = 32
+    ) -> MiningReport:
+        """Replace the negatives by those that a model finds hard now.
+
+        Equal models find equal negatives, with equal rules and after equally many minings.
+
+        Args:
+            model: Embeds queries and corpus, in evaluation mode, on its device.
+            guide: A second model to tell false negatives by.
+            batch_size: Objects that are embedded at once.
+
+        Returns:
+            The figures, which :attr:`report` keeps.
+        """
+        found, self.report = find_hard_negatives(
+            self._queries,
+            model,
+            self._rules,
+            guide=guide,
+            batch_size=batch_size,
+            round_number=self.revision,
+        )
+        self.revision += 1
+        self._negatives.copy_(self._filled(found))
+        return self.report
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the negatives and the number of minings, for a checkpoint."""
+        return {"negatives": self._negatives.clone(), "revision": self.revision}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the negatives that :meth:`state_dict` returned.
+
+        Raises:
+            ValueError: They are of other data or other rules.
+        """
+        negatives = state["negatives"]
+        if negatives.shape != self._negatives.shape or int(negatives.max()) >= len(
+            self._queries.corpus
+        ):
+            raise ValueError(
+                f"The checkpoint holds {negatives.shape[1]} negatives for each of "
+                f"{negatives.shape[0]} queries, but these pairs have {self._negatives.shape[1]} "
+                f"for {self._negatives.shape[0]} in a corpus of {len(self._queries.corpus)} "
+                "objects. Go on with the same data and rules."
+            )
+        self._negatives.copy_(negatives)
+        self.revision = state["revision"]
+
+    def _filled(self, negatives: Tensor) -> Tensor:
+        """Replace what is missing by random objects, and return the same tensor."""
+        generator = torch.Generator().manual_seed(self._rules.seed + self.revision)
+        self._queries.fill_at_random(negatives, generator)
+        return negatives

@@ -1,0 +1,50 @@
+"""What a mining found, and what it refused for which reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MiningReport:
+    """The figures of one mining.
+
+    Attributes:
+        queries: Number of distinct queries.
+        corpus: Number of distinct objects that were searched.
+        considered: Objects within the range of ranks, over all queries.
+        refused: How many of these each rule refused, by its name. An object counts for the first
+            of the rules that refuses it.
+        found: Number of hard negatives that were chosen.
+        short: Number of queries for which fewer were left than asked for.
+        positive_score: Mean similarity of the queries and their partners, of several the least.
+        negative_score: Mean similarity of the queries and the chosen ones; NaN if there are none.
+
+    Example:
+        >>> print(MiningReport(
+        ...     queries=2, corpus=50, considered=20, refused={"margin": 3, "guide": 0}, found=5,
+        ...     short=1, positive_score=0.8, negative_score=0.55,
+        ... ))
+        5 hard negatives for 2 queries among 50 objects; 1 query got fewer than asked for.
+        Looked at 20 candidates; refused by margin: 3, by guide: 0.
+        Mean similarity: 0.8000 to partners, 0.5500 to hard negatives.
+    """
+
+    queries: int
+    corpus: int
+    considered: int
+    refused: dict[str, int]
+    found: int
+    short: int
+    positive_score: float
+    negative_score: float
+
+    def __str__(self) -> str:
+        refused = ", ".join(f"by {reason}: {count:,}" for reason, count in self.refused.items())
+        return (
+            f"{self.found:,} hard negatives for {self.queries:,} queries among {self.corpus:,} "
+            f"objects; {self.short:,} {'query' if self.short == 1 else 'queries'} got fewer than "
+            f"asked for.\nLooked at {self.considered:,} candidates"
+            f"{'; refused ' + refused if refused else ''}.\nMean similarity: "
+            f"{self.positive_score:.4f} to partners, {self.negative_score:.4f} to hard negatives."
+        )
