@@ -51,6 +51,9 @@ def component_class(kind: str, choice: object) -> type[Any]:
                 f"The {kind} {name!r} has no argument {argument!r}. {hint}"
                 f"It takes: {', '.join(known) or 'no arguments'}."
             )
+    for argument, inner_kind in _component_arguments(cls).items():
+        if isinstance(arguments.get(argument), (str, Mapping)):
+            component_class(inner_kind, arguments[argument])
     return cls
 
 
@@ -93,9 +96,17 @@ def build_component(
             f"The {kind} {name!r} needs {', '.join(map(repr, missing))}. Give "
             f"{{'name': {name!r}, {', '.join(f'{argument!r}: ...' for argument in missing)}}}."
         )
+    for argument, inner_kind in _component_arguments(cls).items():
+        arguments[argument] = build_component(inner_kind, arguments[argument], provided=provided)
     if kind == "encoder":
         return cls.from_data([] if objects is None else objects, **arguments)
     return cls.from_config(arguments)
+
+
+def _component_arguments(cls: type[Any]) -> Mapping[str, str]:
+    """Return which arguments of a component are components themselves, and of what kind."""
+    declared: Mapping[str, str] = getattr(cls, "component_arguments", {})
+    return declared
 
 
 def _parameters(cls: type[Any]) -> dict[str, inspect.Parameter]:

@@ -11,8 +11,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelSummary
 from torch import Tensor
-from torch.utils.data import DataLoader
 
+from quaterion_core.dataset.batch_samplers import build_batch_sampler
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 from quaterion_core.dataset.train_collator import TrainCollator
 from quaterion_core.eval.evaluator import Evaluator
@@ -21,9 +21,21 @@ from quaterion_core.plugins import activate
 from quaterion_core.train.assembly import assemble
 from quaterion_core.train.cache import CacheConfig, CacheType
 from quaterion_core.train.cache.training_cache import TrainingCache
-from quaterion_core.train.callbacks import LossParametersCallback, MetricsCallback
-from quaterion_core.train.preflight import check_early_stopping, check_loader, check_loss_fits
+from quaterion_core.train.callbacks import (
+    LossParametersCallback,
+    MetricsCallback,
+    RandomStateCallback,
+)
+from quaterion_core.train.epoch_batches import ordered_plan, sampler_plan
+from quaterion_core.train.epoch_loader import epoch_loader
+from quaterion_core.train.preflight import (
+    check_chunk,
+    check_early_stopping,
+    check_loader,
+    check_loss_fits,
+)
 from quaterion_core.train.trainable_model import TrainableModel
+from quaterion_core.train.xbm import XbmConfig
 from quaterion_core.utils.progress_bar import QuaterionProgressBar
 
 
@@ -40,6 +52,7 @@ class Quaterion:
         metrics: Sequence[Any] | Mapping[str, Any] = (),
         optimizer: Any = "adam",
         cache: CacheConfig | None = None,
+        xbm: XbmConfig | None = None,
         data: Iterable[Any] | None = None,
     ) -> TrainableModel:
         """Make a trainable model from registered names and arguments, without a subclass.
@@ -59,6 +72,8 @@ class Quaterion:
                 arguments. The learning rate ``lr`` is 1e-3 if not given.
             cache: How to cache the embeddings of frozen encoders, as ``CacheConfig()``; by default
                 they are embedded anew at every step.
+            xbm: A memory of past batches, which the loss compares each batch with, as
+                ``XbmConfig()``; none by default.
             data: The training samples, for encoders that learn from them before the training
                 (a tokenizer's vocabulary, say) and for ``num_groups``.
 
@@ -83,6 +98,7 @@ class Quaterion:
             metrics=metrics,
             optimizer=optimizer,
             cache=cache,
+            xbm=xbm,
             data=data,
         )
 
@@ -95,6 +111,8 @@ class Quaterion:
         val_dataloader: SimilarityDataLoader[Any] | None = None,
         ckpt_path: str | None = None,
         *,
+        batch_sampler: Any = None,
+        grad_cache_chunk: int | None = None,
         plugins: Sequence[Any] = (),
     ) -> None:
         """Train a model.
@@ -109,7 +127,15 @@ class Quaterion:
                 validation data, when ``train_loss`` does not, or after 100 epochs.
             train_dataloader: Training data.
             val_dataloader: Validation data.
-            ckpt_path: A Lightning checkpoint to go on from.
+            ckpt_path: A Lightning checkpoint to go on from. The losses are those of a training
+                that was never interrupted, also if it was saved in the middle of an epoch.
+            batch_sampler: Which training samples come together in a batch: ``"no-duplicates"``,
+                ``{"name": "groups", "samples_per_group": 4}``, or a
+                :class:`~quaterion_core.dataset.batch_samplers.BatchSampler`. It takes the place
+                of the loader's sampler; by default that one decides.
+            grad_cache_chunk: Number of objects to embed at once. The loss is that of the whole
+                batch, and the gradient too, but the memory that encoders take is that of so many
+                objects; they run twice. By default the whole batch is embedded at once.
             plugins: Plugins whose lifecycle hooks take part, by distribution name, or as modules.
                 No plugin takes part unless it is named here. They may propose arguments for the
                 trainer only where ``fit`` makes it.
@@ -124,6 +150,7 @@ class Quaterion:
         for name, loader in loaders.items():
             check_loader(loader, name)
             check_loss_fits(trainable_model.loss, loader, name)
+        check_chunk(grad_cache_chunk)
         lifecycle = activate(plugins)
         if trainer is None:
             defaults = cls.trainer_defaults(trainable_model, train_dataloader)
@@ -136,12 +163,23 @@ class Quaterion:
                 defaults["max_epochs"] = 100
             trainer = pl.Trainer(**lifecycle.trainer_arguments(defaults))
         check_early_stopping(trainer, has_validation=val_dataloader is not None)
+        plan = None
+        if batch_sampler is not None:
+            sampler = build_batch_sampler(batch_sampler)
+            plan = sampler_plan(sampler, train_dataloader, trainer.world_size)
         lifecycle.before_fit(trainer, trainable_model)
         with ExitStack() as stack, warnings.catch_warnings():
             # Frozen encoders are in evaluation mode on purpose.
             warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")
-            prepared = _prepare(trainable_model, list(loaders.values()), trainer, stack)
-            stack.enter_context(_added(trainer, [MetricsCallback(), LossParametersCallback()]))
+            prepared = _prepare(
+                trainable_model, list(loaders.values()), trainer, stack, grad_cache_chunk
+            )
+            if trainer.overfit_batches > 0:  # type: ignore[attr-defined]
+                plan = ordered_plan(prepared[0])
+            prepared[0] = epoch_loader(prepared[0], plan)
+            prepared[1:] = [epoch_loader(loader, fixed_order=True) for loader in prepared[1:]]
+            callbacks = [MetricsCallback(), LossParametersCallback(), RandomStateCallback()]
+            stack.enter_context(_added(trainer, callbacks))
             train, validation = [*prepared, None][:2]
             trainer.fit(trainable_model, train, validation, ckpt_path=ckpt_path)
         lifecycle.after_fit(trainer, trainable_model)
@@ -213,13 +251,14 @@ def _prepare(
     loaders: list[SimilarityDataLoader[Any]],
     trainer: pl.Trainer,
     stack: ExitStack,
-) -> list[DataLoader[Any]]:
+    chunk: int | None,
+) -> list[Any]:
     """Derive the loaders of a training: over the cache, if one is configured, or raw objects."""
     model = trainable_model.model
     config = trainable_model.configure_caches()
     if config is not None:
         device = trainer.strategy.root_device
-        cache = TrainingCache(model, config, loaders, device, trainer.world_size)
+        cache = TrainingCache(model, config, loaders, device, trainer.world_size, chunk)
         stack.callback(cache.close)
         if cache.keys:
             with torch.random.fork_rng(devices=[]):  # as random as without a cache
@@ -228,7 +267,7 @@ def _prepare(
             return prepared
     collates, extractors = model.encoder_collates(), model.meta_extractors()
     return [
-        loader.with_collate(lambda collate: TrainCollator(collate, collates, extractors))
+        loader.with_collate(lambda collate: TrainCollator(collate, collates, extractors, chunk))
         for loader in loaders
     ]
 

@@ -190,19 +190,36 @@ class SimilarityModel(nn.Module):
 
     @overload
     def encode(
-        self, inputs: Any, batch_size: int = ..., to_numpy: Literal[True] = ...
+        self,
+        inputs: Any,
+        batch_size: int = ...,
+        to_numpy: Literal[True] = ...,
+        *,
+        dim: int | None = ...,
     ) -> np.ndarray[Any, Any]: ...
 
     @overload
-    def encode(self, inputs: Any, batch_size: int = ..., *, to_numpy: Literal[False]) -> Tensor: ...
+    def encode(
+        self,
+        inputs: Any,
+        batch_size: int = ...,
+        *,
+        to_numpy: Literal[False],
+        dim: int | None = ...,
+    ) -> Tensor: ...
 
     @overload
     def encode(
-        self, inputs: Any, batch_size: int = ..., to_numpy: bool = ...
+        self, inputs: Any, batch_size: int = ..., to_numpy: bool = ..., *, dim: int | None = ...
     ) -> np.ndarray[Any, Any] | Tensor: ...
 
     def encode(
-        self, inputs: list[Any] | Any, batch_size: int = 32, to_numpy: bool = True
+        self,
+        inputs: list[Any] | Any,
+        batch_size: int = 32,
+        to_numpy: bool = True,
+        *,
+        dim: int | None = None,
     ) -> np.ndarray[Any, Any] | Tensor:
         """Embed raw objects, in evaluation mode and without a graph.
 
@@ -210,13 +227,22 @@ class SimilarityModel(nn.Module):
             inputs: A list of n objects, or one object, which counts as a list of one.
             batch_size: Number of objects that go through the encoders at once.
             to_numpy: Return a NumPy array; otherwise a tensor on the model's device.
+            dim: Cut embeddings off to their first numbers, for a model that was trained with
+                :class:`~quaterion_core.loss.MatryoshkaLoss`. What is left does not have the
+                length 1, which dot products mind and cosines do not.
 
         Returns:
-            Embeddings (n, D); (0, D) for an empty list.
+            Embeddings (n, D), or (n, ``dim``); no rows for an empty list.
 
         Raises:
-            ValueError: An encoder returns NaN, infinity, or a wrong shape.
+            ValueError: An encoder returns NaN, infinity, or a wrong shape, or ``dim`` is not
+                between 1 and D.
         """
+        if dim is not None and not 1 <= dim <= self.embedding_size:
+            raise ValueError(
+                f"dim should be between 1 and the embedding size {self.embedding_size}, but is "
+                f"{dim}."
+            )
         objects = inputs if isinstance(inputs, list) else [inputs]
         device = next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
         collate = self.get_collate_fn()
@@ -232,13 +258,14 @@ class SimilarityModel(nn.Module):
                     output = self.forward(batch)
                     if not torch.isfinite(output).all():
                         self._explain_not_finite(batch)
+                    output = output[:, :dim]
                     embeddings.append(output.cpu() if to_numpy else output)
         finally:
             for encoder in self._set_aside.values():
                 encoder.cpu()
             for module, mode in modes.items():
                 module.training = mode
-        result = torch.cat(embeddings) if embeddings else torch.empty(0, self.embedding_size)
+        result = torch.cat(embeddings) if embeddings else torch.empty(0, dim or self.embedding_size)
         if not to_numpy:
             return result
         return (result.float() if result.dtype == torch.bfloat16 else result).numpy()

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from quaterion_core.components import component_class
+from quaterion_core.dataset.batch_samplers import build_batch_sampler
 from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.plugins import PluginError
 
@@ -69,6 +70,20 @@ class Cache(_Section):
     views: int = Field(default=1, ge=1)
 
 
+class Memory(_Section):
+    """A memory of embeddings of past batches, which the loss compares a batch with.
+
+    Attributes:
+        weight: Weight of the loss against the memory.
+        buffer_size: Number of embeddings to remember; of pairs, where the data are pairs.
+        start_iteration: Number of steps after which the memory takes part.
+    """
+
+    weight: float = 1.0
+    buffer_size: int = Field(default=10000, ge=1)
+    start_iteration: int = Field(default=1000, ge=0)
+
+
 class Recipe(_Section):
     """A training: data, model, and how to fit it.
 
@@ -85,6 +100,11 @@ class Recipe(_Section):
             the defaults.
         epochs: Number of passes over the training data.
         batch_size: Samples in a batch.
+        batch_sampler: Which samples come together in a batch, by name (``groups``,
+            ``no-duplicates``) or as a mapping of its name and arguments; at random by default.
+        grad_cache_chunk: Number of objects to embed at once, for batches whose encoders would not
+            fit into memory; by default the whole batch.
+        xbm: A cross-batch memory; none by default. ``{}`` takes the defaults.
         seed: Where all randomness starts.
         early_stopping: When to stop early; never by default.
         loader: Further arguments of the data loader, such as ``num_workers``.
@@ -104,6 +124,9 @@ class Recipe(_Section):
     cache: Cache | None = None
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=32, ge=1)
+    batch_sampler: str | dict[str, Any] | None = None
+    grad_cache_chunk: int | None = Field(default=None, ge=1)
+    xbm: Memory | None = None
     seed: int = Field(default=0, ge=0)
     early_stopping: EarlyStop | None = None
     loader: dict[str, Any] = {}
@@ -151,6 +174,7 @@ _SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "cache": Cache,
     "early_stopping": EarlyStop,
     "splits": Splits,
+    "xbm": Memory,
 }
 
 
@@ -180,6 +204,11 @@ def read_recipe(path: Path) -> Recipe:
             component_class(kind, choice)
         except (PluginError, TypeError) as error:
             faults.append(f"{place}: {error}")
+    if recipe.batch_sampler is not None:
+        try:
+            build_batch_sampler(recipe.batch_sampler).check_batch_size(recipe.batch_size)
+        except (ValueError, TypeError) as error:
+            faults.append(f"batch_sampler: {error}")
     if faults:
         raise RecipeError(_listed(path, faults))
     return recipe

@@ -24,6 +24,7 @@ from quaterion_core.plugins import activate
 from quaterion_core.recipe import Recipe, RecipeError, read_recipe
 from quaterion_core.storage import json_text
 from quaterion_core.train.cache import CacheConfig, CacheType
+from quaterion_core.train.xbm import XbmConfig
 from quaterion_core.utils.progress_bar import QuaterionProgressBar
 
 
@@ -70,6 +71,7 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
         metrics=recipe.metrics,
         optimizer=recipe.optimizer,
         cache=_cache(recipe),
+        xbm=None if recipe.xbm is None else XbmConfig(**recipe.xbm.model_dump()),
         data=train,
     )
     defaults = {
@@ -89,6 +91,8 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
         trainer,
         loader(train, batch_size=recipe.batch_size, **{"shuffle": True, **recipe.loader}),
         loader(validation, batch_size=recipe.batch_size) if validation else None,
+        batch_sampler=recipe.batch_sampler,
+        grad_cache_chunk=recipe.grad_cache_chunk,
         plugins=recipe.plugins,
     )
     seconds = time.perf_counter() - started

@@ -7,6 +7,7 @@ from quaterion_core.loss.contrastive_loss import ContrastiveLoss
 from quaterion_core.loss.cos_face_loss import CosFaceLoss
 from quaterion_core.loss.fast_ap_loss import FastAPLoss
 from quaterion_core.loss.group_loss import GroupLoss
+from quaterion_core.loss.matryoshka_loss import MatryoshkaLoss
 from quaterion_core.loss.multiple_negatives_ranking_loss import MultipleNegativesRankingLoss
 from quaterion_core.loss.online_contrastive_loss import OnlineContrastiveLoss
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
@@ -22,6 +23,7 @@ __all__ = [
     "CosFaceLoss",
     "FastAPLoss",
     "GroupLoss",
+    "MatryoshkaLoss",
     "MultipleNegativesRankingLoss",
     "OnlineContrastiveLoss",
     "PairwiseLoss",

@@ -91,14 +91,73 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         logits = self.scale * self.distance_metric.similarity_matrix(
             embeddings.index_select(0, rows_a), embeddings.index_select(0, rows_b)
         )
-        of_a, of_b = _negatives(subgroups[rows_a], subgroups[rows_b], is_similar=weights > 0)
+        of_a, of_b = _in_batch_negatives(subgroups[rows_a], subgroups[rows_b], weights > 0)
         loss = _ranking_loss(logits, of_a, weights, dim=1)
         if self.symmetric:
             loss = (loss + _ranking_loss(logits, of_b, weights, dim=0)) / 2
         return loss
 
+    def xbm_loss(
+        self,
+        embeddings: Tensor,
+        pairs: Tensor,
+        labels: Tensor,
+        subgroups: Tensor,
+        memory_embeddings: Tensor,
+        memory_pairs: Tensor,
+        memory_labels: Tensor,
+        memory_subgroups: Tensor,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Rank the partner of an object before what the memory holds against it.
 
-def _negatives(
+        The negatives are chosen as in a batch, out of the memory alone. Shapes are those of
+        :meth:`PairwiseLoss.xbm_loss <quaterion_core.loss.PairwiseLoss.xbm_loss>`.
+        """
+        self.check_batch(embeddings, pairs, labels, subgroups)
+        self.check_batch(memory_embeddings, memory_pairs, memory_labels, memory_subgroups)
+        if not len(labels) or not len(memory_labels):
+            return self.nothing_to_learn(embeddings)
+        embeddings = at_least_float32(embeddings)
+        memory = memory_embeddings.detach().to(embeddings.dtype)
+        weights = labels.to(embeddings.dtype).clamp(min=0)
+        rows = pairs.unbind(dim=1)
+        of_a, of_b = _memory_negatives(
+            subgroups[rows[0]], memory_subgroups[memory_pairs[:, 0]], memory_labels > 0
+        )
+        first, second = (embeddings.index_select(0, r) for r in rows)
+        partners = self.scale * self.distance_metric.similarity(first, second)
+        directions = [(first, memory[memory_pairs[:, 1]], of_a)]
+        if self.symmetric:
+            directions.append((second, memory[memory_pairs[:, 0]], of_b))
+        loss = self.nothing_to_learn(embeddings)
+        for objects, others, negative in directions:
+            logits = self.scale * self.distance_metric.similarity_matrix(objects, others)
+            counted = torch.column_stack([partners, logits.masked_fill(~negative, -math.inf)])
+            loss = loss + _weighted_mean(counted.logsumexp(dim=1) - partners, weights)
+        return loss / len(directions)
+
+
+def _memory_negatives(
+    subgroups: Tensor, memory_subgroups: Tensor, is_similar: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Find the negatives of each object in a memory of M pairs.
+
+    Args:
+        subgroups: Of each pair of the batch, shape (B,).
+        memory_subgroups: Of each remembered pair, shape (M,).
+        is_similar: Whether the two objects of a remembered pair are similar, shape (M,).
+
+    Returns:
+        Two masks (B, M): which remembered ``obj_b`` are negatives of an ``obj_a``, and which
+        remembered ``obj_a`` are negatives of an ``obj_b``.
+    """
+    rows = subgroups.unsqueeze(1)
+    of_others = (rows != memory_subgroups) | (rows == NO_SUBGROUP)
+    return of_others | ~is_similar, of_others & is_similar
+
+
+def _in_batch_negatives(
     subgroups_a: Tensor, subgroups_b: Tensor, is_similar: Tensor
 ) -> tuple[Tensor | None, Tensor | None]:
     """Find the negatives of each object.
@@ -134,6 +193,11 @@ def _ranking_loss(logits: Tensor, negative: Tensor | None, weights: Tensor, dim:
         partners = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
         logits = logits.masked_fill(~(negative | partners), -math.inf)
     losses: Tensor = _DiagonalCrossEntropy.apply(logits, dim)
+    return _weighted_mean(losses, weights)
+
+
+def _weighted_mean(losses: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean of losses (B,) with weights (B,); 0 if all weights are 0."""
     return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
 
 

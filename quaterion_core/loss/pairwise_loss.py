@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from quaterion_core.loss.similarity_loss import SimilarityLoss
@@ -32,6 +34,52 @@ class PairwiseLoss(SimilarityLoss, ABC):
         Returns:
             A scalar.
         """
+
+    def xbm_loss(
+        self,
+        embeddings: Tensor,
+        pairs: Tensor,
+        labels: Tensor,
+        subgroups: Tensor,
+        memory_embeddings: Tensor,
+        memory_pairs: Tensor,
+        memory_labels: Tensor,
+        memory_subgroups: Tensor,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Compute the loss of a batch against the pairs of earlier batches.
+
+        Source: Wang et al., Cross-Batch Memory for Embedding Learning, CVPR 2020, section 3.
+
+        By default this is the loss of batch and memory together. Losses that compare the objects
+        of a pair with those of others override it: they compare the batch with the memory, and
+        not the memory with itself.
+
+        Args:
+            embeddings: Shape (N, D).
+            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2), int64.
+            labels: Similarity of each pair, shape (B,).
+            subgroups: Subgroup of each object, shape (N,), int64.
+            memory_embeddings: Shape (R, D). They get no gradient.
+            memory_pairs: Rows of ``memory_embeddings`` of each remembered pair, shape (M, 2).
+            memory_labels: Similarity of each remembered pair, shape (M,).
+            memory_subgroups: Subgroup of each remembered object, shape (R,), int64.
+            **kwargs: Other targets of the batch, ignored.
+
+        Returns:
+            A scalar; 0 for an empty memory.
+        """
+        self.check_batch(embeddings, pairs, labels, subgroups)
+        self.check_batch(memory_embeddings, memory_pairs, memory_labels, memory_subgroups)
+        if not len(memory_pairs):
+            return self.nothing_to_learn(embeddings)
+        together: Tensor = self(
+            torch.cat([embeddings, memory_embeddings.detach().to(embeddings)]),
+            torch.cat([pairs, memory_pairs + len(embeddings)]),
+            torch.cat([labels, memory_labels.to(labels)]),
+            torch.cat([subgroups, memory_subgroups]),
+        )
+        return together
 
     @staticmethod
     def check_batch(embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor) -> None:

@@ -33,6 +33,7 @@ def quaterion_losses() -> dict[str, str]:
         "contrastive": "quaterion_core.loss.contrastive_loss:ContrastiveLoss",
         "cosface": "quaterion_core.loss.cos_face_loss:CosFaceLoss",
         "fastap": "quaterion_core.loss.fast_ap_loss:FastAPLoss",
+        "matryoshka": "quaterion_core.loss.matryoshka_loss:MatryoshkaLoss",
         "multiple-negatives-ranking": (
             "quaterion_core.loss.multiple_negatives_ranking_loss:MultipleNegativesRankingLoss"
         ),

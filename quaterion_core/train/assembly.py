@@ -18,6 +18,7 @@ from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import DEFAULT_ENCODER_KEY, SimilarityModel
 from quaterion_core.train.cache import CacheConfig
 from quaterion_core.train.trainable_model import TrainableModel
+from quaterion_core.train.xbm import XbmConfig
 
 OPTIMIZERS: Final[Mapping[str, type[torch.optim.Optimizer]]] = {
     "adam": torch.optim.Adam,
@@ -39,6 +40,7 @@ class AssembledModel(TrainableModel):
         metrics: Metrics to log in training and validation.
         optimizer: Name and arguments of one of :data:`OPTIMIZERS`.
         cache: How to cache the frozen encoders, if at all.
+        xbm: A cross-batch memory, if there is to be one.
     """
 
     def __init__(
@@ -49,10 +51,12 @@ class AssembledModel(TrainableModel):
         metrics: list[AttachedMetric],
         optimizer: tuple[str, dict[str, Any]],
         cache: CacheConfig | None = None,
+        xbm: XbmConfig | None = None,
     ):
         self._parts = (encoders, head, loss, metrics)
         self._optimizer = optimizer
         self._cache = cache
+        self._xbm = xbm
         super().__init__()
         del self._parts
 
@@ -76,6 +80,10 @@ class AssembledModel(TrainableModel):
         """Return the given configuration of the cache."""
         return self._cache
 
+    def configure_xbm(self) -> XbmConfig | None:
+        """Return the given settings of a cross-batch memory."""
+        return self._xbm
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the chosen optimizer over all that is trainable."""
         name, arguments = self._optimizer
@@ -91,6 +99,7 @@ def assemble(
     metrics: Sequence[Any] | Mapping[str, Any] = (),
     optimizer: Any = "adam",
     cache: CacheConfig | None = None,
+    xbm: XbmConfig | None = None,
     data: Iterable[Any] | None = None,
 ) -> TrainableModel:
     """Make a trainable model; :meth:`Quaterion.build <quaterion_core.Quaterion.build>` says how."""
@@ -113,7 +122,13 @@ def assemble(
         },
     )
     return AssembledModel(
-        built, built_head, built_loss, attached_metrics(metrics), check_optimizer(optimizer), cache
+        built,
+        built_head,
+        built_loss,
+        attached_metrics(metrics),
+        check_optimizer(optimizer),
+        cache,
+        xbm,
     )
 
 

@@ -71,6 +71,18 @@ def check_loss_fits(loss: SimilarityLoss, loader: SimilarityDataLoader[Any], nam
             )
 
 
+def check_chunk(chunk: object) -> None:
+    """Check the number of objects that gradient caching embeds at once.
+
+    Raises:
+        ValueError: It is no positive integer.
+    """
+    if chunk is not None and (type(chunk) is not int or chunk < 1):
+        raise ValueError(
+            f"grad_cache_chunk has to be a positive number of objects or None, but is {chunk!r}."
+        )
+
+
 def check_early_stopping(trainer: pl.Trainer, *, has_validation: bool) -> None:
     """Check that a trainer without validation data does not wait for their loss.
 

@@ -16,11 +16,13 @@ from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.loss.group_loss import GroupLoss
+from quaterion_core.loss.pairwise_loss import PairwiseLoss
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import SimilarityModel
 from quaterion_core.train.cache import CacheConfig
 from quaterion_core.train.gather import gather_batch
-from quaterion_core.train.xbm import XbmBuffer, XbmConfig
+from quaterion_core.train.grad_cache import embed_in_chunks
+from quaterion_core.train.xbm import XbmBuffer, XbmConfig, XbmPairBuffer
 from quaterion_core.types import Targets
 from quaterion_core.utils.enums import TrainStage
 
@@ -73,12 +75,8 @@ class TrainableModel(pl.LightningModule, ABC):
             )
         self._xbm_config = self.configure_xbm()
         if self._xbm_config is not None:
-            if not isinstance(self._loss, GroupLoss):
-                raise TypeError(
-                    f"A cross-batch memory needs a group loss, but the loss is a "
-                    f"{type(self._loss).__name__}. Choose a group loss, or configure no memory."
-                )
-            self._xbm_buffer = XbmBuffer(self._xbm_config, head.output_size)
+            buffer = XbmBuffer if isinstance(self._loss, GroupLoss) else XbmPairBuffer
+            self._xbm_buffer = buffer(self._xbm_config, head.output_size)
         metrics = self.configure_metrics()
         self._metrics = [metrics] if isinstance(metrics, AttachedMetric) else list(metrics)
 
@@ -127,7 +125,7 @@ class TrainableModel(pl.LightningModule, ABC):
         return None
 
     def configure_xbm(self) -> XbmConfig | None:
-        """Return the settings of a cross-batch memory; none by default. Needs a group loss."""
+        """Return the settings of a cross-batch memory; none by default."""
         return None
 
     def configure_optimizers(self) -> Any:
@@ -186,32 +184,35 @@ class TrainableModel(pl.LightningModule, ABC):
                 attached.metric.update(embeddings.detach(), **targets)
 
     def training_step(
-        self, batch: tuple[Features, Targets], batch_idx: int, **kwargs: Any
+        self, batch: tuple[Features | list[Features], Targets], batch_idx: int, **kwargs: Any
     ) -> Tensor:
         """Compute and log the loss of a training batch."""
         return self._common_step(batch, batch_idx, TrainStage.TRAIN, **kwargs)
 
     def validation_step(
-        self, batch: tuple[Features, Targets], batch_idx: int, **kwargs: Any
+        self, batch: tuple[Features | list[Features], Targets], batch_idx: int, **kwargs: Any
     ) -> Tensor | None:
         """Compute and log the loss of a validation batch."""
         return self._common_step(batch, batch_idx, TrainStage.VALIDATION, **kwargs)
 
     def test_step(
-        self, batch: tuple[Features, Targets], batch_idx: int, **kwargs: Any
+        self, batch: tuple[Features | list[Features], Targets], batch_idx: int, **kwargs: Any
     ) -> Tensor | None:
         """Compute and log the loss of a test batch."""
         return self._common_step(batch, batch_idx, TrainStage.TEST, **kwargs)
 
     def _common_step(
         self,
-        batch: tuple[Features, Targets],
+        batch: tuple[Features | list[Features], Targets],
         batch_idx: int,
         stage: TrainStage,
         **kwargs: Any,
     ) -> Tensor:
         features, targets = batch
-        embeddings = self.model(features)
+        if isinstance(features, list):
+            embeddings = embed_in_chunks(self.model, features)
+        else:
+            embeddings = self.model(features)
         # A sum is not finite if any of its terms is not, and is the cheaper thing to look at.
         if self._is_time_to_check(batch_idx, embeddings) and not torch.isfinite(embeddings.sum()):
             self._explain_not_finite(features)
@@ -219,7 +220,7 @@ class TrainableModel(pl.LightningModule, ABC):
             embeddings, targets = gather_batch(embeddings, targets)
         loss: Tensor = self.loss(embeddings=embeddings, **targets)
         if self._xbm_config is not None and stage == TrainStage.TRAIN:
-            loss = loss + self._memory_loss(embeddings, targets["groups"], self._xbm_config)
+            loss = loss + self._memory_loss(embeddings, targets, self._xbm_config)
         self.log(
             f"{stage.value}_loss",
             loss,
@@ -234,27 +235,29 @@ class TrainableModel(pl.LightningModule, ABC):
         )
         return loss
 
-    def _memory_loss(self, embeddings: Tensor, groups: Tensor, config: XbmConfig) -> Tensor:
+    def _memory_loss(self, embeddings: Tensor, targets: Targets, config: XbmConfig) -> Tensor:
         """Compare a batch with the memory, then remember it."""
-        memory, memory_groups = self._xbm_buffer.get()
         loss = SimilarityLoss.nothing_to_learn(embeddings)
-        if self.global_step >= config.start_iteration and len(memory):
-            assert isinstance(self.loss, GroupLoss)
-            loss = config.weight * self.loss.xbm_loss(
-                embeddings,
-                groups,
-                memory.to(embeddings.device, embeddings.dtype),
-                memory_groups.to(groups.device),
-            )
-        self._xbm_buffer.queue(embeddings, groups)
+        if self.global_step >= config.start_iteration:
+            memory, memory_targets = self._xbm_buffer.recall(embeddings)
+            if len(memory):
+                assert isinstance(self.loss, (GroupLoss, PairwiseLoss))
+                loss = config.weight * self.loss.xbm_loss(
+                    embeddings,
+                    **targets,
+                    memory_embeddings=memory,
+                    **{f"memory_{name}": values for name, values in memory_targets.items()},
+                )
+        self._xbm_buffer.remember(embeddings, targets)
         return loss
 
     def _is_time_to_check(self, batch_idx: int, embeddings: Tensor) -> bool:
         """Look at every batch where that is free, at some where it would wait for the device."""
         return embeddings.device.type == "cpu" or batch_idx % 50 == 0
 
-    def _explain_not_finite(self, features: Features) -> None:
-        self.model.check_finite(features)
+    def _explain_not_finite(self, features: Features | list[Features]) -> None:
+        for chunk in features if isinstance(features, list) else [features]:
+            self.model.check_finite(chunk)
         raise ValueError(
             f"The embeddings became NaN or infinite in epoch {self.current_epoch}, though the "
             "encoders' outputs are finite. The training diverged: lower the learning rate, or "

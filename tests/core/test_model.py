@@ -211,3 +211,12 @@ def test_current_python_and_dependencies_may_be_installed_beside_it():
     specifiers = {need.name: need.specifier for need in needs if need.marker is None}
     assert "2.6.0" in specifiers["pytorch-lightning"]
     assert not {"torchmetrics", "protobuf"} & set(specifiers)
+
+
+def test_embeddings_are_cut_off_to_their_first_numbers(vector_encoder):
+    model = SimilarityModel(vector_encoder(3, 4), EmptyHead(4))
+    objects = [[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]]
+    np.testing.assert_array_equal(model.encode(objects, dim=2), model.encode(objects)[:, :2])
+    assert model.encode([], dim=2).shape == (0, 2)
+    with pytest.raises(ValueError, match="dim should be between 1 and the embedding size 4"):
+        model.encode(objects, dim=5)

@@ -13,6 +13,7 @@ metrics: [retrieval-r-precision]
 optimizer: {{name: sgd, lr: 1e-3}}
 epochs: 3
 batch_size: 8
+batch_sampler: {{name: groups, samples_per_group: 2}}
 trainer: {{accelerator: cpu}}
 early_stopping: {{patience: 2}}
 cache: {{type: disk}}
@@ -63,6 +64,9 @@ def test_numbers_mean_what_people_write(recipe):
         ),
         ("data: {name: csv,", "data: {", ["data: A dataset is chosen by its name"]),
         ("batch_size: 8", "loader: {batch_size: 8}", ["loader: 'batch_size' belongs to the top"]),
+        ("name: groups", "name: group", ["batch_sampler: ", "did you mean 'groups'"]),
+        ("samples_per_group: 2", "samples_per_group: 3", ["batch_sampler: ", "8 is no multiple"]),
+        ("samples_per_group: 2", "per_group: 2", ["batch_sampler: ", "'per_group': did you mean"]),
         ("loss: {name: triplet, margin: 1e-1}", "", ["the key 'loss' is missing"]),
         ("epochs: 3", "epochs: 3\nepochs: 4", ["not valid YAML", "epochs"]),
     ],

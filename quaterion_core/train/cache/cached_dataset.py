@@ -33,7 +33,7 @@ class CachedEncoder:
     meta: list[dict[str, Any]] | None
 
 
-class CachedDataset(Dataset[tuple[Features, Targets]]):
+class CachedDataset(Dataset[tuple[Features | list[Features], Targets]]):
     """Yields whole batches: embeddings of the cached encoders, and targets.
 
     Args:
@@ -43,6 +43,8 @@ class CachedDataset(Dataset[tuple[Features, Targets]]):
         samples: The raw samples, for the encoders that are not cached; ``None`` if all are.
         collates: Collate functions of the encoders that are not cached.
         meta_extractors: Meta extractors of the encoders that are not cached.
+        chunk: Number of objects that are embedded at once; by default all of a batch. With a
+            number, the features are a list of those of each chunk.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class CachedDataset(Dataset[tuple[Features, Targets]]):
         samples: Any = None,
         collates: Mapping[str, CollateFnType] | None = None,
         meta_extractors: Mapping[str, MetaExtractorFnType] | None = None,
+        chunk: int | None = None,
     ):
         self._loader_type = loader_type
         self._targets = targets
@@ -60,39 +63,56 @@ class CachedDataset(Dataset[tuple[Features, Targets]]):
         self._samples = samples
         self._collates = dict(collates or {})
         self._meta_extractors = dict(meta_extractors or {})
+        self._chunk = chunk
 
     def __len__(self) -> int:
         return len(next(iter(self._targets.values())))
 
-    def __getitem__(self, index: int) -> tuple[Features, Targets]:
+    def __getitem__(self, index: int) -> tuple[Features | list[Features], Targets]:
         return self.__getitems__([index])
 
-    def __getitems__(self, indices: list[int]) -> tuple[Features, Targets]:
+    def __getitems__(self, indices: list[int]) -> tuple[Features | list[Features], Targets]:
         """Return the batch of the given samples."""
         chosen = torch.tensor(indices, dtype=torch.int64)
         targets = self._loader_type.batch_targets(
             {name: values.index_select(0, chosen) for name, values in self._targets.items()}
         )
-        features = self._raw_features(indices, len(chosen))
-        for key, cached in self._cached.items():
-            rows = cached.rows.index_select(0, chosen).T.flatten()  # first objects, then second
+        objects = self._raw_objects(indices)
+        rows = {  # of the first objects of the samples, then of the second ones
+            key: cached.rows.index_select(0, chosen).T.flatten()
+            for key, cached in self._cached.items()
+        }
+        if self._chunk is None:
+            return self._features(rows, objects), targets
+        count = len(next(iter(rows.values())))
+        parts = [slice(start, start + self._chunk) for start in range(0, count, self._chunk)]
+        return [
+            self._features({key: numbers[part] for key, numbers in rows.items()}, objects[part])
+            for part in parts
+        ], targets
+
+    def _raw_objects(self, indices: list[int]) -> list[Any]:
+        """Return the raw objects of samples, if there are encoders that need them."""
+        if not self._collates:
+            return []
+        samples = [self._samples[index] for index in indices]
+        return self._loader_type.flatten_objects(samples, indices)[0]
+
+    def _features(self, rows: Mapping[str, Tensor], objects: list[Any]) -> Features:
+        """Return the features of objects, whose embeddings are in the given rows of each table."""
+        features: Features = {"data": {}, "meta": [], "count": len(next(iter(rows.values())))}
+        if self._collates:
+            features = collate_features(objects, self._collates, self._meta_extractors)
+        for key, numbers in rows.items():
+            cached = self._cached[key]
             if cached.meta is not None:
                 features["meta"] = features["meta"] or [{} for _ in range(features["count"])]
-                for facts, row in zip(features["meta"], rows.tolist(), strict=True):
+                for facts, row in zip(features["meta"], numbers.tolist(), strict=True):
                     facts.update(cached.meta[row])
             if cached.views > 1:
-                rows = rows * cached.views + torch.randint(cached.views, rows.shape)
-            features["data"][key] = cached.table.look_up(rows)
-        return features, targets
-
-    def _raw_features(self, indices: list[int], count: int) -> Features:
-        """Collate the raw objects for the encoders that are not cached."""
-        if not self._collates:
-            parts = next(iter(self._cached.values())).rows.shape[1]
-            return {"data": {}, "meta": [], "count": count * parts}
-        samples = [self._samples[index] for index in indices]
-        objects, _ = self._loader_type.flatten_objects(samples, indices)
-        return collate_features(objects, self._collates, self._meta_extractors)
+                numbers = numbers * cached.views + torch.randint(cached.views, numbers.shape)
+            features["data"][key] = cached.table.look_up(numbers)
+        return features
 
 
 def as_it_is(batch: Any) -> Any:

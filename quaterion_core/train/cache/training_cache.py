@@ -44,6 +44,7 @@ class TrainingCache:
         device: The device of the training.
         processes: Number of processes of the training. Several share their tables on disk, so
             that one of them fills each and the others wait for it.
+        chunk: Number of objects that the other encoders embed at once; by default whole batches.
 
     Raises:
         ValueError: The configuration does not fit the model, or a loader cannot be cached.
@@ -56,6 +57,7 @@ class TrainingCache:
         loaders: list[SimilarityDataLoader[Any]],
         device: torch.device,
         processes: int = 1,
+        chunk: int | None = None,
     ):
         self._model = model
         self._config = config
@@ -68,6 +70,7 @@ class TrainingCache:
         config.check_keys(frozen, set(model.encoders) - frozen)
         self.keys = sorted(key for key in frozen if config.type_for(key) != CacheType.NONE)
         self._processes = processes
+        self._chunk = chunk
         self._temporary_folders: list[Path] = []
 
     def close(self) -> None:
@@ -212,6 +215,7 @@ class TrainingCache:
             samples,
             {key: collates[key] for key in raw},
             {key: extractors[key] for key in raw if key in extractors},
+            self._chunk if raw else None,
         )
         return DataLoader(dataset, **arguments)
 

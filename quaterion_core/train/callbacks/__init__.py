@@ -1,7 +1,15 @@
 """Callbacks that take part in a training."""
 
 from quaterion_core.train.callbacks.cleanup_callback import CleanupCallback
+from quaterion_core.train.callbacks.hard_negatives_callback import HardNegativesCallback
 from quaterion_core.train.callbacks.loss_parameters_callback import LossParametersCallback
 from quaterion_core.train.callbacks.metrics_callback import MetricsCallback
+from quaterion_core.train.callbacks.random_state_callback import RandomStateCallback
 
-__all__ = ["CleanupCallback", "LossParametersCallback", "MetricsCallback"]
+__all__ = [
+    "CleanupCallback",
+    "HardNegativesCallback",
+    "LossParametersCallback",
+    "MetricsCallback",
+    "RandomStateCallback",
+]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from quaterion_core.train.xbm.xbm_config import XbmConfig, XbmDevice
+from quaterion_core.types import Targets
 
 
 class XbmBuffer(nn.Module):
@@ -54,6 +55,23 @@ class XbmBuffer(nn.Module):
         self._embeddings[places] = latest
         self._targets[places] = targets[-size:].to(device)
         self._seen += len(embeddings)
+
+    def recall(self, embeddings: Tensor) -> tuple[Tensor, Targets]:
+        """Return copies of what is remembered, for a batch of these embeddings.
+
+        Returns:
+            Remembered embeddings (M, D) of the batch's type, and their ``groups`` (M,), both where
+            the batch is.
+        """
+        remembered, groups = self.get()
+        return (
+            remembered.to(embeddings.device, embeddings.dtype, copy=True),
+            {"groups": groups.to(embeddings.device, copy=True)},
+        )
+
+    def remember(self, embeddings: Tensor, targets: Targets) -> None:
+        """Remember a batch: embeddings (N, D) and their ``groups`` (N,)."""
+        self.queue(embeddings, targets["groups"])
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what a checkpoint holds of the memory."""

@@ -16,13 +16,15 @@ class XbmDevice(str, Enum):
 
 @dataclass
 class XbmConfig:
-    """A memory of embeddings of past batches, which a group loss compares a batch with.
+    """A memory of embeddings of past batches, which a loss compares a batch with.
 
     Source: Wang et al., Cross-Batch Memory for Embedding Learning, CVPR 2020.
 
     Args:
         weight: Weight of the loss against the memory, beside the loss of the batch.
-        buffer_size: Number of embeddings to remember.
+        buffer_size: Number of embeddings to remember; for a pairwise loss the number of pairs.
+            Where pairs state no subgroup, remember fewer of them than there are training samples,
+            so that no pair meets itself of the epoch before.
         start_iteration: Number of steps after which the memory takes part; early embeddings
             drift too fast.
         device: Where the memory lies.

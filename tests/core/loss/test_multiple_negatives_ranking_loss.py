@@ -150,3 +150,50 @@ def test_the_gradient_is_that_of_finite_differences(symmetric):
         torch.tensor([7, 7, 7, 8, 9, NO_SUBGROUP]).repeat(2),
     )
     assert torch.autograd.gradcheck(lambda x: loss(x, *targets), embeddings)
+
+
+MEMORY = torch.tensor([[1.0, 1.0], [0.0, 2.0], [3.0, 0.0], [0.0, 1.0]])
+"""Two pairs, rows 0 and 2, 1 and 3. Their obj_b have the dot products 3 and 0 with [1, 0]."""
+
+
+def memory_loss(memory_labels, memory_subgroups, labels=(1.0,), subgroups=(7,), **kwargs):
+    """One pair, [1, 0] and [2, 0], against the memory."""
+    loss = MultipleNegativesRankingLoss(scale=1.0, distance_metric_name="dot_product", **kwargs)
+    return loss.xbm_loss(
+        torch.tensor([[1.0, 0.0], [2.0, 0.0]]),
+        torch.tensor([[0, 1]]),
+        torch.tensor(labels),
+        torch.tensor(subgroups).repeat(2),
+        memory_embeddings=MEMORY,
+        memory_pairs=torch.tensor([[0, 2], [1, 3]]),
+        memory_labels=torch.tensor(memory_labels),
+        memory_subgroups=torch.tensor(memory_subgroups).repeat(2),
+    ).item()
+
+
+@pytest.mark.parametrize(
+    ("memory_labels", "memory_subgroups", "products"),
+    [
+        ([1.0, 1.0], [8, 9], [3, 0]),
+        ([1.0, 1.0], [7, 9], [0]),
+        ([0.0, 1.0], [7, 9], [3, 0]),
+        ([1.0, 1.0], [7, 7], []),
+        ([1.0, 1.0], [NO_SUBGROUP, NO_SUBGROUP], [3, 0]),
+    ],
+    ids=["others", "own subgroup", "hard negative", "nothing", "nothing stated"],
+)
+def test_a_memory_gives_more_negatives(memory_labels, memory_subgroups, products):
+    expected = math.log(1 + sum(math.exp(product - 2) for product in products))
+    assert memory_loss(memory_labels, memory_subgroups) == pytest.approx(expected)
+
+
+def test_a_memory_is_symmetric_too():
+    # [2, 0] has the dot product 2 with [1, 0], its partner, and 2 and 0 with the remembered obj_a.
+    forwards = math.log(1 + math.exp(3 - 2) + math.exp(0 - 2))
+    backwards = math.log(1 + math.exp(2 - 2) + math.exp(0 - 2))
+    value = memory_loss([1.0, 1.0], [8, 9], symmetric=True)
+    assert value == pytest.approx((forwards + backwards) / 2)
+
+
+def test_hard_negatives_have_no_term_of_their_own_against_a_memory():
+    assert memory_loss([1.0, 1.0], [8, 9], labels=[0.0]) == 0

@@ -9,43 +9,77 @@ import torch
 from quaterion_core.plugins import registry
 from quaterion_core.train.gather import gather_batch
 
-SCRIPT = Path(__file__).with_name("gradients_of_two_processes.py")
+SCRIPTS = Path(__file__).parent
 LOSSES = [record.id for record in registry.components("loss")]
 
 
-@pytest.fixture(scope="module")
-def differences(tmp_path_factory):
-    rendezvous = tmp_path_factory.mktemp("processes") / "rendezvous"
+def run(script, *arguments):
     result = subprocess.run(
-        [sys.executable, SCRIPT, rendezvous], capture_output=True, text=True, timeout=300
+        [sys.executable, SCRIPTS / script, *arguments], capture_output=True, text=True, timeout=300
     )
     assert result.returncode == 0, result.stderr[-3000:]
-    return json.loads(result.stdout.splitlines()[-1])
+    return result.stdout
+
+
+@pytest.fixture(scope="module", params=["8,4", "5,4,3"], ids=["two", "three"])
+def differences(request, tmp_path_factory):
+    rendezvous = tmp_path_factory.mktemp("processes") / "rendezvous"
+    return json.loads(run("gradients_of_processes.py", rendezvous, request.param).splitlines()[-1])
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_two_processes_give_the_gradient_of_one_with_the_whole_batch(differences, loss):
-    assert differences[loss] < 1e-4
+def test_processes_give_the_gradient_of_one_with_the_whole_batch(differences, loss):
+    assert differences["gradient"][loss] < 1e-4
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradient_caching_in_processes_gives_that_gradient_too(differences, loss):
+    assert differences["chunked"][loss] < 1e-4
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_processes_remember_the_whole_batch(differences, loss):
+    assert differences["memory"][loss] < 1e-5
 
 
 def test_metrics_of_processes_are_put_together_and_not_averaged(differences):
     assert differences["metric"] < 1e-6
 
 
-def test_a_cached_training_in_two_processes_is_that_in_one(tmp_path):
-    results = []
-    # All samples are in each batch, since Lightning shuffles them in its own way.
-    for processes, batch_size in ((1, 24), (2, 12)):
+PAIRS = {"pairs": True, "cache": True, "loss": {"name": "multiple-negatives-ranking"}}
+GROUPS = {
+    "pairs": False,
+    "cache": False,
+    "loss": {"name": "arcface", "embedding_size": 5, "num_groups": 6},
+    "xbm": {"buffer_size": 20, "start_iteration": 2},
+    "batch_sampler": {"name": "groups", "samples_per_group": 3},
+    "grad_cache_chunk": 2,
+}
+
+
+@pytest.mark.parametrize("settings", [PAIRS, GROUPS], ids=["cached pairs", "groups"])
+def test_a_training_in_processes_is_that_in_one(tmp_path, settings):
+    """Shuffled alike, every sample once, the last batch shared too."""
+    results = {}
+    for processes in (1, 2, 3):
         folder = tmp_path / str(processes)
         folder.mkdir()
-        command = [sys.executable, SCRIPT.with_name("train_in_processes.py")]
-        command += [str(processes), str(batch_size), folder]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        assert result.returncode == 0, result.stderr[-3000:]
-        assert (folder / "embedded.txt").read_text() == "x" * 48  # each object once, in all
-        results.append(torch.load(folder / "result.pt"))
-    for name, value in results[0].items():
-        torch.testing.assert_close(results[1][name], value)
+        run("train_in_processes.py", json.dumps({**settings, "processes": processes}), folder)
+        if settings["cache"]:  # each object once, in all
+            assert (folder / "embedded.txt").read_text() == "x" * 54
+        results[processes] = [torch.load(folder / f"rank{rank}.pt") for rank in range(processes)]
+    (alone,) = results.pop(1)
+    assert len(alone["losses"]) == 12
+    alone.pop("validation")  # of a batch's own negatives, which are others
+    memory = alone.pop("memory", None)
+    for ranks in results.values():
+        for result in ranks:
+            result.pop("validation")
+            if memory is not None:
+                ours = result.pop("memory")
+                assert torch.equal(ours, ranks[0].get("memory", ours))
+                torch.testing.assert_close(*(m[m[:, 0].argsort()] for m in (ours, memory)))
+            torch.testing.assert_close(result, alone)
 
 
 def test_one_process_gets_its_own_batch_back():

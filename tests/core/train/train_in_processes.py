@@ -1,10 +1,12 @@
-"""Trains a small cached model in some processes and saves its head; run as a script.
+"""Trains a small model in some processes; run as a script.
 
-Arguments: number of processes, batch size of each, folder for the result.
+Arguments: a JSON object of settings, and a folder for the result: the loss of every step, what was
+learned, what is remembered, and a metric of the validation data.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,25 +14,39 @@ import pytorch_lightning as pl
 import torch
 
 from quaterion_core import Quaterion, TrainableModel
-from quaterion_core.dataset import PairsSimilarityDataLoader, SimilarityPairSample
+from quaterion_core.components import build_component
+from quaterion_core.dataset import (
+    GroupSimilarityDataLoader,
+    PairsSimilarityDataLoader,
+    SimilarityGroupSample,
+    SimilarityPairSample,
+)
 from quaterion_core.encoders import Encoder
 from quaterion_core.eval.attached_metric import AttachedMetric
+from quaterion_core.eval.group import RetrievalRPrecision
 from quaterion_core.eval.pair import RetrievalPrecision
 from quaterion_core.heads import SkipConnectionHead
-from quaterion_core.loss import MultipleNegativesRankingLoss
 from quaterion_core.train.cache import CacheConfig
+from quaterion_core.train.xbm import XbmConfig
+
+SAMPLES = 27
+"""No multiple of any batch size."""
 
 
 class Map(Encoder):
-    """A fixed map, which notes in a file how many objects it embedded."""
+    """A linear map, which notes in a file how many objects it embedded."""
 
-    trainable = False
     embedding_size = 5
 
-    def __init__(self, file):
+    def __init__(self, file, trainable):
         super().__init__()
         self.file = file
+        self.is_trainable = trainable
         self.weight = torch.nn.Parameter(torch.arange(15.0).reshape(3, 5).cos())
+
+    @property
+    def trainable(self):
+        return self.is_trainable
 
     def get_collate_fn(self):
         return torch.tensor
@@ -47,42 +63,81 @@ class Map(Encoder):
 class Model(TrainableModel):
     """A skip-connection head over the map."""
 
-    def __init__(self, folder):
-        self._folder = folder
+    def __init__(self, settings, folder):
+        self._settings, self._folder = settings, folder
         super().__init__()
 
     def configure_encoders(self):
-        return Map(self._folder / "embedded.txt")
+        return Map(self._folder / "embedded.txt", trainable=not self._settings["cache"])
 
     def configure_head(self, input_embedding_size):
         return SkipConnectionHead(input_embedding_size)
 
     def configure_loss(self):
-        return MultipleNegativesRankingLoss(symmetric=True)
+        return build_component("loss", self._settings["loss"])
 
     def configure_metrics(self):
-        return AttachedMetric("hits", RetrievalPrecision())
+        pairs = self._settings["pairs"]
+        return AttachedMetric("hits", RetrievalPrecision() if pairs else RetrievalRPrecision())
 
     def configure_caches(self):
-        return CacheConfig()
+        return CacheConfig() if self._settings["cache"] else None
+
+    def configure_xbm(self):
+        return XbmConfig(**self._settings["xbm"]) if "xbm" in self._settings else None
 
     def configure_optimizers(self):
-        return torch.optim.SGD(self.model.parameters(), lr=0.5)
+        return torch.optim.SGD(self.model.parameters(), lr=0.1)
 
 
-if __name__ == "__main__":
-    processes, batch_size, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    pl.seed_everything(0)
-    points = torch.randn(24, 2, 3).tolist()
-    samples = [SimilarityPairSample(a, b) for a, b in points]
-    model = Model(folder)
+class Losses(pl.Callback):
+    """Notes the loss of every step."""
+
+    def __init__(self):
+        self.values = []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.values.append(float(outputs["loss"]))
+
+
+def samples_of(settings):
+    points = torch.randn(SAMPLES, 2, 3)
+    if settings["pairs"]:
+        return [SimilarityPairSample(a, b) for a, b in points.tolist()]
+    groups = torch.arange(SAMPLES) % 6
+    near = (points[:6, 0][groups] + 0.5 * points[:, 0]).tolist()
+    return [SimilarityGroupSample(x, g) for x, g in zip(near, groups.tolist(), strict=True)]
+
+
+def main(settings, folder):
+    torch.manual_seed(1)
+    samples = samples_of(settings)
+    model = Model(settings, folder)
+    pl.seed_everything(0)  # Lightning seeds again when it starts several processes
+    processes = settings["processes"]
+    losses = Losses()
     trainer = pl.Trainer(
-        max_epochs=9, accelerator="cpu", devices=processes, logger=False,
+        max_epochs=4, accelerator="cpu", devices=processes, logger=False, callbacks=[losses],
         strategy="ddp" if processes > 1 else "auto", enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
     )  # fmt: skip
-    loader = PairsSimilarityDataLoader(samples, batch_size=batch_size)
-    Quaterion.fit(model, trainer, loader, loader)
-    if trainer.is_global_zero:
-        hits = trainer.callback_metrics["hits_validation"]
-        torch.save({**model.model.head.state_dict(), "hits": hits}, folder / "result.pt")
+    loader_type = PairsSimilarityDataLoader if settings["pairs"] else GroupSimilarityDataLoader
+    loader = loader_type(samples, batch_size=12 // processes, shuffle=True)
+    Quaterion.fit(
+        model, trainer, loader, loader_type(samples, batch_size=5),
+        batch_sampler=settings.get("batch_sampler"),
+        grad_cache_chunk=settings.get("grad_cache_chunk"),
+    )  # fmt: skip
+    state = {**model.model.state_dict(), **model.loss.state_dict()}
+    if "xbm" in settings:
+        state["memory"] = model._xbm_buffer.recall(torch.zeros(1))[0]
+    hits = trainer.callback_metrics["hits_validation"]
+    validation = trainer.callback_metrics["validation_loss"]
+    torch.save(
+        {"losses": torch.tensor(losses.values), "hits": hits, "validation": validation, **state},
+        folder / f"rank{trainer.global_rank}.pt",
+    )
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]), Path(sys.argv[2]))

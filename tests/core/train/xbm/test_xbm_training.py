@@ -5,9 +5,9 @@ import pytorch_lightning as pl
 import torch
 
 from quaterion_core import Quaterion, TrainableModel
-from quaterion_core.dataset import GroupSimilarityDataLoader
+from quaterion_core.dataset import GroupSimilarityDataLoader, PairsSimilarityDataLoader
 from quaterion_core.heads import GatedHead
-from quaterion_core.loss import ContrastiveLoss, OnlineContrastiveLoss, TripletLoss
+from quaterion_core.loss import MultipleNegativesRankingLoss, OnlineContrastiveLoss, TripletLoss
 from quaterion_core.train.xbm import XbmConfig
 
 
@@ -94,9 +94,29 @@ def test_a_checkpoint_holds_the_memory(make_model, make_trainer, groups, tmp_pat
     assert resumed.values == pytest.approx(whole[4:], rel=1e-5)
 
 
-def test_a_memory_needs_a_group_loss(make_model):
-    with pytest.raises(TypeError, match="A cross-batch memory needs a group loss"):
-        make_model(ContrastiveLoss(), XbmConfig())
+def test_pairs_are_remembered_too(make_model, make_trainer, pairs):
+    found = {}
+    loader = PairsSimilarityDataLoader(pairs, batch_size=4)
+    for config in (None, XbmConfig(weight=2.0, buffer_size=12, start_iteration=1)):
+        callback = Losses()
+        model = make_model(MultipleNegativesRankingLoss(), config)
+        Quaterion.fit(model, make_trainer(callbacks=[callback]), loader)
+        found[config is None] = callback.values
+    (first, first_targets), (second, second_targets) = list(loader)[:2]
+    embeddings = [torch.from_numpy(model.model.encode(objects)) for objects in (first, second)]
+    memory = {f"memory_{name}": values for name, values in first_targets.items()}
+    added = model.loss.xbm_loss(
+        embeddings[1], **second_targets, memory_embeddings=embeddings[0], **memory
+    )
+    assert found[False][0] == found[True][0]
+    assert found[False][1] == pytest.approx(found[True][1] + 2.0 * float(added))
+
+
+@pytest.mark.parametrize("distance", ["cosine", "dot_product"])
+def test_what_comes_in_next_does_not_touch_the_graph(make_model, make_trainer, groups, distance):
+    loss = TripletLoss(distance_metric_name=distance)
+    model = make_model(loss, XbmConfig(buffer_size=8, start_iteration=0))
+    assert len(losses(model, make_trainer, groups, max_epochs=2)) > 2
 
 
 def test_models_with_a_memory_can_be_copied(make_model):

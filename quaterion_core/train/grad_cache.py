@@ -1,0 +1,85 @@
+"""Gradient caching: the gradient of a huge batch in the memory of a small one.
+
+A batch is embedded chunk by chunk, and nothing but the embeddings is kept. The loss of the whole
+batch gives the gradient of every embedding; on the way back each chunk is embedded once more, with
+the random numbers of the first time, and passes its gradient on to the parameters.
+
+Source: Gao, Zhang, Han, Callan, Scaling Deep Contrastive Learning Batch Size under Memory Limited
+Setup, RepL4NLP 2021, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from quaterion_core.dataset.embedded import Embedded
+from quaterion_core.dataset.train_collator import Features
+from quaterion_core.model import SimilarityModel
+
+
+def embed_in_chunks(model: SimilarityModel, chunks: list[Features]) -> Tensor:
+    """Embed a batch that is cut into chunks.
+
+    The gradient is that of the chunks embedded one after another and concatenated. Batch
+    normalisation in an encoder or a head that is trained sees one chunk at a time.
+
+    Args:
+        model: The model.
+        chunks: Features of each chunk.
+
+    Returns:
+        Embeddings of all objects, (N, D).
+    """
+    return torch.cat([_embed(model, chunk) for chunk in chunks])
+
+
+def _embed(model: SimilarityModel, chunk: Features) -> Tensor:
+    """Embed a chunk so that it is embedded again when its gradient is there.
+
+    Frozen encoders run only once: they need no graph.
+    """
+    data = dict(chunk["data"])
+    for key, encoder in model.encoders.items():
+        if not encoder.trainable and not isinstance(data[key], Embedded):
+            with torch.no_grad():
+                data[key] = Embedded(encoder(data[key]))
+    chunk = {**chunk, "data": data}
+    embeddings: Tensor
+    if not torch.is_grad_enabled():
+        embeddings = model(chunk)
+        return embeddings
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _statistics_kept(model)
+
+    # The random state that is kept is that of the devices of the tensors among the arguments.
+    device = next(model.parameters()).device
+    embeddings = checkpoint(
+        lambda _: model(chunk),
+        torch.empty(0, device=device),
+        use_reentrant=False,
+        context_fn=contexts,
+    )
+    return embeddings
+
+
+@contextmanager
+def _statistics_kept(model: SimilarityModel) -> Iterator[None]:
+    """Keep the second pass over a chunk from moving the averages of batch normalisation."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    counts = [norm.num_batches_tracked for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+        norm.num_batches_tracked = None
+    try:
+        yield
+    finally:
+        for norm, momentum, count in zip(norms, momenta, counts, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count

@@ -1,0 +1,145 @@
+"""Compares gradients of several processes with those of one; run as a script.
+
+Arguments: a file for the rendezvous, and the number of samples of each process, as ``8,4``.
+Prints a JSON object: for every registered loss the largest difference of any gradient, and of any
+number in a cross-batch memory.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import sys
+from itertools import chain
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+
+from quaterion_core.components import build_component
+from quaterion_core.dataset import (
+    GroupSimilarityDataLoader,
+    PairsSimilarityDataLoader,
+    SimilarityGroupSample,
+    SimilarityPairSample,
+)
+from quaterion_core.dataset.train_collator import TrainCollator
+from quaterion_core.encoders import Encoder
+from quaterion_core.eval.pair import RetrievalPrecision
+from quaterion_core.heads import GatedHead
+from quaterion_core.loss import GroupLoss
+from quaterion_core.model import SimilarityModel
+from quaterion_core.plugins import registry
+from quaterion_core.train.callbacks.metrics_callback import _gather_state
+from quaterion_core.train.gather import gather_batch
+from quaterion_core.train.grad_cache import embed_in_chunks
+from quaterion_core.train.xbm import XbmBuffer, XbmConfig, XbmPairBuffer
+
+GIVEN = {
+    "embedding_size": lambda: 5,
+    "num_groups": lambda: 4,
+    "dims": lambda: [5, 2],
+    "loss": lambda: "multiple-negatives-ranking",
+}
+"""Arguments of losses, for those that take them."""
+
+
+class Linear(Encoder):
+    """A trainable linear map."""
+
+    trainable, embedding_size = True, 5
+
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(6, 5)
+
+    def get_collate_fn(self):
+        return torch.tensor
+
+    def forward(self, batch):
+        return self.map(batch).tanh()
+
+
+def batches(is_group, sizes):
+    """Make all samples, and which of them each process has."""
+    generator = torch.Generator().manual_seed(1)
+    points = torch.randn(sum(sizes), 2, 6, generator=generator).tolist()
+    if is_group:
+        samples = [SimilarityGroupSample(a, f"group {n % 4}") for n, (a, _) in enumerate(points)]
+    else:
+        samples = [
+            SimilarityPairSample(a, b, score=float(n % 5 > 0), subgroup=n % 3)
+            for n, (a, b) in enumerate(points)
+        ]
+    loader = GroupSimilarityDataLoader if is_group else PairsSimilarityDataLoader
+    return loader, [list(part) for part in torch.utils.data.random_split(samples, sizes, generator)]
+
+
+def gradients(model, loss, loader, samples, chunk):
+    """Return the gradients of all parameters for a batch, and a memory that saw it."""
+    collate = TrainCollator(
+        loader.pre_collate_fn, model.encoder_collates(), model.meta_extractors(), chunk
+    )
+    features, targets = collate(samples)
+    embeddings = model(features) if chunk is None else embed_in_chunks(model, features)
+    embeddings, targets = gather_batch(embeddings, targets)
+    loss(embeddings=embeddings, **targets).backward()
+    memory = (XbmBuffer if isinstance(loss, GroupLoss) else XbmPairBuffer)(XbmConfig(), 5)
+    memory.remember(embeddings, targets)
+    parameters = [*model.parameters(), *loss.parameters()]
+    return [parameter.grad for parameter in parameters], memory.recall(embeddings)[0]
+
+
+def difference(ours, expected):
+    return float((ours - expected).abs().max() / expected.abs().max().clamp(min=1e-6))
+
+
+def compare(rank, address, sizes):
+    """Compare in one process of several; the first one prints."""
+    differences = {"gradient": {}, "chunked": {}, "memory": {}}
+    ours = {}
+    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=len(sizes))
+    for record in registry.components("loss"):
+        cls = registry.load("loss", record.id)
+        known = set(inspect.signature(cls.__init__).parameters)
+        torch.manual_seed(0)
+        arguments = {name: make() for name, make in GIVEN.items() if name in known}
+        loss = build_component("loss", {"name": record.id, **arguments})
+        model = SimilarityModel(Linear(), GatedHead(5))
+        loader, parts = batches(isinstance(loss, GroupLoss), sizes)
+        for way, chunk in (("gradient", None), ("chunked", 3)):
+            copies = copy.deepcopy(model), copy.deepcopy(loss)
+            found, memory = gradients(*copies, loader, parts[rank], chunk)
+            for gradient in found:
+                dist.all_reduce(gradient)  # what DistributedDataParallel does: the mean
+                gradient /= len(sizes)
+            ours[record.id, way] = found
+        ours[record.id] = model, loss, loader, parts, memory
+
+    metric = RetrievalPrecision(k=2)
+    pairs, pair_parts = batches(is_group=False, sizes=sizes)
+    objects, targets = pairs.pre_collate_fn(pair_parts[rank])
+    metric.update(torch.tensor(objects), **targets)
+    _gather_state(metric)
+    dist.destroy_process_group()
+
+    for record in registry.components("loss"):
+        model, loss, loader, parts, memory = ours[record.id]
+        expected, whole = gradients(model, loss, loader, [*chain.from_iterable(parts)], None)
+        for way in ("gradient", "chunked"):
+            differences[way][record.id] = max(map(difference, ours[record.id, way], expected))
+        # Pairs are remembered as first objects, then second ones, process for process.
+        order = [memory[:, 0].argsort(), whole[:, 0].argsort()]
+        differences["memory"][record.id] = difference(memory[order[0]], whole[order[1]])
+    objects, targets = pairs.pre_collate_fn([*chain.from_iterable(pair_parts)])
+    at_once = RetrievalPrecision(k=2).compute(torch.tensor(objects), **targets)
+    differences["metric"] = float((metric.compute() - at_once).abs())
+    if rank == 0:
+        print(json.dumps(differences))
+
+
+if __name__ == "__main__":
+    counts = [int(count) for count in sys.argv[2].split(",")]
+    mp.spawn(compare, args=(f"file://{sys.argv[1]}", counts), nprocs=len(counts))

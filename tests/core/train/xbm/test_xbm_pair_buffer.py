@@ -1,0 +1,53 @@
+import torch
+
+from quaterion_core.train.xbm import XbmConfig, XbmPairBuffer
+
+
+def batch(start, count):
+    """Pairs whose first objects are start, start + 1, ..., and whose second ones 100 more."""
+    first = torch.arange(start, start + count)
+    embeddings = torch.stack([torch.cat([first, first + 100]).float()] * 2, dim=1)
+    places = torch.arange(count)
+    return embeddings, {
+        "pairs": torch.stack([places, places + count], dim=1),
+        "labels": (first % 2).float(),
+        "subgroups": first.repeat(2),
+    }
+
+
+def remembered(buffer):
+    embeddings, targets = buffer.recall(torch.zeros(1))
+    return {
+        int(embeddings[a, 0]): (int(embeddings[b, 0]), float(label), int(targets["subgroups"][a]))
+        for (a, b), label in zip(targets["pairs"], targets["labels"], strict=True)
+    }
+
+
+def test_the_latest_pairs_are_remembered_with_what_they_state():
+    buffer = XbmPairBuffer(XbmConfig(buffer_size=5), embedding_size=2)
+    for start, count in ((0, 3), (3, 1), (4, 3)):
+        buffer.remember(*batch(start, count))
+    assert buffer.is_full
+    assert remembered(buffer) == {n: (n + 100, float(n % 2), n) for n in range(2, 7)}
+
+
+def test_the_state_is_restored():
+    first = XbmPairBuffer(XbmConfig(buffer_size=5), embedding_size=2)
+    first.remember(*batch(0, 4))
+    second = XbmPairBuffer(XbmConfig(buffer_size=5), embedding_size=2)
+    second.load_state_dict(first.state_dict())
+    for buffer in (first, second):
+        buffer.remember(*batch(4, 3))
+    assert remembered(first) == remembered(second)
+
+
+def test_pairs_may_share_rows():
+    buffer = XbmPairBuffer(XbmConfig(buffer_size=5), embedding_size=1)
+    targets = {
+        "pairs": torch.tensor([[0, 1], [0, 2]]),
+        "labels": torch.tensor([1.0, 0.0]),
+        "subgroups": torch.tensor([7, 7, 7]),
+    }
+    buffer.remember(torch.tensor([[1.0], [2.0], [3.0]]), targets)
+    embeddings, recalled = buffer.recall(torch.zeros(1))
+    assert embeddings[recalled["pairs"]].squeeze(2).tolist() == [[1.0, 2.0], [1.0, 3.0]]
