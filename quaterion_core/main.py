@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelSummary
 from torch import Tensor
 
 from quaterion_core.dataset.batch_samplers import build_batch_sampler
+from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 from quaterion_core.dataset.train_collator import TrainCollator
 from quaterion_core.eval.evaluator import Evaluator
@@ -26,7 +27,7 @@ from quaterion_core.train.callbacks import (
     MetricsCallback,
     RandomStateCallback,
 )
-from quaterion_core.train.epoch_batches import ordered_plan, sampler_plan
+from quaterion_core.train.epoch_batches import BatchPlan, SamplerPlan, ordered_plan
 from quaterion_core.train.epoch_loader import epoch_loader
 from quaterion_core.train.preflight import (
     check_chunk,
@@ -163,16 +164,20 @@ class Quaterion:
                 defaults["max_epochs"] = 100
             trainer = pl.Trainer(**lifecycle.trainer_arguments(defaults))
         check_early_stopping(trainer, has_validation=val_dataloader is not None)
-        plan = None
+        plan: BatchPlan | None = None
         if batch_sampler is not None:
             sampler = build_batch_sampler(batch_sampler)
-            plan = sampler_plan(sampler, train_dataloader, trainer.world_size)
+            plan = SamplerPlan(sampler, train_dataloader, trainer.world_size)
         lifecycle.before_fit(trainer, trainable_model)
         with ExitStack() as stack, warnings.catch_warnings():
             # Frozen encoders are in evaluation mode on purpose.
             warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")
             prepared = _prepare(
-                trainable_model, list(loaders.values()), trainer, stack, grad_cache_chunk
+                trainable_model,
+                list(loaders.values()),
+                trainer,
+                stack,
+                _chunking(trainable_model, grad_cache_chunk),
             )
             if trainer.overfit_batches > 0:  # type: ignore[attr-defined]
                 plan = ordered_plan(prepared[0])
@@ -251,14 +256,14 @@ def _prepare(
     loaders: list[SimilarityDataLoader[Any]],
     trainer: pl.Trainer,
     stack: ExitStack,
-    chunk: int | None,
+    chunking: Chunking | None,
 ) -> list[Any]:
     """Derive the loaders of a training: over the cache, if one is configured, or raw objects."""
     model = trainable_model.model
     config = trainable_model.configure_caches()
     if config is not None:
         device = trainer.strategy.root_device
-        cache = TrainingCache(model, config, loaders, device, trainer.world_size, chunk)
+        cache = TrainingCache(model, config, loaders, device, trainer.world_size, chunking)
         stack.callback(cache.close)
         if cache.keys:
             with torch.random.fork_rng(devices=[]):  # as random as without a cache
@@ -267,9 +272,18 @@ def _prepare(
             return prepared
     collates, extractors = model.encoder_collates(), model.meta_extractors()
     return [
-        loader.with_collate(lambda collate: TrainCollator(collate, collates, extractors, chunk))
+        loader.with_collate(lambda collate: TrainCollator(collate, collates, extractors, chunking))
         for loader in loaders
     ]
+
+
+def _chunking(trainable_model: TrainableModel, size: int | None) -> Chunking | None:
+    """Cut batches into chunks of objects that are of similar length for what is trained."""
+    if size is None:
+        return None
+    trained = {k: e for k, e in trainable_model.model.encoders.items() if e.trainable}
+    lengths = {key: tell for key, encoder in trained.items() if (tell := encoder.get_length_fn())}
+    return Chunking(size, lengths)
 
 
 @contextmanager

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+import torch
+
+from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, Targets
 from quaterion_core.utils.meta import merge_meta
 
@@ -42,8 +45,8 @@ class TrainCollator:
             <quaterion_core.dataset.SimilarityDataLoader.pre_collate_fn>`.
         encoder_collates: Collate function of each encoder, by key.
         meta_extractors: Meta extractor of each encoder that has one, by key.
-        chunk: Number of objects to collate at once; by default all of a batch. With a number, the
-            features are a list of those of each chunk.
+        chunking: How to cut the objects into chunks, if at all. The features are then a list of
+            those of each chunk, with the ``positions`` of its objects in the batch.
 
     Example:
         >>> import torch
@@ -61,9 +64,9 @@ class TrainCollator:
         pre_collate_fn: Callable[[list[Any]], tuple[list[Any], Targets]],
         encoder_collates: Mapping[str, CollateFnType],
         meta_extractors: Mapping[str, MetaExtractorFnType],
-        chunk: int | None = None,
+        chunking: Chunking | None = None,
     ):
-        self.chunk = chunk
+        self.chunking = chunking
         self.pre_collate_fn = pre_collate_fn
         self.encoder_collates = dict(encoder_collates)
         self.meta_extractors = dict(meta_extractors)
@@ -71,20 +74,16 @@ class TrainCollator:
     def __call__(self, batch: list[Any]) -> tuple[Features | list[Features], Targets]:
         """Collate a list of samples into features for the encoders and targets for the loss."""
         objects, targets = self.pre_collate_fn(batch)
-        features = [
-            collate_features(chunk, self.encoder_collates, self.meta_extractors)
-            for chunk in chunks_of(objects, self.chunk)
-        ]
-        return features[0] if self.chunk is None else features, targets
-
-
-def chunks_of(objects: list[Any], size: int | None) -> list[list[Any]]:
-    """Cut objects into chunks of a size; into one chunk without a size.
-
-    Example:
-        >>> chunks_of(["a", "b", "c"], 2)
-        [['a', 'b'], ['c']]
-    """
-    if size is None:
-        return [objects]
-    return [objects[start : start + size] for start in range(0, len(objects), size)]
+        if self.chunking is None:
+            return collate_features(objects, self.encoder_collates, self.meta_extractors), targets
+        return [
+            {
+                **collate_features(
+                    [objects[position] for position in positions],
+                    self.encoder_collates,
+                    self.meta_extractors,
+                ),
+                "positions": torch.tensor(positions),
+            }
+            for positions in self.chunking(objects)
+        ], targets

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Iterator
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,40 +15,55 @@ from torch.utils.data import DataLoader, IterableDataset, Sampler
 from quaterion_core.dataset.batch_samplers import BatchSampler, SampleFacts, read_facts
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 
-BatchPlan: TypeAlias = Callable[[int, int], list[list[int]]]
-"""Returns the batches of an epoch over all processes, given its seed and their number."""
+
+class BatchPlan(Protocol):
+    """The batches of an epoch over all processes."""
+
+    def __call__(self, seed: int, processes: int) -> list[list[int]]:
+        """Return the indices of the samples of each batch.
+
+        Args:
+            seed: Of the epoch; the same in all processes.
+            processes: Number of processes that will share a batch.
+        """
 
 
-def loader_plan(loader: DataLoader[Any]) -> BatchPlan:
-    """Return the batches that a loader's own sampler gives.
+class LoaderPlan:
+    """The batches that a loader's own sampler gives.
 
     As many batches of the loader as there are processes make up one batch over all of them. The
     sampler is seeded, in whatever library it draws its numbers, so that it gives the same batches
     in every process.
 
+    Args:
+        loader: A loader with a batch sampler.
+
     Example:
-        >>> plan = loader_plan(DataLoader([*"abcdefg"], batch_size=2))
+        >>> plan = LoaderPlan(DataLoader([*"abcdefg"], batch_size=2))
         >>> plan(0, 1)
         [[0, 1], [2, 3], [4, 5], [6]]
         >>> plan(0, 2)
         [[0, 1, 2, 3], [4, 5, 6]]
     """
 
-    def batches(seed: int, processes: int) -> list[list[int]]:
+    def __init__(self, loader: DataLoader[Any]):
+        self._batch_sampler = loader.batch_sampler or ()
+        self._drop_last = loader.drop_last
+
+    def __call__(self, seed: int, processes: int) -> list[list[int]]:
+        """Return the indices of the samples of each batch."""
         with isolate_rng():
             seed_everywhere(seed)
-            own = [list(batch) for batch in loader.batch_sampler or ()]
-        if loader.drop_last:
+            own = [list(batch) for batch in self._batch_sampler]
+        if self._drop_last:
             own = own[: len(own) - len(own) % processes]
         return [
             list(chain.from_iterable(own[start : start + processes]))
             for start in range(0, len(own), processes)
         ]
 
-    return batches
 
-
-def ordered_plan(loader: DataLoader[Any]) -> BatchPlan:
+def ordered_plan(loader: DataLoader[Any]) -> LoaderPlan:
     """Return the batches of a loader's data set in its order, whatever the loader's own sampler.
 
     Example:
@@ -57,15 +71,13 @@ def ordered_plan(loader: DataLoader[Any]) -> BatchPlan:
         [[0, 1, 2, 3], [4, 5, 6]]
     """
     size = loader.batch_size or 1
-    return loader_plan(DataLoader(loader.dataset, batch_size=size, drop_last=loader.drop_last))
+    return LoaderPlan(DataLoader(loader.dataset, batch_size=size, drop_last=loader.drop_last))
 
 
-def sampler_plan(
-    sampler: BatchSampler, loader: SimilarityDataLoader[Any], processes: int
-) -> BatchPlan:
-    """Return the batches that a batch sampler makes of a loader's samples.
+class SamplerPlan:
+    """The batches that a batch sampler makes of a loader's samples.
 
-    They are read once, and again when a ``revision`` of the data set says that they changed.
+    These are read once, and again when a ``revision`` of the data set says that they changed.
 
     Args:
         sampler: The batch sampler.
@@ -73,27 +85,30 @@ def sampler_plan(
         processes: Number of processes that will share a batch.
 
     Raises:
-        ValueError: It is another one, or its batch size does not suit the sampler.
+        ValueError: It is another loader, or its batch size does not suit the sampler.
     """
-    size = loader.batch_size
-    if size is None or isinstance(loader.dataset, IterableDataset):
-        raise ValueError(
-            "A batch_sampler needs a loader with a batch_size over a data set with an index and a "
-            f"length, but this one has batch_size={size} over a {type(loader.dataset).__name__}."
-        )
-    sampler.check_batch_size(size * processes)
 
-    @lru_cache(maxsize=1)
-    def facts(revision: int) -> SampleFacts:
-        with isolate_rng():  # a loader draws a number
-            return read_facts(loader, loader.num_workers)
+    def __init__(self, sampler: BatchSampler, loader: SimilarityDataLoader[Any], processes: int):
+        if loader.batch_size is None or isinstance(loader.dataset, IterableDataset):
+            raise ValueError(
+                "A batch_sampler needs a loader with a batch_size over a data set with an index "
+                f"and a length, but this one has batch_size={loader.batch_size} over a "
+                f"{type(loader.dataset).__name__}."
+            )
+        sampler.check_batch_size(loader.batch_size * processes)
+        self._sampler = sampler
+        self._loader = loader
+        self._size = loader.batch_size
+        self._known: tuple[int, SampleFacts] | None = None
 
-    def batches(seed: int, processes: int) -> list[list[int]]:
+    def __call__(self, seed: int, processes: int) -> list[list[int]]:
+        """Return the indices of the samples of each batch."""
+        revision = getattr(self._loader.dataset, "revision", 0)
+        if self._known is None or self._known[0] != revision:
+            with isolate_rng():  # a loader draws a number
+                self._known = revision, read_facts(self._loader, self._loader.num_workers)
         generator = torch.Generator().manual_seed(seed)
-        known = facts(getattr(loader.dataset, "revision", 0))
-        return sampler.batches(known, size * processes, generator)
-
-    return batches
+        return self._sampler.batches(self._known[1], self._size * processes, generator)
 
 
 def seed_everywhere(seed: int) -> None:

@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch.utils.data import DataLoader, IterableDataset
 
-from quaterion_core.train.epoch_batches import BatchPlan, EpochBatches, loader_plan
+from quaterion_core.train.epoch_batches import BatchPlan, EpochBatches, LoaderPlan
 from quaterion_core.train.gather import is_distributed
 
 _KEPT: Final = (
@@ -37,7 +37,7 @@ def epoch_loader(
         return loader
     if plan is None and not hasattr(loader.batch_sampler, "__len__"):
         return loader
-    batches = EpochBatches(plan or loader_plan(loader))
+    batches = EpochBatches(plan or LoaderPlan(loader))
     arguments = {name: getattr(loader, name) for name in _KEPT if hasattr(loader, name)}
     generator = torch.Generator()
     planned = DataLoader(loader.dataset, batch_sampler=batches, generator=generator, **arguments)

@@ -31,12 +31,14 @@ def embed_in_chunks(model: SimilarityModel, chunks: list[Features]) -> Tensor:
 
     Args:
         model: The model.
-        chunks: Features of each chunk.
+        chunks: Features of each chunk, and the ``positions`` of its objects in the batch.
 
     Returns:
-        Embeddings of all objects, (N, D).
+        Embeddings of all N objects in the order of the batch, (N, D).
     """
-    return torch.cat([_embed(model, chunk) for chunk in chunks])
+    embeddings = torch.cat([_embed(model, chunk) for chunk in chunks])
+    positions = torch.cat([chunk["positions"] for chunk in chunks])
+    return embeddings.index_select(0, positions.argsort())
 
 
 def _embed(model: SimilarityModel, chunk: Features) -> Tensor:

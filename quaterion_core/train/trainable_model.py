@@ -34,8 +34,8 @@ class TrainableModel(pl.LightningModule, ABC):
     before ``super().__init__()``. :meth:`Quaterion.build <quaterion_core.Quaterion.build>` makes
     one from registered names, without a subclass.
 
-    In several processes, each training step gathers the embeddings and targets of all of them, so
-    that two processes with half a batch each get the gradient of one with the whole batch.
+    In several processes, each step gathers the embeddings and targets of all of them, so that two
+    processes with half a batch each get the loss and the gradient of one with the whole batch.
 
     It logs ``train_loss`` and ``validation_loss``, and every attached metric as
     ``<name>_<stage>``: of each batch in training, of the whole data set in validation.
@@ -216,8 +216,8 @@ class TrainableModel(pl.LightningModule, ABC):
         # A sum is not finite if any of its terms is not, and is the cheaper thing to look at.
         if self._is_time_to_check(batch_idx, embeddings) and not torch.isfinite(embeddings.sum()):
             self._explain_not_finite(features)
-        if stage == TrainStage.TRAIN:
-            embeddings, targets = gather_batch(embeddings, targets)
+        own = embeddings, targets
+        embeddings, targets = gather_batch(embeddings, targets)
         loss: Tensor = self.loss(embeddings=embeddings, **targets)
         if self._xbm_config is not None and stage == TrainStage.TRAIN:
             loss = loss + self._memory_loss(embeddings, targets, self._xbm_config)
@@ -230,8 +230,10 @@ class TrainableModel(pl.LightningModule, ABC):
             on_epoch=True,
             sync_dist=stage != TrainStage.TRAIN,
         )
+        # Metrics over a whole data set put together themselves what the processes saw.
+        seen, stated = (embeddings, targets) if stage == TrainStage.TRAIN else own
         self.process_results(
-            embeddings=embeddings, targets=targets, batch_idx=batch_idx, stage=stage, **kwargs
+            embeddings=seen, targets=stated, batch_idx=batch_idx, stage=stage, **kwargs
         )
         return loss
 

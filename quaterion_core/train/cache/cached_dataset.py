@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 from quaterion_core.dataset.train_collator import Features, collate_features
 from quaterion_core.train.cache.embedding_table import EmbeddingTable
@@ -43,8 +44,8 @@ class CachedDataset(Dataset[tuple[Features | list[Features], Targets]]):
         samples: The raw samples, for the encoders that are not cached; ``None`` if all are.
         collates: Collate functions of the encoders that are not cached.
         meta_extractors: Meta extractors of the encoders that are not cached.
-        chunk: Number of objects that are embedded at once; by default all of a batch. With a
-            number, the features are a list of those of each chunk.
+        chunking: How to cut the objects of a batch into chunks, if at all. The features are then a
+            list of those of each chunk, with the ``positions`` of its objects in the batch.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class CachedDataset(Dataset[tuple[Features | list[Features], Targets]]):
         samples: Any = None,
         collates: Mapping[str, CollateFnType] | None = None,
         meta_extractors: Mapping[str, MetaExtractorFnType] | None = None,
-        chunk: int | None = None,
+        chunking: Chunking | None = None,
     ):
         self._loader_type = loader_type
         self._targets = targets
@@ -63,7 +64,7 @@ class CachedDataset(Dataset[tuple[Features | list[Features], Targets]]):
         self._samples = samples
         self._collates = dict(collates or {})
         self._meta_extractors = dict(meta_extractors or {})
-        self._chunk = chunk
+        self._chunking = chunking
 
     def __len__(self) -> int:
         return len(next(iter(self._targets.values())))
@@ -82,14 +83,17 @@ class CachedDataset(Dataset[tuple[Features | list[Features], Targets]]):
             key: cached.rows.index_select(0, chosen).T.flatten()
             for key, cached in self._cached.items()
         }
-        if self._chunk is None:
+        if self._chunking is None:
             return self._features(rows, objects), targets
-        count = len(next(iter(rows.values())))
-        parts = [slice(start, start + self._chunk) for start in range(0, count, self._chunk)]
-        return [
-            self._features({key: numbers[part] for key, numbers in rows.items()}, objects[part])
-            for part in parts
-        ], targets
+        chunks = []
+        for positions in self._chunking(objects):
+            chosen = torch.tensor(positions)
+            features = self._features(
+                {key: numbers[chosen] for key, numbers in rows.items()},
+                [objects[position] for position in positions],
+            )
+            chunks.append({**features, "positions": chosen})
+        return chunks, targets
 
     def _raw_objects(self, indices: list[int]) -> list[Any]:
         """Return the raw objects of samples, if there are encoders that need them."""

@@ -17,6 +17,7 @@ import torch
 from filelock import FileLock
 from torch.utils.data import DataLoader, IterableDataset
 
+from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.distinct_objects import DistinctObjects
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 from quaterion_core.encoders.encoder import Encoder
@@ -44,7 +45,7 @@ class TrainingCache:
         device: The device of the training.
         processes: Number of processes of the training. Several share their tables on disk, so
             that one of them fills each and the others wait for it.
-        chunk: Number of objects that the other encoders embed at once; by default whole batches.
+        chunking: How to cut the batches of the other encoders into chunks, if at all.
 
     Raises:
         ValueError: The configuration does not fit the model, or a loader cannot be cached.
@@ -57,7 +58,7 @@ class TrainingCache:
         loaders: list[SimilarityDataLoader[Any]],
         device: torch.device,
         processes: int = 1,
-        chunk: int | None = None,
+        chunking: Chunking | None = None,
     ):
         self._model = model
         self._config = config
@@ -70,7 +71,7 @@ class TrainingCache:
         config.check_keys(frozen, set(model.encoders) - frozen)
         self.keys = sorted(key for key in frozen if config.type_for(key) != CacheType.NONE)
         self._processes = processes
-        self._chunk = chunk
+        self._chunking = chunking
         self._temporary_folders: list[Path] = []
 
     def close(self) -> None:
@@ -215,7 +216,7 @@ class TrainingCache:
             samples,
             {key: collates[key] for key in raw},
             {key: extractors[key] for key in raw if key in extractors},
-            self._chunk if raw else None,
+            self._chunking if raw else None,
         )
         return DataLoader(dataset, **arguments)
 

@@ -25,6 +25,7 @@ from quaterion_core.dataset import (
     SimilarityGroupSample,
     SimilarityPairSample,
 )
+from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.train_collator import TrainCollator
 from quaterion_core.encoders import Encoder
 from quaterion_core.eval.pair import RetrievalPrecision
@@ -79,8 +80,9 @@ def batches(is_group, sizes):
 
 def gradients(model, loss, loader, samples, chunk):
     """Return the gradients of all parameters for a batch, and a memory that saw it."""
+    chunking = None if chunk is None else Chunking(chunk)
     collate = TrainCollator(
-        loader.pre_collate_fn, model.encoder_collates(), model.meta_extractors(), chunk
+        loader.pre_collate_fn, model.encoder_collates(), model.meta_extractors(), chunking
     )
     features, targets = collate(samples)
     embeddings = model(features) if chunk is None else embed_in_chunks(model, features)

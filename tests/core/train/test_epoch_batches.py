@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from quaterion_core.train.epoch_batches import EpochBatches, loader_plan, ordered_plan, share
+from quaterion_core.train.epoch_batches import EpochBatches, LoaderPlan, ordered_plan, share
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4])
 @pytest.mark.parametrize("samples", [8, 9, 25, 31])
 def test_every_sample_is_in_one_share_and_shares_are_equally_many(samples, processes):
     loader = DataLoader(range(samples), batch_size=4, shuffle=True)
-    plan = loader_plan(loader)(0, processes)
+    plan = LoaderPlan(loader)(0, processes)
     shares = [share(plan, rank, processes) for rank in range(processes)]
     assert len({len(batches) for batches in shares}) == 1
     assert sorted(i for batches in shares for batch in batches for i in batch) == [*range(samples)]
@@ -23,7 +23,7 @@ def test_every_sample_is_in_one_share_and_shares_are_equally_many(samples, proce
 
 
 def test_shares_of_a_batch_are_that_batch_in_order():
-    plan = loader_plan(DataLoader(range(20), batch_size=5, shuffle=True))(7, 2)
+    plan = LoaderPlan(DataLoader(range(20), batch_size=5, shuffle=True))(7, 2)
     shares = [share(plan, rank, 2) for rank in range(2)]
     assert [first + second for first, second in zip(*shares, strict=True)] == plan
 
@@ -34,7 +34,7 @@ def test_too_few_samples_for_the_processes_are_refused():
 
 
 def test_incomplete_batches_are_dropped_for_all_processes():
-    plan = loader_plan(DataLoader(range(22), batch_size=4, drop_last=True))
+    plan = LoaderPlan(DataLoader(range(22), batch_size=4, drop_last=True))
     assert [len(batch) for batch in plan(0, 2)] == [8, 8]
 
 
@@ -49,7 +49,7 @@ def test_a_sampler_of_any_library_is_seeded_and_leaves_no_trace(draw):
         def __len__(self):
             return 12
 
-    plan = loader_plan(DataLoader(range(12), batch_size=6, sampler=Shuffled()))
+    plan = LoaderPlan(DataLoader(range(12), batch_size=6, sampler=Shuffled()))
     random.seed(0), np.random.seed(0), torch.manual_seed(0)
     expected = random.random(), np.random.rand(), torch.rand(1)
     random.seed(0), np.random.seed(0), torch.manual_seed(0)

@@ -70,16 +70,28 @@ def test_a_training_in_processes_is_that_in_one(tmp_path, settings):
         results[processes] = [torch.load(folder / f"rank{rank}.pt") for rank in range(processes)]
     (alone,) = results.pop(1)
     assert len(alone["losses"]) == 12
-    alone.pop("validation")  # of a batch's own negatives, which are others
     memory = alone.pop("memory", None)
     for ranks in results.values():
         for result in ranks:
-            result.pop("validation")
             if memory is not None:
                 ours = result.pop("memory")
                 assert torch.equal(ours, ranks[0].get("memory", ours))
                 torch.testing.assert_close(*(m[m[:, 0].argsort()] for m in (ours, memory)))
             torch.testing.assert_close(result, alone)
+
+
+def test_processes_go_on_from_a_checkpoint_with_the_same_losses(tmp_path):
+    """With dropout, which every process draws for itself, and over a cache."""
+    settings = {**PAIRS, "dropout": 0.5, "processes": 2}
+    results = []
+    for name, checkpoint in (("whole", None), ("resumed", str(tmp_path / "whole/step=5.ckpt"))):
+        folder = tmp_path / name
+        folder.mkdir()
+        run("train_in_processes.py", json.dumps({**settings, "checkpoint": checkpoint}), folder)
+        results.append(torch.load(folder / "rank1.pt"))
+    whole, resumed = results
+    whole["losses"] = whole["losses"][5:]
+    torch.testing.assert_close(resumed, whole)
 
 
 def test_one_process_gets_its_own_batch_back():

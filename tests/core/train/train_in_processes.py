@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from quaterion_core import Quaterion, TrainableModel
 from quaterion_core.components import build_component
@@ -71,7 +72,7 @@ class Model(TrainableModel):
         return Map(self._folder / "embedded.txt", trainable=not self._settings["cache"])
 
     def configure_head(self, input_embedding_size):
-        return SkipConnectionHead(input_embedding_size)
+        return SkipConnectionHead(input_embedding_size, dropout=self._settings.get("dropout", 0.0))
 
     def configure_loss(self):
         return build_component("loss", self._settings["loss"])
@@ -117,14 +118,16 @@ def main(settings, folder):
     processes = settings["processes"]
     losses = Losses()
     trainer = pl.Trainer(
-        max_epochs=4, accelerator="cpu", devices=processes, logger=False, callbacks=[losses],
-        strategy="ddp" if processes > 1 else "auto", enable_checkpointing=False,
+        max_epochs=4, accelerator="cpu", devices=processes, logger=False,
+        callbacks=[losses, ModelCheckpoint(folder, "{step}", every_n_train_steps=5, save_top_k=-1)],
+        strategy="ddp" if processes > 1 else "auto",
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
     )  # fmt: skip
     loader_type = PairsSimilarityDataLoader if settings["pairs"] else GroupSimilarityDataLoader
     loader = loader_type(samples, batch_size=12 // processes, shuffle=True)
     Quaterion.fit(
-        model, trainer, loader, loader_type(samples, batch_size=5),
+        model, trainer, loader, loader_type(samples, batch_size=12 // processes),
+        ckpt_path=settings.get("checkpoint"),
         batch_sampler=settings.get("batch_sampler"),
         grad_cache_chunk=settings.get("grad_cache_chunk"),
     )  # fmt: skip

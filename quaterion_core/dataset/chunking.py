@@ -1,0 +1,37 @@
+"""How the objects of a batch are cut into chunks that are embedded one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+LengthsFn: TypeAlias = Callable[[list[Any]], Sequence[int]]
+"""Tells how much work each of N raw objects is."""
+
+
+class Chunking:
+    """Cuts the objects of a batch into chunks of similar lengths, so that little is padded.
+
+    Args:
+        size: Number of objects in a chunk.
+        lengths: What tells the lengths of objects, by encoder; their sum counts.
+
+    Example:
+        >>> chunking = Chunking(2, {"text": lambda texts: [len(text) for text in texts]})
+        >>> chunking(["a", "two", "three", "or"])
+        [[2, 1], [3, 0]]
+        >>> Chunking(2)(["a", "two", "three"])
+        [[0, 1], [2]]
+    """
+
+    def __init__(self, size: int, lengths: Mapping[str, LengthsFn] | None = None):
+        self._size = size
+        self._lengths = dict(lengths or {})
+
+    def __call__(self, objects: list[Any]) -> list[list[int]]:
+        """Return the positions of the objects of each chunk, the longest first."""
+        work = [0] * len(objects)
+        for lengths in self._lengths.values():
+            work = [sum(pair) for pair in zip(work, lengths(objects), strict=True)]
+        order = sorted(range(len(objects)), key=lambda position: -work[position])
+        return [order[start : start + self._size] for start in range(0, len(order), self._size)]
