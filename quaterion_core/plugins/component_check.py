@@ -1,0 +1,77 @@
+"""Whether a registered component is what it says: importable, of its kind, and documented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from quaterion_core.plugins.component_registry import registry
+from quaterion_core.plugins.components import ComponentKind, ComponentRecord
+from quaterion_core.plugins.errors import MissingComponentError, MissingReason
+from quaterion_core.plugins.targets import import_target
+
+BASES: Final = {
+    ComponentKind.ENCODER: "quaterion_core.encoders.encoder:Encoder",
+    ComponentKind.HEAD: "quaterion_core.heads.encoder_head:EncoderHead",
+    ComponentKind.LOSS: "quaterion_core.loss.similarity_loss:SimilarityLoss",
+    ComponentKind.METRIC: "quaterion_core.eval.base_metric:BaseMetric",
+    ComponentKind.DATASET: "quaterion_core.dataset.split_dataset:SplitDataset",
+}
+"""The class that each kind of component derives from; imported only to check."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedComponent:
+    """What became of the check of one component.
+
+    Attributes:
+        record: The component.
+        problem: What is wrong with it; empty if nothing is.
+        skipped: Why it could not be checked: the extra that it needs is not installed. Empty if
+            it was.
+    """
+
+    record: ComponentRecord
+    problem: str = ""
+    skipped: str = ""
+
+
+def check_components(records: Iterable[ComponentRecord]) -> Iterator[CheckedComponent]:
+    """Import components and check them, one after the other."""
+    for record in records:
+        try:
+            cls = registry.load(record.kind, record.id)
+        except MissingComponentError as error:
+            missing = error.missing[0]
+            if missing.reason is MissingReason.EXTRA_MISSING:
+                yield CheckedComponent(record, skipped=missing.hint)
+            else:
+                yield CheckedComponent(record, problem=missing.hint)
+            continue
+        problem = interface_problem(record, cls) or docstring_problem(record, cls)
+        yield CheckedComponent(record, problem)
+
+
+def interface_problem(record: ComponentRecord, cls: type[Any]) -> str:
+    """Say what is wrong with the interface of a component's class; empty if nothing is."""
+    base = import_target(BASES[record.kind])
+    if issubclass(cls, base):
+        return ""
+    return (
+        f"{record.target} is not derived from {base.__module__}.{base.__qualname__}"
+        f"{_declared_as_another_kind(cls)}"
+    )
+
+
+def docstring_problem(record: ComponentRecord, cls: type[Any]) -> str:
+    """Say that the class of a component has no docstring; empty if it has one."""
+    return "" if cls.__doc__ else f"{record.target} has no docstring"
+
+
+def _declared_as_another_kind(cls: type[Any]) -> str:
+    """Say which kind of component a class is; empty if it is none."""
+    for kind, base in BASES.items():
+        if issubclass(cls, import_target(base)):
+            return f"; it is one of the {kind.plural}: declare it in quaterion_{kind.plural}"
+    return ""

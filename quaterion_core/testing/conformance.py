@@ -1,0 +1,162 @@
+"""All checks of a distribution: those of its plugin and those of each of its components."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final, TypeAlias
+
+from quaterion_core.components import build_component
+from quaterion_core.plugins import ComponentKind, ComponentRecord
+from quaterion_core.testing.checks import Check, CheckError, Checks, run_check
+from quaterion_core.testing.dataset_checks import DATASET_CHECKS, DatasetSubject
+from quaterion_core.testing.encoder_checks import ENCODER_CHECKS, EncoderSubject
+from quaterion_core.testing.head_checks import HEAD_CHECKS, HeadSubject
+from quaterion_core.testing.loss_checks import LOSS_CHECKS, LossSubject
+from quaterion_core.testing.metric_checks import METRIC_CHECKS, MetricSubject
+from quaterion_core.testing.plugin_checks import PLUGIN_CHECKS, PluginSubject
+from quaterion_core.testing.report import CheckResult
+from quaterion_core.testing.subject import Example, Subject
+
+Examples: TypeAlias = Mapping[str, Example | Sequence[Example]]
+"""What each component is tested with, by its short name; several examples are tested in turn."""
+
+ExpectedFailures: TypeAlias = Mapping[str, Mapping[str, str]]
+"""Reasons by the name of the check, by the short name of the component.
+
+For the checks of the plugin as a whole the name is that of the distribution.
+"""
+
+CHECKS: Final[dict[ComponentKind, Checks[Any]]] = {
+    ComponentKind.ENCODER: ENCODER_CHECKS,
+    ComponentKind.HEAD: HEAD_CHECKS,
+    ComponentKind.LOSS: LOSS_CHECKS,
+    ComponentKind.METRIC: METRIC_CHECKS,
+    ComponentKind.DATASET: DATASET_CHECKS,
+}
+"""The checks of each kind of component."""
+
+_SUBJECTS: Final[dict[ComponentKind, type[Subject[Any]]]] = {
+    ComponentKind.ENCODER: EncoderSubject,
+    ComponentKind.HEAD: HeadSubject,
+    ComponentKind.LOSS: LossSubject,
+    ComponentKind.METRIC: MetricSubject,
+    ComponentKind.DATASET: DatasetSubject,
+}
+_PROVIDED: Final[dict[ComponentKind, dict[str, Callable[[], int]]]] = {
+    ComponentKind.HEAD: {"input_embedding_size": lambda: 8},
+    ComponentKind.LOSS: {"embedding_size": lambda: 8, "num_groups": lambda: 8},
+}
+"""Arguments that a training would provide, for components that take them."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One check of one component.
+
+    Attributes:
+        component: The short name of the component, or that of the distribution.
+        check: The check.
+        subject: What it is given.
+        reason: Why it is expected to fail, if it is.
+    """
+
+    component: str
+    check: Check[Any]
+    subject: Any
+    reason: str | None
+
+    def run(self) -> CheckResult:
+        """Run the check."""
+        return run_check(self.check, self.subject, self.component, self.reason)
+
+    def __str__(self) -> str:
+        return f"{self.component}-{self.check.name}"
+
+
+def conformance_cases(
+    distribution: str,
+    examples: Examples | None = None,
+    expected_failures: ExpectedFailures | None = None,
+) -> list[Case]:
+    """List all checks of a distribution, in an order that is always the same.
+
+    Components are not imported before a check runs.
+
+    Args:
+        distribution: The name of the package.
+        examples: What its components are tested with; not needed for one whose constructor needs
+            no arguments, unless it is an encoder, which needs objects.
+        expected_failures: Checks that cannot be passed, with the reasons.
+
+    Raises:
+        ValueError: An example is of a component that there is not, or a failure is expected of
+            one, or of a check that there is not.
+    """
+    examples, expected = examples or {}, expected_failures or {}
+    plugin = PluginSubject(distribution)
+    components = {record.name for record in plugin.records}
+    _refuse_unknown("examples", examples, components, plugin.distribution)
+    _refuse_unknown(
+        "expected_failures", expected, {*components, plugin.distribution}, plugin.distribution
+    )
+    reasons = expected.get(plugin.distribution, {})
+    PLUGIN_CHECKS.refuse_unknown(reasons)
+    cases = [
+        Case(plugin.distribution, check, plugin, reasons.get(check.name))
+        for check in PLUGIN_CHECKS.values()
+    ]
+    for record in plugin.records:
+        reasons = expected.get(record.name, {})
+        CHECKS[record.kind].refuse_unknown(reasons)
+        for name, subject in _subjects(record, examples.get(record.name, Example())):
+            cases += [
+                Case(name, check, subject, reasons.get(check.name))
+                for check in CHECKS[record.kind].values()
+            ]
+    return cases
+
+
+def _subjects(
+    record: ComponentRecord, examples: Example | Sequence[Example]
+) -> Iterator[tuple[str, Subject[Any]]]:
+    several = [examples] if isinstance(examples, Example) else examples
+    for number, example in enumerate(several, start=1):
+        name = record.name if len(several) == 1 else f"{record.name}-{number}"
+        yield name, _SUBJECTS[record.kind](record.id, _Builder(record, example), example)
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """Builds a component as a recipe would."""
+
+    record: ComponentRecord
+    example: Example
+
+    def __call__(self) -> Any:
+        if self.example.build is not None:
+            return self.example.build()
+        try:
+            return build_component(
+                self.record.kind.value,
+                {"name": self.record.id, **self.example.arguments},
+                provided=_PROVIDED.get(self.record.kind),
+                objects=self.example.objects,
+            )
+        except TypeError as error:
+            here = f"examples={{{self.record.name!r}: Example(arguments={{...}})}}"
+            raise CheckError(f"{error} Here that is {here}.") from error
+
+
+def _refuse_unknown(
+    argument: str, given: Mapping[str, Any], known: set[str], distribution: str
+) -> None:
+    for name in given:
+        if known and name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise ValueError(
+                f"{argument} names {name!r}, which {distribution} does not declare. {hint}"
+                f"There are: {', '.join(sorted(known))}."
+            )

@@ -1,0 +1,94 @@
+"""Saving a component as part of a model, and what the folder may hold."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from quaterion_core.encoders import Encoder
+from quaterion_core.heads import EncoderHead
+from quaterion_core.model import SimilarityModel
+from quaterion_core.testing.checks import CheckError
+from quaterion_core.types import CollateFnType
+from quaterion_core.utils.child_components import component_id
+
+_CODE_OR_PICKLE: Final = {
+    ".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth", ".py", ".pyc", ".so",
+}  # fmt: skip
+_PICKLE: Final = b"\x80"
+_ZIP: Final = b"PK\x03\x04"
+_FIRST_PICKLE_PROTOCOL: Final = 2
+
+
+class VectorsAsTheyAre(Encoder):
+    """Raw objects that are lists of numbers, for models of which only the head is looked at.
+
+    Args:
+        size: Length of the lists.
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self._size = size
+
+    @property
+    def trainable(self) -> bool:
+        """``False``."""
+        return False
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of the lists."""
+        return self._size
+
+    def get_collate_fn(self) -> CollateFnType:
+        """Return ``torch.tensor``."""
+        return torch.tensor
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Return the batch."""
+        return batch
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the size."""
+        return {"size": self._size}
+
+
+@contextmanager
+def saved(model: SimilarityModel) -> Iterator[Path]:
+    """Save a model into a folder that is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="quaterion-testing-") as folder:
+        path = Path(folder, "model")
+        model.save(path)
+        yield path
+
+
+def loaded(folder: Path, model: SimilarityModel) -> SimilarityModel:
+    """Load a model that was saved; classes that nobody registered are those of the model."""
+    parts: list[tuple[str, Encoder | EncoderHead]] = [
+        ("head", model.head),
+        *(("encoder", encoder) for encoder in model.encoders.values()),
+    ]
+    ids = {component_id(kind, type(part)): type(part) for kind, part in parts}
+    given = {name: cls for name, cls in ids.items() if name.startswith("local/")}
+    return SimilarityModel.load(folder, components=given)
+
+
+def require_data_only(folder: Path) -> None:
+    """Fail if a folder holds a pickle or code, by the names of the files or by their content."""
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with file.open("rb") as stream:
+            start = stream.read(4)
+        is_pickle = start[:1] == _PICKLE and start[1:2] >= bytes([_FIRST_PICKLE_PROTOCOL])
+        is_pickle = is_pickle and start[1:2] <= b"\x05"
+        if file.suffix in _CODE_OR_PICKLE or is_pickle or start == _ZIP:
+            raise CheckError(
+                f"save() writes {file.relative_to(folder)}, which is code, a pickle or an archive "
+                "of them"
+            )

@@ -1,0 +1,315 @@
+"""What is checked of a head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from quaterion_core.heads import EncoderHead
+from quaterion_core.model import SimilarityModel
+from quaterion_core.testing.checks import CheckError, Checks, NotApplicableError
+from quaterion_core.testing.comparing import (
+    rebuilt,
+    require_equal,
+    require_finite,
+    require_interface,
+    require_same,
+)
+from quaterion_core.testing.devices import require_other_device
+from quaterion_core.testing.folders import VectorsAsTheyAre, loaded, require_data_only, saved
+from quaterion_core.testing.report import Report
+from quaterion_core.testing.subject import Example, Subject, subject_of
+
+_COUNT: Final = 6
+_DROPOUT: Final = 0.5
+
+
+class HeadSubject(Subject[EncoderHead]):
+    """A head, and the meta that it reads, if it does."""
+
+    def meta(self, count: int) -> list[Any] | None:
+        """Return the meta of ``count`` objects, those of the example in turn."""
+        facts = self.example.meta
+        return None if facts is None else [dict(facts[n % len(facts)]) for n in range(count)]
+
+    def embed(self, head: EncoderHead, vectors: Tensor) -> Tensor:
+        """Apply the head to rows, whose meta is by their place."""
+        output: Tensor = head(vectors, self.meta(len(vectors)))
+        return output
+
+
+HEAD_CHECKS: Final = Checks[HeadSubject]("head")
+
+
+def check_head(
+    head: EncoderHead | Callable[[], EncoderHead],
+    *,
+    meta: Sequence[Mapping[str, Any]] | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+) -> Report:
+    """Check a head.
+
+    Args:
+        head: A head, which is left as it is, or a function or class that builds one.
+        meta: What the head reads of raw objects, one dictionary each, if it needs it.
+        expected_failures: Why a check fails that cannot be passed, by the name of the check.
+
+    Returns:
+        One result for each check of :data:`HEAD_CHECKS`.
+
+    Raises:
+        ValueError: There is no check of a name.
+
+    Example:
+        >>> from quaterion_core.heads import GatedHead
+        >>> check_head(GatedHead(8, dropout=0.1)).raise_for_failures()
+    """
+    subject = subject_of(head, EncoderHead, Example(meta=meta), HeadSubject)
+    return HEAD_CHECKS.run(subject, subject.name, expected_failures)
+
+
+def vectors_for(head: EncoderHead, count: int = _COUNT) -> Tensor:
+    """Make random input for a head, the same each time, shape (count, D_in)."""
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(count, head.input_embedding_size, generator=generator)
+
+
+@HEAD_CHECKS.add
+def construction(subject: HeadSubject) -> None:
+    """The head cannot be built from the arguments given, or not be copied.
+
+    Give what its constructor needs beside `input_embedding_size`: `Example(arguments={...})`
+    under the head's name in `examples`; or mend the constructor.
+    """
+    subject.built()
+
+
+@HEAD_CHECKS.add
+def interface(subject: HeadSubject) -> None:
+    """The class is not derived from `EncoderHead`, or its sizes are no positive integers.
+
+    Derive from `quaterion_core.heads.EncoderHead` and call `super().__init__` with
+    `input_embedding_size`; `output_size` is a positive `int`.
+    """
+    head = subject.fresh()
+    require_interface(head, EncoderHead)
+    for name in ("input_embedding_size", "output_size"):
+        size = getattr(head, name)
+        if type(size) is not int or size < 1:
+            raise CheckError(f"{name} is {size!r}, expected was a positive int")
+
+
+@HEAD_CHECKS.add
+def output(subject: HeadSubject) -> None:
+    """The output is no finite floating-point rows of the length `output_size`.
+
+    Return one row for each row of the input; let `output_size` tell what `transform` gives.
+    """
+    head = subject.fresh().eval()
+    result = subject.embed(head, vectors_for(head))
+    _require_rows(result, head, _COUNT)
+    require_finite(result, "the output")
+
+
+@HEAD_CHECKS.add
+def batch_of_one(subject: HeadSubject) -> None:
+    """A single row does not give a single row, in evaluation or in training.
+
+    Keep the first dimension: no `squeeze()` without a dimension, no statistics over the batch.
+    """
+    head = subject.fresh()
+    for mode in (False, True):
+        result = subject.embed(head.train(mode), vectors_for(head)[:1])
+        _require_rows(result, head, 1)
+        require_finite(result, "the output for one row")
+
+
+@HEAD_CHECKS.add
+def determinism(subject: HeadSubject) -> None:
+    """The same rows give another output the second time, in evaluation mode.
+
+    Apply noise only where `self.training`; change no state in `transform`.
+    """
+    head = subject.fresh().eval()
+    first = subject.embed(head, vectors_for(head))
+    require_same(subject.embed(head, vectors_for(head)), first, "the output for the same rows")
+
+
+@HEAD_CHECKS.add
+def order_invariance(subject: HeadSubject) -> None:
+    """The output of a row depends on its place or on other rows, in evaluation mode.
+
+    Normalise over features and not over the batch; return rows in the order of the input.
+    """
+    head = subject.fresh().eval()
+    vectors, meta = vectors_for(head), subject.meta(_COUNT)
+    expected = head(vectors, meta)
+    backwards = head(vectors.flip(0), None if meta is None else meta[::-1])
+    require_same(backwards.flip(0), expected, "rows in the opposite order")
+    alone = [
+        head(vectors[row : row + 1], None if meta is None else meta[row : row + 1])
+        for row in range(_COUNT)
+    ]
+    require_same(torch.cat(alone), expected, "rows one by one")
+
+
+@HEAD_CHECKS.add
+def dropout(subject: HeadSubject) -> None:
+    """The argument `dropout` does nothing in training, or something in evaluation.
+
+    Pass `dropout` to `super().__init__`, and override `transform` rather than `forward`.
+    """
+    head = subject.fresh()
+    config = head.get_config_dict()
+    if "dropout" not in config:
+        raise NotApplicableError("its configuration has no dropout")
+    dropping = type(head).from_config({**config, "dropout": _DROPOUT})
+    exact = type(head).from_config({**config, "dropout": 0.0})
+    for one in (dropping, exact):
+        one.load_state_dict(head.state_dict())
+    vectors = vectors_for(head)
+    require_same(
+        subject.embed(dropping.eval(), vectors),
+        subject.embed(exact.eval(), vectors),
+        "the output in evaluation mode, with and without dropout",
+    )
+    dropping.train()
+    if torch.equal(subject.embed(dropping, vectors), subject.embed(dropping, vectors)):
+        raise CheckError(
+            f"with dropout={_DROPOUT} two passes in training mode are equal, expected was that "
+            "they differ"
+        )
+
+
+@HEAD_CHECKS.add
+def gradients(subject: HeadSubject) -> None:
+    """A parameter or the input gets no gradient, or a broken one.
+
+    Keep the graph: no `detach()`, `no_grad()` or `.data` on the way. Remove parameters that the
+    output does not depend on, or freeze them with `requires_grad_(False)`.
+    """
+    head = subject.fresh().train()
+    vectors = vectors_for(head).requires_grad_()
+    result = subject.embed(head, vectors)
+    torch.autograd.backward((result * torch.randn_like(result)).sum())
+    asking = {name: p for name, p in head.named_parameters() if p.requires_grad}
+    for name, leaf in {"the input": vectors, **asking}.items():
+        if leaf.grad is None:
+            raise CheckError(f"{name} gets no gradient, expected was one")
+        require_finite(leaf.grad, f"the gradient of {name}")
+    if not vectors.grad.any():  # type: ignore[union-attr]  # not None here
+        raise CheckError("the gradient of the input is zero, expected was one that is not")
+
+
+@HEAD_CHECKS.add
+def config_round_trip(subject: HeadSubject) -> None:
+    """Configuration and weights do not build the same head again.
+
+    Return every argument of the constructor from `get_config_dict()`, as JSON values, those of
+    `super().get_config_dict()` included; keep what is learned in parameters or buffers.
+    """
+    head = subject.fresh()
+    again = rebuilt(head)
+    again.load_state_dict(head.state_dict())
+    _require_same_head(subject, again, head)
+
+
+@HEAD_CHECKS.add
+def model_folder_round_trip(subject: HeadSubject) -> None:
+    """The head of a saved and loaded model is not the one that was saved.
+
+    Let `load` restore all that `save` was given; what is neither configuration nor parameter nor
+    buffer is lost unless both are overridden.
+    """
+    model = _model_of(subject.fresh())
+    with saved(model) as folder:
+        again = loaded(folder, model)
+        _require_same_head(subject, again.head, model.head)
+
+
+@HEAD_CHECKS.add
+def saved_without_pickle(subject: HeadSubject) -> None:
+    """A saved head is made of pickles or code, which can do anything when they are loaded.
+
+    Save weights with `quaterion_core.storage.save_weights`, anything else as JSON.
+    """
+    with saved(_model_of(subject.fresh())) as folder:
+        require_data_only(folder)
+
+
+@HEAD_CHECKS.add
+def precision(subject: HeadSubject) -> None:
+    """The output is not of the input's type, or breaks in half precision.
+
+    Make tensors with the `dtype` of the input; compute what half precision cannot hold with
+    `quaterion_core.utils.precision.at_least_float32` and go back to the `dtype` of the input.
+    """
+    head = subject.fresh().eval()
+    expected = subject.embed(head, vectors_for(head))
+    for dtype, tolerance in ((torch.float64, 1e-4), (torch.bfloat16, 0.1)):
+        head.to(dtype)
+        result = subject.embed(head, vectors_for(head).to(dtype))
+        if result.dtype != dtype:
+            raise CheckError(f"the output for {dtype} is {result.dtype}, expected was {dtype}")
+        require_same(result, expected, f"the output for {dtype}", tolerance=tolerance)
+
+
+@HEAD_CHECKS.add
+def device(subject: HeadSubject) -> None:
+    """The head mixes devices once it is moved to a GPU.
+
+    Register tensors as parameters or buffers; give `device=` to each tensor made in `transform`.
+    """
+    head = subject.fresh().eval()
+    with torch.no_grad():
+        require_other_device(head, vectors_for(head), lambda vectors: subject.embed(head, vectors))
+
+
+@HEAD_CHECKS.add
+def degenerate(subject: HeadSubject) -> None:
+    """Zero, equal or very long vectors give NaN, in the output or in the gradient.
+
+    Bound divisors and what is under a root from below, as `torch.nn.functional.normalize` does.
+    """
+    head = subject.fresh().train()
+    batches = {
+        "zero vectors": torch.zeros_like(vectors_for(head)),
+        "equal vectors": torch.ones_like(vectors_for(head)),
+        "long vectors": vectors_for(head) * 1e4,
+    }
+    for name, batch in batches.items():
+        vectors = batch.requires_grad_()
+        result = subject.embed(head, vectors)
+        require_finite(result, f"the output for {name}")
+        torch.autograd.backward(result.sum())
+        for leaf in (vectors, *head.parameters()):
+            if leaf.grad is not None:
+                require_finite(leaf.grad, f"a gradient for {name}")
+
+
+def _model_of(head: EncoderHead) -> SimilarityModel:
+    return SimilarityModel(VectorsAsTheyAre(head.input_embedding_size), head)
+
+
+def _require_rows(result: Tensor, head: EncoderHead, count: int) -> None:
+    if result.shape != (count, head.output_size) or not result.is_floating_point():
+        raise CheckError(
+            f"{count} rows give {tuple(result.shape)} of {result.dtype}, expected were "
+            f"floating-point numbers of the shape ({count}, {head.output_size})"
+        )
+
+
+def _require_same_head(subject: HeadSubject, again: EncoderHead, head: EncoderHead) -> None:
+    for attribute in ("input_embedding_size", "output_size"):
+        require_equal(getattr(again, attribute), getattr(head, attribute), attribute)
+    vectors = vectors_for(head)
+    for mode, name in ((False, "evaluation"), (True, "training")):
+        outputs = []
+        for one in (again, head):
+            torch.manual_seed(0)  # for dropout
+            outputs.append(subject.embed(one.train(mode), vectors))
+        found, expected = outputs
+        require_same(found, expected, f"the output in {name} mode")

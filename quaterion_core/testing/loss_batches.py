@@ -1,0 +1,137 @@
+"""Batches that losses are checked with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from quaterion_core.dataset.targets import NO_SUBGROUP
+from quaterion_core.types import Targets
+
+GROUPS: Final = 4
+"""Number of groups in batches: a loss with weights for each group has at least so many."""
+
+_LARGE_IDS: Final = (-(2**63) + 1, -7_046_029_254_386_353_131, 2**53, 2**53 + 1)
+"""Ids that float32 and float64 cannot tell apart, in the order of 0, 1, 2, 3."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Embeddings (N, D) and their targets."""
+
+    embeddings: Tensor
+    targets: Targets
+
+    @classmethod
+    def of_groups(cls, embeddings: Tensor, groups: Sequence[int]) -> Batch:
+        """Make a batch of objects in groups."""
+        return cls(embeddings, {"groups": torch.tensor(groups, dtype=torch.int64)})
+
+    @classmethod
+    def of_pairs(
+        cls, embeddings: Tensor, labels: Sequence[float], subgroups: Sequence[int]
+    ) -> Batch:
+        """Make a batch of pairs: the first objects of all, then the second ones."""
+        first = torch.arange(len(labels))
+        return cls(
+            embeddings,
+            {
+                "pairs": torch.stack([first, first + len(labels)], dim=1),
+                "labels": torch.tensor(labels, dtype=torch.float32),
+                "subgroups": torch.tensor(subgroups, dtype=torch.int64).repeat(2),
+            },
+        )
+
+    def reordered(self) -> Batch:
+        """Put the objects into another order, and the pairs too."""
+        generator = torch.Generator().manual_seed(2)
+        order = torch.randperm(len(self.embeddings), generator=generator)
+        place = order.argsort()
+        targets = {
+            name: values[order]
+            for name, values in self.targets.items()
+            if name not in ("pairs", "labels")
+        }
+        if "pairs" in self.targets:
+            pairs = torch.randperm(len(self.targets["pairs"]), generator=generator)
+            targets["pairs"] = place[self.targets["pairs"]][pairs]
+            targets["labels"] = self.targets["labels"][pairs]
+        return Batch(self.embeddings[order], targets)
+
+    def renamed(self) -> Batch:
+        """Give the groups or subgroups 0, 1, 2 and 3 other ids, in the same order."""
+        ids = torch.tensor(_LARGE_IDS)
+        name = "groups" if "groups" in self.targets else "subgroups"
+        return replace(self, targets={**self.targets, name: ids[self.targets[name]]})
+
+    def with_object_targets(self, columns: Mapping[str, int]) -> Batch:
+        """Add random targets of each object, so many columns by name."""
+        count = len(self.embeddings)
+        added = {name: vectors(count, number, seed=4) for name, number in columns.items()}
+        return replace(self, targets={**self.targets, **added})
+
+    def to(self, dtype: torch.dtype) -> Batch:
+        """Give the embeddings another type."""
+        return replace(self, embeddings=self.embeddings.to(dtype))
+
+
+def vectors(count: int, size: int, seed: int = 1) -> Tensor:
+    """Make random vectors, the same each time, shape (count, size)."""
+    return torch.randn(count, size, generator=torch.Generator().manual_seed(seed))
+
+
+def training_batch(is_group: bool, size: int, count: int = 12, seed: int = 1) -> Batch:
+    """Make a batch from which there is something to learn, of ``count`` objects, an even number."""
+    embeddings = vectors(count, size, seed)
+    if is_group:
+        return Batch.of_groups(embeddings, [n % GROUPS for n in range(count)])
+    pairs = range(count // 2)
+    return Batch.of_pairs(
+        embeddings, [float(n % 3 < 2) for n in pairs], [n % GROUPS for n in pairs]
+    )
+
+
+def degenerate_batches(is_group: bool, size: int) -> Iterator[tuple[str, Batch]]:
+    """Yield batches that tempt a loss to divide by zero, with a name for each."""
+    four, ones, zeros = vectors(4, size), torch.ones(4, size), torch.zeros(4, size)
+    opposite = torch.cat([ones[:2], -ones[:2]])
+    if is_group:
+        yield "one object", Batch.of_groups(four[:1], [0])
+        yield "one group", Batch.of_groups(four, [0, 0, 0, 0])
+        yield "no two of one group", Batch.of_groups(four, [0, 1, 2, 3])
+        groups = [0, 0, 1, 1]
+        yield "equal objects", Batch.of_groups(ones, groups)
+        yield "zero vectors", Batch.of_groups(zeros, groups)
+        yield "one zero vector", Batch.of_groups(torch.cat([zeros[:1], four[1:]]), groups)
+        yield "opposite objects", Batch.of_groups(opposite, [0, 1, 0, 1])
+        yield "long vectors", Batch.of_groups(four * 1e4, groups)
+    else:
+        yield "one pair", Batch.of_pairs(four[:2], [1.0], [0])
+        yield "one pair that is not similar", Batch.of_pairs(four[:2], [0.0], [0])
+        yield "no similar pair", Batch.of_pairs(four, [0.0, 0.0], [0, 1])
+        yield "one subgroup", Batch.of_pairs(four, [1.0, 1.0], [0, 0])
+        yield "no subgroup stated", Batch.of_pairs(four, [1.0, 0.0], [NO_SUBGROUP] * 2)
+        yield "one subgroup stated", Batch.of_pairs(four, [1.0, 0.0], [0, NO_SUBGROUP])
+        yield "equal objects", Batch.of_pairs(ones, [1.0, 0.0], [0, 1])
+        yield "zero vectors", Batch.of_pairs(zeros, [1.0, 0.0], [0, 1])
+        yield "opposite objects", Batch.of_pairs(opposite, [1.0, 0.0], [0, 1])
+        yield "long vectors", Batch.of_pairs(four * 1e4, [1.0, 0.0], [0, 1])
+
+
+def concatenated(parts: Sequence[Batch]) -> Batch:
+    """Put batches together, as gathering those of several processes does."""
+    starts = [sum(len(part.embeddings) for part in parts[:n]) for n in range(len(parts))]
+    targets = {
+        name: torch.cat(
+            [
+                part.targets[name] + (start if name == "pairs" else 0)
+                for part, start in zip(parts, starts, strict=True)
+            ]
+        )
+        for name in parts[0].targets
+    }
+    return Batch(torch.cat([part.embeddings for part in parts]), targets)
