@@ -61,6 +61,13 @@ def types(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
     programs = shared_environment(session, "types", "test")
     session.run(str(programs / "mypy"), external=True)
+    # What `quaterion new-plugin` writes is checked as its author will check it.
+    generated = Path(session.create_tmp(), "generated")
+    shutil.rmtree(generated, ignore_errors=True)
+    command = ["new-plugin", "acme-similarity", "--output", str(generated)]
+    session.run(str(programs / "quaterion"), *command, external=True)
+    with session.chdir(generated):
+        session.run(str(programs / "mypy"), external=True)
 
 
 @nox.session(venv_backend="none")

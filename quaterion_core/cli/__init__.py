@@ -21,6 +21,10 @@ __all__ = ["main"]
             "quaterion_core.cli.fit:fit",
             "Train a model as a recipe says, and save it.",
         ),
+        "new-plugin": (
+            "quaterion_core.cli.new_plugin:new_plugin",
+            "Write a package with components of your own.",
+        ),
         "plugins": (
             "quaterion_core.cli.plugins:plugins",
             "List the installed plugins and what they bring.",

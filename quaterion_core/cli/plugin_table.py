@@ -8,8 +8,9 @@ from typing import Final
 
 import click
 
-from quaterion_core.cli.component_check import CheckedComponent
+from quaterion_core.cli.plugin_check import CheckedPlugin
 from quaterion_core.plugins import ComponentKind, PluginReport, PluginStatus
+from quaterion_core.plugins.component_check import CheckedComponent
 
 _COLOURS: Final = {
     PluginStatus.OK: "green",
@@ -21,13 +22,18 @@ _COLOURS: Final = {
 
 
 def plugin_table(
-    reports: Sequence[PluginReport], checked: Sequence[CheckedComponent], *, width: int
+    reports: Sequence[PluginReport],
+    checked: Sequence[CheckedComponent] = (),
+    checked_plugins: Sequence[CheckedPlugin] = (),
+    *,
+    width: int,
 ) -> Iterator[str]:
     """Lay out reports, in terminal colours: a line for each plugin and what it brings below.
 
     Args:
         reports: What became of each plugin.
         checked: What became of the components that were checked, if any were.
+        checked_plugins: What became of the plugins that were checked, if any were.
         width: Columns to fill; 80 are enough.
 
     Yields:
@@ -40,7 +46,7 @@ def plugin_table(
     for plugin, version, report in zip(plugins, versions, reports, strict=True):
         status = click.style(report.status.value, fg=_COLOURS[report.status])
         yield f"{plugin:{widths[0]}}  {version:{widths[1]}}  {status}"
-        for label, text in _details(report, checked):
+        for label, text in _details(report, checked, checked_plugins):
             yield textwrap.fill(
                 text,
                 width,
@@ -52,7 +58,9 @@ def plugin_table(
 
 
 def _details(
-    report: PluginReport, checked: Sequence[CheckedComponent]
+    report: PluginReport,
+    checked: Sequence[CheckedComponent],
+    checked_plugins: Sequence[CheckedPlugin],
 ) -> Iterator[tuple[str, str]]:
     """List what there is to say of a plugin, each with a label of eight letters at most."""
     if report.reason:
@@ -73,3 +81,6 @@ def _details(
             label = "broken" if component.problem else "skipped"
             found = component.problem or component.skipped
             yield label, f"{record.kind.value} {record.name}: {found}"
+    for plugin in checked_plugins:
+        if plugin.report is report:
+            yield from (("advice", advice) for advice in plugin.advice)

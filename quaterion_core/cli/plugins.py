@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import click
 
-from quaterion_core.cli.component_check import CheckedComponent, check_components
 from quaterion_core.cli.errors import user_errors
+from quaterion_core.cli.plugin_check import CheckedPlugin, check_plugins
 from quaterion_core.cli.plugin_table import plugin_table
 from quaterion_core.plugins import API_VERSION, PluginReport, PluginWarning, registry
+from quaterion_core.plugins.component_check import CheckedComponent, check_components
 
 SCHEMA_VERSION: Final = 1
 """The version of what ``--json`` prints. A key is only ever added without raising it."""
@@ -26,7 +27,7 @@ SCHEMA_VERSION: Final = 1
 @click.option(
     "--check",
     is_flag=True,
-    help="Import every component and check it; exit with 1 if anything is broken.",
+    help="Import every component, check it and its plugin; exit with 1 if anything is broken.",
 )
 def plugins(as_json: bool, check: bool) -> None:
     """List the installed plugins, what they bring, and what is wrong with them.
@@ -40,32 +41,47 @@ def plugins(as_json: bool, check: bool) -> None:
         reports = registry.plugins()
         components = [record for report in reports for record in report.components]
         checked = list(check_components(components)) if check else None
+        checked_plugins = list(check_plugins(reports)) if check else []
     if as_json:
-        click.echo(_json(reports, checked))
+        click.echo(_json(reports, checked, checked_plugins))
     else:
         width = min(shutil.get_terminal_size().columns, 100)
-        click.echo("\n".join(plugin_table(reports, checked or (), width=width)))
+        click.echo("\n".join(plugin_table(reports, checked or (), checked_plugins, width=width)))
         if checked is not None:
-            click.echo(_summary(checked))
-    if check and (any(r.problems for r in reports) or any(c.problem for c in checked or ())):
+            click.echo(_summary(checked, checked_plugins))
+    if any(map(_is_broken, checked_plugins)) or any(c.problem for c in checked or ()):
         raise SystemExit(1)
 
 
-def _summary(checked: Sequence[CheckedComponent]) -> str:
+def _is_broken(plugin: CheckedPlugin) -> bool:
+    return bool(plugin.report.problems or plugin.heavy_imports)
+
+
+def _summary(checked: Sequence[CheckedComponent], plugins: Sequence[CheckedPlugin]) -> str:
+    broken_plugins = sum(map(_is_broken, plugins))
     broken = sum(bool(component.problem) for component in checked)
     skipped = sum(bool(component.skipped) for component in checked)
-    return f"Checked {len(checked)} components: {broken} broken, {skipped} skipped."
+    return (
+        f"Checked {len(plugins)} plugins: {broken_plugins} broken.\n"
+        f"Checked {len(checked)} components: {broken} broken, {skipped} skipped."
+    )
 
 
-def _json(reports: Sequence[PluginReport], checked: Sequence[CheckedComponent] | None) -> str:
+def _json(
+    reports: Sequence[PluginReport],
+    checked: Sequence[CheckedComponent] | None,
+    checked_plugins: Sequence[CheckedPlugin],
+) -> str:
     """Write the report as JSON.
 
     ``plugins`` holds an object for each plugin, core first: ``distribution``, ``version`` (or
     null), ``entry_point`` (``"name = module"``, null for core), ``status`` (ok, empty, disabled,
     wrong API or failed), ``reason`` (why it is not in use, else empty), ``components`` (``kind``,
-    ``id``, ``target``, ``extra`` or null), ``hooks``, ``warnings`` and ``notes``. ``check`` is null
-    unless it was asked for, else it holds for each component ``kind``, ``id``, ``problem`` and
-    ``skipped``, both empty for a component that is in order.
+    ``id``, ``target``, ``extra`` or null), ``hooks``, ``warnings`` and ``notes``. ``check`` and
+    ``check_plugins`` are null unless they were asked for. ``check`` holds for each component
+    ``kind``, ``id``, ``problem`` and ``skipped``, both empty for a component that is in order;
+    ``check_plugins`` for each plugin, in the order of ``plugins``, ``distribution``,
+    ``entry_point``, ``heavy_imports`` and ``advice``, both empty for a plugin that is in order.
     """
     content: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
@@ -102,6 +118,17 @@ def _json(reports: Sequence[PluginReport], checked: Sequence[CheckedComponent] |
                 "skipped": component.skipped,
             }
             for component in checked
+        ],
+        "check_plugins": None
+        if checked is None
+        else [
+            {
+                "distribution": plugin.report.provenance.distribution,
+                "entry_point": plugin.report.provenance.entry_point,
+                "heavy_imports": list(plugin.heavy_imports),
+                "advice": list(plugin.advice),
+            }
+            for plugin in checked_plugins
         ],
     }
     return json.dumps(content, indent=2)

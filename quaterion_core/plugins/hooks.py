@@ -76,7 +76,8 @@ class QuaterionHooks(Protocol):
         """Propose arguments of the trainer.
 
         Args:
-            trainer_kwargs: The arguments that the user gave. Those win over any proposal.
+            trainer_kwargs: The arguments that the trainer would get without any plugin. Those that
+                the user gave win over any proposal.
 
         Returns:
             Arguments of ``pytorch_lightning.Trainer``. Two plugins that propose the same one

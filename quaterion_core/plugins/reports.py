@@ -41,6 +41,11 @@ class Provenance:
         """The left side of the entry point; empty for core itself."""
         return (self.entry_point or "").partition(" = ")[0]
 
+    @property
+    def module(self) -> str:
+        """The module that the entry point names; empty for core itself."""
+        return (self.entry_point or "").partition(" = ")[2].partition(":")[0].strip()
+
     def __str__(self) -> str:
         return " ".join(filter(None, (self.distribution, self.version)))
 

@@ -1,4 +1,13 @@
-"""How anything is written to disk and read back: whole or not at all, checked, never pickled."""
+"""How anything is written to disk and read back: whole or not at all, checked, never pickled.
+
+Torch is imported where modules are saved or loaded, so that a command which writes a folder of
+text need not wait for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from quaterion_core.storage.atomic_folder import check_output_folder, new_folder
 from quaterion_core.storage.checksums import folder_checksums, verify_checksums
@@ -10,7 +19,9 @@ from quaterion_core.storage.errors import (
     UnsupportedFormatError,
 )
 from quaterion_core.storage.json_files import json_text, read_json, write_json
-from quaterion_core.storage.modules import load_module, load_weights, save_module, save_weights
+
+if TYPE_CHECKING:
+    from quaterion_core.storage.modules import load_module, load_weights, save_module, save_weights
 
 __all__ = [
     "InvalidFolderError",
@@ -30,3 +41,9 @@ __all__ = [
     "verify_checksums",
     "write_json",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("quaterion_core.storage.modules"), name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -99,7 +97,7 @@ def write_plugin_source():
 
 
 @pytest.fixture(scope="session")
-def build_plugin_wheel(tmp_path_factory):
+def build_plugin_wheel(tmp_path_factory, build_wheel):
     """Return a function that builds the wheel of a plugin from source files, with hatchling.
 
     ``build(distribution, {"acme/plugin.py": source, ...}, entry_points={"acme": "acme.plugin"})``
@@ -120,47 +118,6 @@ def build_plugin_wheel(tmp_path_factory):
         for path, content in {**contents, **files}.items():
             (source / path).parent.mkdir(parents=True, exist_ok=True)
             (source / path).write_text(textwrap.dedent(content))
-        subprocess.run(
-            [sys.executable, "-m", "hatchling", "build", "-t", "wheel"],
-            cwd=source, check=True, capture_output=True,
-        )  # fmt: skip
-        (wheel,) = (source / "dist").glob("*.whl")
-        return wheel
+        return build_wheel(source)
 
     return build
-
-
-@pytest.fixture(scope="session")
-def install_wheels(tmp_path_factory):
-    """Return a function that installs wheels with pip into a new folder, and returns the folder."""
-
-    def install(wheels):
-        target = tmp_path_factory.mktemp("installed")
-        subprocess.run(
-            [
-                sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index",
-                "--disable-pip-version-check", "--target", str(target), *map(str, wheels),
-            ],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        return target
-
-    return install
-
-
-@pytest.fixture(scope="session")
-def run_python():
-    """Return a function that runs Python in a process of its own, with folders on its path."""
-
-    def run(*arguments, path=(), check=True, **environment):
-        return subprocess.run(
-            [sys.executable, *map(str, arguments)],
-            env={
-                **{key: value for key, value in os.environ.items() if "QUATERION" not in key},
-                "PYTHONPATH": os.pathsep.join(map(str, path)),
-                **environment,
-            },
-            check=check, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-
-    return run

@@ -16,7 +16,7 @@ def run(site, monkeypatch):
     def run(*arguments):
         registry = site.registry()
         monkeypatch.setattr("quaterion_core.cli.plugins.registry", registry)
-        monkeypatch.setattr("quaterion_core.cli.component_check.registry", registry)
+        monkeypatch.setattr("quaterion_core.plugins.component_check.registry", registry)
         return CliRunner(env={"COLUMNS": "80"}).invoke(main, arguments)
 
     return run
@@ -188,7 +188,7 @@ def test_the_check_passes_a_plugin_that_is_disabled(site, run, monkeypatch):
 
 def test_help_names_the_commands():
     output = CliRunner().invoke(main, ["--help"]).output
-    for name in ("evaluate", "fit", "plugins", "search"):
+    for name in ("evaluate", "fit", "new-plugin", "plugins", "search"):
         assert f"\n  {name} " in output
 
 

@@ -1,0 +1,1 @@
+"""Records trainings in TensorBoard, as an example of a plugin that takes part in a training."""

@@ -1,0 +1,37 @@
+"""The reference of the hooks names each of them, with its exact signature, and no other."""
+
+import ast
+import inspect
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from quaterion_core.plugins import QuaterionHooks
+from quaterion_core.plugins.hooks import HOOKS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "plugins" / "hooks.md").read_text(encoding="utf-8")
+SECTION = re.compile(r"^### (quaterion_\w+)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
+SECTIONS = dict(SECTION.findall(PAGE))
+
+
+def specification(hook):
+    """Return the hook's definition as its author would write it, and its arguments."""
+    source = textwrap.dedent(inspect.getsource(getattr(QuaterionHooks, hook)))
+    (function,) = ast.parse(source).body
+    del function.args.args[0]  # self
+    signature = f"def {hook}({ast.unparse(function.args)}) -> {ast.unparse(function.returns)}: ..."
+    return signature, [argument.arg for argument in function.args.args]
+
+
+def test_the_page_has_a_section_for_each_hook_and_no_other():
+    assert set(SECTIONS) == HOOKS
+
+
+@pytest.mark.parametrize("hook", sorted(HOOKS))
+def test_a_hook_is_documented_with_its_exact_signature(hook):
+    signature, arguments = specification(hook)
+    assert f"```python\n{signature}\n```" in SECTIONS[hook]
+    for argument in arguments:
+        assert f"\n- `{argument}`: " in SECTIONS[hook]
