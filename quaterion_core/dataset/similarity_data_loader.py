@@ -136,20 +136,33 @@ class PairsSimilarityDataLoader(SimilarityDataLoader[SimilarityPairSample]):
 
     @classmethod
     def sample_targets(cls, samples: list[SimilarityPairSample]) -> Targets:
-        """Return ``labels`` (B,) float32 and ``subgroups`` (B,) int64."""
-        return {
+        """Return ``labels`` (B,) float32 and ``subgroups`` (B,) int64.
+
+        What samples tell of their objects besides comes under its own name, of shape (B, 2, ...).
+        """
+        targets = {
             "labels": torch.tensor([sample.score for sample in samples], dtype=torch.float32),
             "subgroups": subgroup_tensor(sample.subgroup for sample in samples),
         }
+        if samples and samples[0].object_targets():
+            told = [sample.object_targets() for sample in samples]
+            targets.update({name: torch.stack([of[name] for of in told]) for name in told[0]})
+        return targets
 
     @classmethod
     def batch_targets(cls, sample_targets: Targets) -> Targets:
-        """Return ``pairs`` (B, 2) int64, ``labels`` (B,) float32 and ``subgroups`` (2B,) int64."""
-        first = torch.arange(len(sample_targets["labels"]))
+        """Return ``pairs`` (B, 2) int64, ``labels`` (B,) float32 and ``subgroups`` (2B,) int64.
+
+        What samples tell of their objects besides comes under its own name, of shape (2B, ...).
+        """
+        told = dict(sample_targets)
+        labels, subgroups = told.pop("labels"), told.pop("subgroups")
+        first = torch.arange(len(labels))
         return {
             "pairs": torch.stack((first, first + len(first)), dim=1),
-            "labels": sample_targets["labels"],
-            "subgroups": sample_targets["subgroups"].repeat(2),
+            "labels": labels,
+            "subgroups": subgroups.repeat(2),
+            **{name: values.transpose(0, 1).flatten(0, 1) for name, values in told.items()},
         }
 
     @classmethod

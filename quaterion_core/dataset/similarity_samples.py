@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(slots=True)
@@ -30,6 +33,15 @@ class SimilarityPairSample:
     obj_b: Any
     score: float = 1.0
     subgroup: Hashable = None
+
+    def object_targets(self) -> dict[str, Tensor]:
+        """Return what else is known of the two objects, for losses that ask for it by name.
+
+        Returns:
+            By name a tensor whose first dimension is 2, of one shape for all samples. A loss gets
+            those of a batch as one tensor (N, ...), as a keyword argument. Nothing by default.
+        """
+        return {}
 
 
 @dataclass(slots=True)

@@ -4,7 +4,12 @@ from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.base_metric import BaseMetric
 from quaterion_core.eval.evaluator import Evaluator
 from quaterion_core.eval.group import GroupMetric, RetrievalRPrecision
-from quaterion_core.eval.pair import PairMetric, RetrievalPrecision, RetrievalReciprocalRank
+from quaterion_core.eval.pair import (
+    PairMetric,
+    PairScoreMetric,
+    RetrievalPrecision,
+    RetrievalReciprocalRank,
+)
 from quaterion_core.eval.samplers import BaseSampler, GroupSampler, PairSampler
 
 __all__ = [
@@ -16,6 +21,7 @@ __all__ = [
     "GroupSampler",
     "PairMetric",
     "PairSampler",
+    "PairScoreMetric",
     "RetrievalPrecision",
     "RetrievalRPrecision",
     "RetrievalReciprocalRank",

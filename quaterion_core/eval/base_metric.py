@@ -36,7 +36,9 @@ class BaseMetric(ABC):
 
     - :meth:`query_values`, one value for each query: works in blocks and with ``reduce_func``; or
     - :meth:`raw_compute`, the final value: gets the whole matrix of queries and candidates, which
-      takes much memory for large datasets unless a sampler limits the number of queries.
+      takes much memory for large datasets unless a sampler limits the number of queries; or
+    - :meth:`of_retrieval`, the final value: gets a
+      :class:`~quaterion_core.eval.retrieval.Retrieval`, which it asks for what it needs.
 
     Args:
         distance_metric_name: The distance by which objects are found.
@@ -131,10 +133,25 @@ class BaseMetric(ABC):
             return values
         return self.reduce_func(values) if len(values) else values.new_zeros(())
 
+    def of_retrieval(self, retrieval: Retrieval) -> Tensor:
+        """Return the value for all queries of a retrieval; by default that of :meth:`raw_compute`.
+
+        Args:
+            retrieval: Embeddings, targets, and which of the objects query which others.
+        """
+        return self.raw_compute(
+            retrieval.distance_matrix(self.distance, retrieval.queries),
+            retrieval.labels(self.prepare_labels, retrieval.queries).float(),
+        )
+
     @property
-    def needs_whole_matrix(self) -> bool:
-        """Whether the metric has a :meth:`raw_compute` of its own, which blocks would break."""
-        return type(self).raw_compute is not BaseMetric.raw_compute
+    def needs_all_queries(self) -> bool:
+        """Whether blocks of queries would break it: it defines its value over all of them."""
+        own = type(self)
+        return (
+            own.raw_compute is not BaseMetric.raw_compute
+            or own.of_retrieval is not BaseMetric.of_retrieval
+        )
 
     def precompute(self, embeddings: Tensor, **targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return labels and distances of a batch, both (N, N), as :meth:`raw_compute` takes them.

@@ -48,6 +48,32 @@ class Retrieval:
             self._embeddings if candidates is None else self._embeddings[candidates]
         )
 
+    @property
+    def targets(self) -> Targets:
+        """The targets of all N objects."""
+        return self._targets
+
+    def similarities(self, distance: BaseDistance, pairs: Tensor) -> Tensor:
+        """Return the similarity of the two objects of each pair of rows: (P, 2) to (P,)."""
+        rows_a, rows_b = pairs.unbind(dim=1)
+        return distance.similarity(self._embeddings[rows_a], self._embeddings[rows_b])
+
+    def every_two(
+        self, distance: BaseDistance, prepare_labels: Callable[..., Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield distances and labels of queries and other candidates, each two objects once.
+
+        They come in blocks of at most MAX_BLOCK_ELEMENTS, each of shape (P,).
+        """
+        position = torch.full((len(self._embeddings),), -1, device=self.queries.device)
+        position[self.queries] = torch.arange(len(self.queries), device=self.queries.device)
+        of_candidates = position[self._candidates]
+        for queries in self.query_blocks():
+            # Two queries meet twice, in either role: the one that comes first counts.
+            is_new = (of_candidates > position[queries].unsqueeze(1)) | (of_candidates < 0)
+            distances = self.distance_matrix(distance, queries)
+            yield distances[is_new], self.labels(prepare_labels, queries)[is_new]
+
     def query_blocks(self) -> Iterator[Tensor]:
         """Yield the queries in parts whose distance matrix has at most MAX_BLOCK_ELEMENTS."""
         size = max(1, MAX_BLOCK_ELEMENTS // max(1, len(self._candidates)))
@@ -73,8 +99,8 @@ class Retrieval:
 def score(metrics: Mapping[str, BaseMetric], retrieval: Retrieval) -> dict[str, Tensor]:
     """Compute several metrics of one retrieval.
 
-    Distances and labels are computed once for all metrics, block by block. Only a metric with a
-    ``raw_compute`` of its own gets all queries at once, since it may reduce them in any way.
+    Distances and labels are computed once for all metrics, block by block. Only a metric that
+    needs all queries at once, since it may reduce them in any way, is computed by itself.
 
     Args:
         metrics: Metrics by name.
@@ -83,7 +109,7 @@ def score(metrics: Mapping[str, BaseMetric], retrieval: Retrieval) -> dict[str, 
     Returns:
         The value of each metric by name.
     """
-    by_block = {name: metric for name, metric in metrics.items() if not metric.needs_whole_matrix}
+    by_block = {name: metric for name, metric in metrics.items() if not metric.needs_all_queries}
     values: dict[str, list[Tensor]] = {name: [] for name in by_block}
     for queries in retrieval.query_blocks() if by_block else ():
         distances = {
@@ -99,9 +125,6 @@ def score(metrics: Mapping[str, BaseMetric], retrieval: Retrieval) -> dict[str, 
             values[name].append(metric.answered_values(*block))
     results = {name: metric.reduce(torch.cat(values[name])) for name, metric in by_block.items()}
     for name, metric in metrics.items():
-        if metric.needs_whole_matrix:
-            results[name] = metric.raw_compute(
-                retrieval.distance_matrix(metric.distance, retrieval.queries),
-                retrieval.labels(metric.prepare_labels, retrieval.queries).float(),
-            )
+        if metric.needs_all_queries:
+            results[name] = metric.of_retrieval(retrieval)
     return {name: results[name] for name in metrics}

@@ -61,9 +61,13 @@ class ArcFaceLoss(GroupClassificationLoss):
 
     def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """Return the scaled cosines with the margin on the own group, shape (N, C)."""
-        cosines = self.distance_metric.similarity_matrix(embeddings, self.weight)
+        cosines = self.cosines(embeddings)
         own = rows.clamp(min=0).unsqueeze(1)
         return self.scale * cosines.scatter(1, own, self._with_margin(cosines.gather(1, own)))
+
+    def cosines(self, embeddings: Tensor) -> Tensor:
+        """Return the cosines of embeddings (N, D) with all groups, shape (N, C)."""
+        return self.distance_metric.similarity_matrix(embeddings, self.weight)
 
     def _with_margin(self, cosine: Tensor) -> Tensor:
         # cos(θ + m) = cos θ cos m - sin θ sin m. The slope of sin θ = √(1 - cos² θ) is infinite at

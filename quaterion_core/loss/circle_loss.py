@@ -10,6 +10,7 @@ from torch import Tensor
 
 from quaterion_core.distances import Distance
 from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
+from quaterion_core.utils.masked import masked_log_sum_exp
 from quaterion_core.utils.precision import at_least_float32
 from quaterion_core.utils.utils import get_anchor_negative_mask, get_anchor_positive_mask
 
@@ -84,11 +85,6 @@ class CircleLoss(AnchoredGroupLoss):
             ).mul_(self.scale_factor)
             optimum = torch.where(positive, 1 - self.margin, self.margin)
         logits = weights * (similarities - optimum)
-        return F.softplus(_log_sum_exp(logits, positive) + _log_sum_exp(logits, negative))
-
-
-def _log_sum_exp(logits: Tensor, mask: Tensor) -> Tensor:
-    """Return log Σ exp of the marked values; of none, a number so low that exp of it is 0."""
-    # Infinity would be exact, but the gradient of log Σ exp of nothing is then 0/0.
-    lowest = torch.finfo(logits.dtype).min / 4
-    return logits.masked_fill(~mask, lowest).logsumexp(dim=(0, 1))
+        of_positives = masked_log_sum_exp(logits, positive, dim=(0, 1))
+        of_negatives = masked_log_sum_exp(logits, negative, dim=(0, 1))
+        return F.softplus(of_positives + of_negatives)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -48,6 +48,7 @@ class PairAccumulator(Accumulator):
         pairs: Tensor,
         subgroups: Tensor,
         device: torch.device | str | None = None,
+        **kwargs: Any,
     ) -> None:
         """Add a batch of B pairs, which has N objects.
 
@@ -57,6 +58,7 @@ class PairAccumulator(Accumulator):
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2), an integer type.
             subgroups: Subgroup of each object, shape (N,), an integer type; kept as int64.
             device: Where to keep them; by default where the embeddings are.
+            **kwargs: Other targets, ignored.
 
         Raises:
             ValueError: A tensor is of a wrong shape or type, a pair names a row that there is

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -68,6 +70,7 @@ class PairMetric(BaseMetric):
         pairs: Tensor,
         subgroups: Tensor,
         device: torch.device | str | None = None,
+        **kwargs: Any,
     ) -> None:
         """Collect a batch of B pairs, which has N objects.
 
@@ -77,6 +80,7 @@ class PairMetric(BaseMetric):
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2), an integer type.
             subgroups: Subgroup of each object, shape (N,), an integer type.
             device: Where to keep them; by default the CPU.
+            **kwargs: Other targets, ignored.
 
         Raises:
             ValueError: A tensor is of a wrong shape or type, or an embedding is not finite.
@@ -89,6 +93,7 @@ class PairMetric(BaseMetric):
         labels: Tensor | None = None,
         pairs: Tensor | None = None,
         subgroups: Tensor | None = None,
+        **kwargs: Any,
     ) -> Tensor:
         """Return the value over a batch or, without arguments, over all that was collected.
 
@@ -97,6 +102,7 @@ class PairMetric(BaseMetric):
             labels: Similarity of each pair, shape (B,).
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2), an integer type.
             subgroups: Subgroup of each object, shape (N,), an integer type.
+            **kwargs: Other targets, ignored.
 
         Raises:
             ValueError: A tensor is of a wrong shape or type, or an embedding is not finite.

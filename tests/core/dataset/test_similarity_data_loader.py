@@ -141,3 +141,20 @@ def test_a_labelled_dataset_becomes_group_samples():
 def test_a_dataset_without_labels_is_refused():
     with pytest.raises(TypeError, match=r"\(object, label\)"):
         SimilarityGroupDataset([5])[0]
+
+
+class Told(SimilarityPairSample):
+    """A pair that tells the first letters of its objects."""
+
+    def object_targets(self):
+        return {"letters": torch.tensor([[ord(self.obj_a[0])], [ord(self.obj_b[0])]])}
+
+
+def test_what_samples_tell_of_their_objects_comes_in_the_order_of_the_objects():
+    samples = [Told("apple", "bread"), Told("corn", "dill"), Told("egg", "fig")]
+    objects, targets = next(iter(PairsSimilarityDataLoader(samples, batch_size=3)))
+    assert targets["letters"].tolist() == [[ord(text[0])] for text in objects]
+    chosen = PairsSimilarityDataLoader.sample_targets(samples)
+    chosen = {name: values[torch.tensor([2, 0])] for name, values in chosen.items()}
+    letters = PairsSimilarityDataLoader.batch_targets(chosen)["letters"]
+    assert letters.flatten().tolist() == [ord(letter) for letter in "eafb"]

@@ -179,7 +179,7 @@ def test_metric_with_query_values_alone_is_reduced():
     embeddings = torch.tensor([[0.0], [1.0], [1.5], [9.0]])
     groups = torch.tensor([1, 1, 2, 2])  # right for the first and the last
     assert NearestIsRelevant("euclidean").compute(embeddings, groups).item() == 0.5
-    assert NearestIsRelevant("euclidean").needs_whole_matrix is False
+    assert NearestIsRelevant("euclidean").needs_all_queries is False
 
 
 def test_metric_without_either_says_what_to_define():

@@ -142,3 +142,24 @@ def test_metrics_never_make_a_matrix_of_all_objects(monkeypatch, metric, pairs_o
     with LargestTensor() as largest:
         metric.compute(embeddings, **targets)
     assert largest.values == 180 * 7
+
+
+@pytest.mark.parametrize("queries", [None, [4, 0, 7]], ids=["all", "some"])
+@pytest.mark.parametrize("elements", [MAX_BLOCK_ELEMENTS, 20], ids=["one block", "blocks"])
+def test_every_two_objects_come_once(queries, elements, monkeypatch):
+    monkeypatch.setattr(retrieval, "MAX_BLOCK_ELEMENTS", elements)
+    embeddings = 2.0 ** torch.arange(9).unsqueeze(1)  # no two distances are equal
+    groups = torch.tensor([1, 2, 1, 2, 3, 3, 3, 1, 2])
+    rows = None if queries is None else torch.tensor(queries)
+    found = Retrieval(embeddings, {"groups": groups}, queries=rows)
+    blocks = list(found.every_two(Euclidean, GroupMetric.prepare_labels))
+    pairs = [
+        pair for block in blocks for pair in zip(*map(torch.Tensor.tolist, block), strict=True)
+    ]
+    expected = [
+        (2.0**b - 2.0**a, bool(groups[a] == groups[b]))
+        for a in range(9)
+        for b in range(a + 1, 9)
+        if queries is None or a in queries or b in queries
+    ]
+    assert sorted(pairs) == sorted(expected)

@@ -1,0 +1,15 @@
+"""Losses for images: learned centres and proxies, mined pairs, views."""
+
+from quaterion_cv.losses.multi_similarity_loss import MultiSimilarityLoss
+from quaterion_cv.losses.nt_xent_loss import NTXentLoss
+from quaterion_cv.losses.proxy_anchor_loss import ProxyAnchorLoss
+from quaterion_cv.losses.sub_center_arcface_loss import SubCenterArcFaceLoss
+from quaterion_cv.losses.sup_con_loss import SupConLoss
+
+__all__ = [
+    "MultiSimilarityLoss",
+    "NTXentLoss",
+    "ProxyAnchorLoss",
+    "SubCenterArcFaceLoss",
+    "SupConLoss",
+]

@@ -1,0 +1,72 @@
+"""Sub-center ArcFace loss: several centres for each group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from quaterion_core.loss import ArcFaceLoss
+
+
+class SubCenterArcFaceLoss(ArcFaceLoss):
+    """ArcFace loss in which a group has several weight vectors, of which the nearest counts.
+
+    With the weight vectors W_j1 to W_jK of the group j, the angle between an embedding x and the
+    group is that of the nearest of them::
+
+        cos θ_j = max over k of cos(x, W_jk)
+
+    and the loss is that of :class:`~quaterion_core.loss.ArcFaceLoss`: the cross-entropy of scale
+    cos(θ_y + margin) for the own group y and scale cos θ_j for others. An object that is in the
+    wrong group, or looks different, may gather around a centre of its own, and no longer pulls at
+    that of the others.
+
+    Source: Deng et al., Sub-center ArcFace: Boosting Face Recognition by Large-scale Noisy Web
+    Faces, ECCV 2020, section 3.2, equation 3.
+
+    Args:
+        embedding_size: Size D of an embedding.
+        num_groups: Number C of groups in the training data.
+        sub_centers: Number K of weight vectors of a group.
+        scale: Factor of the cosines.
+        margin: In radians.
+
+    Raises:
+        ValueError: A size, ``sub_centers`` or the scale is not positive, or the margin is not in
+            [0, π].
+
+    Example:
+        >>> loss = SubCenterArcFaceLoss(2, num_groups=2, sub_centers=2, scale=1.0, margin=0.5)
+        >>> with torch.no_grad():  # the group 7 is at the first axis, the group 8 at both ends of
+        ...     _ = loss.weight.copy_(torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, -1]]))  # another
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        >>> value = loss(embeddings, torch.tensor([7, 8, 8]))  # log(1 + exp(0 - cos(0.5)))
+        >>> round(value.item(), 4)
+        0.3477
+    """
+
+    def __init__(
+        self,
+        embedding_size: int,
+        num_groups: int,
+        sub_centers: int = 3,
+        scale: float = 64.0,
+        margin: float = 0.5,
+    ):
+        super().__init__(embedding_size, num_groups, scale, margin)
+        if sub_centers < 1:
+            raise ValueError(f"sub_centers should be positive, but is {sub_centers}.")
+        self.sub_centers = sub_centers
+        self.weight = nn.Parameter(torch.empty(num_groups * sub_centers, embedding_size))
+        nn.init.normal_(self.weight, std=0.01)
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this loss again, as JSON values."""
+        return {**super().get_config_dict(), "sub_centers": self.sub_centers}
+
+    def cosines(self, embeddings: Tensor) -> Tensor:
+        """Return the cosines of embeddings (N, D) with the nearest centres, shape (N, C)."""
+        of_centers = super().cosines(embeddings)
+        return of_centers.view(-1, self.num_groups, self.sub_centers).amax(dim=2)

@@ -1,0 +1,45 @@
+"""A head that projects embeddings and scales them to the length 1."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from quaterion_core.heads import LinearProjectionHead
+from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.utils import l2_norm
+
+
+class NormalizedProjectionHead(LinearProjectionHead):
+    """One linear layer, then a scaling to the length 1: ``y = (W x + b) / ‖W x + b‖``.
+
+    The top of sentence encoders such as Sentence-T5 and LaBSE. Dot product and cosine of what it
+    gives are the same, so that an index of either kind serves the model, and losses that compare
+    dot products stay in bounds.
+
+    A vector that is projected to zero stays zero.
+
+    Source: Ni et al., Sentence-T5: Scalable Sentence Encoders from Pre-trained Text-to-Text
+    Models, Findings of ACL 2022, section 3.2.
+
+    Args:
+        input_embedding_size: D_in.
+        output_size: D_out.
+        bias: Whether to add ``b``.
+        dropout: Probability with which each input value is dropped in training.
+        **kwargs: Ignored, so that a configuration with older keys still loads.
+
+    Raises:
+        ValueError: A size is not positive.
+
+    Example:
+        >>> import torch
+        >>> head = NormalizedProjectionHead(input_embedding_size=2, output_size=2, bias=False)
+        >>> _ = torch.nn.init.eye_(head.projection.weight)
+        >>> head(torch.tensor([[3.0, 4.0]])).detach()
+        tensor([[0.6000, 0.8000]])
+    """
+
+    def transform(self, input_vectors: Tensor) -> Tensor:
+        """Project embeddings (N, D_in) to unit vectors (N, D_out)."""
+        projected = super().transform(input_vectors)
+        return l2_norm(at_least_float32(projected), dim=-1).to(projected.dtype)

@@ -1,0 +1,106 @@
+"""What the losses share that learn from a teacher's scores of the pairs of a query."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from quaterion_core.dataset.targets import NO_SUBGROUP
+from quaterion_core.distances import Distance
+from quaterion_core.loss import PairwiseLoss
+from quaterion_core.utils.precision import at_least_float32
+
+
+class DistillationLoss(PairwiseLoss):
+    """Compares the model's scores of a query's pairs with those of a teacher.
+
+    A pair is (query, document), its label is the score that the teacher gives to it, on any
+    scale, and its subgroup is the query: pairs of one subgroup are of one query. A query needs two
+    pairs in a batch at least, such as one of a relevant document and one of another; a pair that
+    states no subgroup, or is alone in its subgroup, teaches nothing.
+
+    Args:
+        scale: Factor of the similarities. Dot products of long embeddings reach a teacher's
+            scores by themselves; cosines, between -1 and 1, need a factor to do so.
+        distance_metric_name: The distance whose similarity is the model's score.
+
+    Raises:
+        ValueError: ``scale`` is not positive.
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        distance_metric_name: Distance | str = Distance.DOT_PRODUCT,
+    ):
+        super().__init__(distance_metric_name)
+        if scale <= 0:
+            raise ValueError(f"scale should be positive, but is {scale}.")
+        self.scale = scale
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this loss again, as JSON values."""
+        return {**super().get_config_dict(), "scale": self.scale}
+
+    @abstractmethod
+    def query_loss(
+        self, scores: Tensor, teacher_scores: Tensor, queries: Tensor, pair_counts: Tensor
+    ) -> Tensor:
+        """Compute the loss of M pairs of Q queries, each of which has two pairs at least.
+
+        Args:
+            scores: The model's scores of the pairs, shape (M,), at least float32.
+            teacher_scores: The teacher's, shape (M,).
+            queries: Query of each pair, 0 to Q - 1, shape (M,), int64.
+            pair_counts: Number of pairs of each query, shape (Q,), int64.
+
+        Returns:
+            A scalar.
+        """
+
+    def forward(
+        self, embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor, **kwargs: Any
+    ) -> Tensor:
+        """Compute the loss of a batch.
+
+        Args:
+            embeddings: Shape (N, D).
+            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
+            labels: The teacher's scores of the pairs, shape (B,).
+            subgroups: Query of each object, shape (N,), int64.
+            **kwargs: Other targets, ignored.
+
+        Returns:
+            A scalar; 0 if no query has two pairs.
+        """
+        self.check_batch(embeddings, pairs, labels, subgroups)
+        stated = subgroups[pairs[:, 0]]
+        _, queries, counts = torch.unique(stated, return_inverse=True, return_counts=True)
+        is_compared = (stated != NO_SUBGROUP) & (counts[queries] > 1)
+        embeddings = at_least_float32(embeddings)
+        if not is_compared.any():
+            return self.nothing_to_learn(embeddings)
+        rows_a, rows_b = pairs[is_compared].unbind(dim=1)
+        similarities = self.distance_metric.similarity(embeddings[rows_a], embeddings[rows_b])
+        _, queries, counts = torch.unique(
+            stated[is_compared], return_inverse=True, return_counts=True
+        )
+        return self.query_loss(
+            self.scale * similarities,
+            labels[is_compared].to(similarities.dtype),
+            queries,
+            counts,
+        )
+
+
+def sum_by_query(values: Tensor, queries: Tensor, query_count: int) -> Tensor:
+    """Return the sum of the values of each query: (M,) and (M,) to (Q,).
+
+    Example:
+        >>> sum_by_query(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([1, 0, 1]), 2)
+        tensor([2., 5.])
+    """
+    return values.new_zeros(query_count).index_add(0, queries, values)

@@ -1,0 +1,157 @@
+"""Guided negatives ranking loss: negatives of the batch, without those that a guide finds false."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from quaterion_core.dataset.targets import NO_SUBGROUP
+from quaterion_core.distances import Cosine, Distance
+from quaterion_core.loss import PairwiseLoss
+from quaterion_core.utils.precision import at_least_float32
+
+
+class GuidedNegativesRankingLoss(PairwiseLoss):
+    """Ranks the partner of an object before the batch, except for what a guide finds similar.
+
+    Among the objects of a large batch some are similar to an object without being its partner. A
+    guide, a model that is good already, tells them: with g for the cosine of its embeddings, x is
+    a false negative for the pair i of a_i and b_i where g of the two compared objects exceeds
+    g(a_i, b_i) + margin. With the similarity s::
+
+        -log( exp(scale s(a_i, b_i)) / (exp(scale s(a_i, b_i)) + Σ exp(scale s(x, y))) )
+
+    averaged over the similar pairs with their labels as weights. The sum goes over what is not
+    false among the following, objects that state the subgroup of a_i apart:
+
+    - a_i with ``obj_b`` of the other similar pairs, a_i with their ``obj_a``, and b_i with their
+      ``obj_b``;
+    - a_i with ``obj_b`` of every pair with the label 0: a hard negative, for objects of its own
+      subgroup too.
+
+    The guide's embeddings are a target, ``guide_embeddings``. :func:`~quaterion_nlp.with_guide`
+    computes them and, in a recipe, the dataset :class:`~quaterion_nlp.GuidedPairs`. Where they are
+    missing, the model is its own guide, with ``self_margin``: a model in training errs about hard
+    negatives more than a guide does, so that it takes more to rule one out.
+
+    Source: Solatorio, GISTEmbed: Guided In-sample Selection of Training Negatives for Text
+    Embedding Fine-tuning, 2024, section 3. The model as its own guide: Zhang et al., Qwen3
+    Embedding: Advancing Text Embedding and Reranking Through Foundation Models, 2025, section 3.1,
+    whose margin is the default here.
+
+    Args:
+        scale: Factor of the similarities, 1/temperature; the paper has a temperature of 0.01.
+        margin: By how much a false negative exceeds the partner in the guide's cosine; below 0
+            rules out more.
+        self_margin: The same where the model is its own guide.
+        distance_metric_name: The distance whose similarity is s.
+
+    Example:
+        >>> embeddings = torch.eye(2).repeat(2, 1)  # two pairs of equal objects
+        >>> pairs, labels = torch.tensor([[0, 2], [1, 3]]), torch.ones(2)
+        >>> loss = GuidedNegativesRankingLoss(scale=1.0)
+        >>> loss(embeddings, pairs, labels, torch.tensor([7, 8, 7, 8]))  # log(1 + 3 exp(0 - 1))
+        tensor(0.7437)
+        >>> guide = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+        >>> # The guide finds the obj_a, and the obj_b, equal: log(1 + exp(0 - 1)) is left.
+        >>> loss(embeddings, pairs, labels, torch.tensor([7, 8, 7, 8]), guide_embeddings=guide)
+        tensor(0.3133)
+    """
+
+    def __init__(
+        self,
+        scale: float = 100.0,
+        margin: float = 0.0,
+        self_margin: float = 0.1,
+        distance_metric_name: Distance | str = Distance.COSINE,
+    ):
+        super().__init__(distance_metric_name)
+        self.scale = scale
+        self.margin = margin
+        self.self_margin = self_margin
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this loss again, as JSON values."""
+        return {
+            **super().get_config_dict(),
+            "scale": self.scale,
+            "margin": self.margin,
+            "self_margin": self.self_margin,
+        }
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        pairs: Tensor,
+        labels: Tensor,
+        subgroups: Tensor,
+        guide_embeddings: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Compute the loss of a batch.
+
+        Args:
+            embeddings: Shape (N, D).
+            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
+            labels: Weight of each similar pair, usually 1.0; 0.0 for a hard negative. Shape (B,).
+            subgroups: Subgroup of each object, shape (N,), int64.
+            guide_embeddings: What the guide makes of the same objects, shape (N, E) of any size
+                E. They get no gradient. By default the embeddings themselves.
+            **kwargs: Other targets, ignored.
+
+        Returns:
+            A scalar; 0 if there is no similar pair.
+
+        Raises:
+            ValueError: A shape does not fit the others.
+        """
+        self.check_batch(embeddings, pairs, labels, subgroups)
+        if guide_embeddings is not None and len(guide_embeddings) != len(embeddings):
+            raise ValueError(
+                "The guide should have one embedding for each object of the batch, but has "
+                f"{len(guide_embeddings)} for {len(embeddings)} objects."
+            )
+        embeddings = at_least_float32(embeddings)
+        if not len(pairs):
+            return self.nothing_to_learn(embeddings)
+        weights = labels.to(embeddings.dtype).clamp(min=0)
+        candidates = _Candidates(pairs, weights > 0, subgroups)
+        logits = self.scale * candidates.compared(
+            self.distance_metric.similarity_matrix, embeddings
+        )
+        guide = embeddings if guide_embeddings is None else guide_embeddings
+        margin = self.self_margin if guide_embeddings is None else self.margin
+        with torch.no_grad():
+            of_guide = candidates.compared(Cosine.similarity_matrix, at_least_float32(guide))
+            is_false = of_guide > of_guide.diagonal().unsqueeze(1) + margin
+            is_counted = candidates.is_negative.logical_and_(~is_false)
+            is_counted.fill_diagonal_(True)  # the partner itself
+        losses = logits.masked_fill(~is_counted, -math.inf).logsumexp(dim=1) - logits.diagonal()
+        return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+
+
+class _Candidates:
+    """What is compared for each pair, shape (B, 3B): a_i with b_j, a_i with a_j, b_i with b_j.
+
+    Args:
+        pairs: Shape (B, 2).
+        is_similar: Whether the objects of a pair are similar, shape (B,).
+        subgroups: Shape (N,).
+    """
+
+    def __init__(self, pairs: Tensor, is_similar: Tensor, subgroups: Tensor):
+        self.rows_a, self.rows_b = pairs.unbind(dim=1)
+        own = subgroups[self.rows_a]
+        is_other = (own.unsqueeze(1) != own) | (own == NO_SUBGROUP).unsqueeze(1)
+        is_other.fill_diagonal_(False)
+        of_similar = is_other & is_similar
+        self.is_negative = torch.cat([is_other | ~is_similar, of_similar, of_similar], dim=1)
+
+    def compared(self, similarity_matrix: Any, embeddings: Tensor) -> Tensor:
+        """Return the similarities, shape (B, 3B); those of partners on the diagonal."""
+        a, b = embeddings[self.rows_a], embeddings[self.rows_b]
+        matrices = similarity_matrix(a, b), similarity_matrix(a), similarity_matrix(b)
+        return torch.cat(matrices, dim=1)

@@ -1,0 +1,70 @@
+"""The interface of metrics over pairs and their scores, without any retrieval."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from quaterion_core.distances import Distance
+from quaterion_core.eval.pair.pair_metric import PairMetric
+from quaterion_core.eval.retrieval import Retrieval
+
+
+class PairScoreMetric(PairMetric):
+    """A metric that compares the similarities of stated pairs with their labels.
+
+    Nothing is retrieved: only the two objects of a pair are compared, so that memory and time grow
+    with the number of pairs. Derive from it and define :meth:`score`.
+
+    Where a sampler limits the number of queries, the pairs that hold one of them count.
+
+    Args:
+        distance_metric_name: The distance whose similarity is compared.
+
+    Example:
+        >>> class MeanError(PairScoreMetric):
+        ...     def score(self, similarities, labels): return (similarities - labels).abs().mean()
+        >>> targets = {"pairs": torch.tensor([[0, 1]]), "subgroups": torch.tensor([4, 4])}
+        >>> MeanError().compute(torch.eye(2), labels=torch.tensor([0.2]), **targets)
+        tensor(0.2000)
+    """
+
+    def __init__(self, distance_metric_name: Distance | str = Distance.COSINE):
+        super().__init__(distance_metric_name, reduce_func=None)
+
+    @abstractmethod
+    def score(self, similarities: Tensor, labels: Tensor) -> Tensor:
+        """Return the value.
+
+        Args:
+            similarities: Of the two objects of each pair, shape (P,).
+            labels: As the pairs state them, shape (P,).
+
+        Returns:
+            A scalar.
+        """
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this metric again, as JSON values."""
+        return {"distance_metric_name": self.distance_metric_name.value}
+
+    def of_retrieval(self, retrieval: Retrieval) -> Tensor:
+        """Return :meth:`score` of the pairs that hold a query."""
+        pairs, labels = retrieval.targets["pairs"], retrieval.targets["labels"]
+        is_asked = torch.isin(pairs, retrieval.queries).any(dim=1)
+        return self.score(retrieval.similarities(self.distance, pairs[is_asked]), labels[is_asked])
+
+    def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
+        """Refuse a matrix of queries and candidates, which does not show all pairs.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            f"{type(self).__name__} compares the objects of stated pairs, which a matrix of "
+            "queries and candidates does not show. Evaluate it with PairSampler, or with update() "
+            "and evaluate()."
+        )
