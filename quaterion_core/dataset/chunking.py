@@ -19,7 +19,7 @@ class Chunking:
     Example:
         >>> chunking = Chunking(2, {"text": lambda texts: [len(text) for text in texts]})
         >>> chunking(["a", "two", "three", "or"])
-        [[2, 1], [3, 0]]
+        [[0, 3], [1, 2]]
         >>> Chunking(2)(["a", "two", "three"])
         [[0, 1], [2]]
     """
@@ -29,9 +29,13 @@ class Chunking:
         self._lengths = dict(lengths or {})
 
     def __call__(self, objects: list[Any]) -> list[list[int]]:
-        """Return the positions of the objects of each chunk, the longest first."""
+        """Return the positions of the objects of each chunk, the shortest first.
+
+        On the way back the longest come first then, and the others fit into the memory that they
+        leave behind.
+        """
         work = [0] * len(objects)
         for lengths in self._lengths.values():
             work = [sum(pair) for pair in zip(work, lengths(objects), strict=True)]
-        order = sorted(range(len(objects)), key=lambda position: -work[position])
+        order = sorted(range(len(objects)), key=work.__getitem__)
         return [order[start : start + self._size] for start in range(0, len(order), self._size)]
