@@ -53,6 +53,7 @@ def main(processes, folder):
         callbacks=[HardNegativesCallback(pairs)],
     )  # fmt: skip
     loader = PairsSimilarityDataLoader(pairs, batch_size=12 // processes)
+    pl.seed_everything(0)  # Lightning seeds again when it starts several processes
     Quaterion.fit(model, trainer, loader, batch_sampler="no-duplicates")
     torch.save(
         {"negatives": pairs.negatives.clone(), **model.model.state_dict()},
