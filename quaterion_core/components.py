@@ -96,10 +96,10 @@ def build_component(
             f"The {kind} {name!r} needs {', '.join(map(repr, missing))}. Give "
             f"{{'name': {name!r}, {', '.join(f'{argument!r}: ...' for argument in missing)}}}."
         )
+    if kind == "encoder":  # builds the encoders in it itself: they learn from the objects too
+        return cls.from_data([] if objects is None else objects, **arguments)
     for argument, inner_kind in _component_arguments(cls).items():
         arguments[argument] = build_component(inner_kind, arguments[argument], provided=provided)
-    if kind == "encoder":
-        return cls.from_data([] if objects is None else objects, **arguments)
     return cls.from_config(arguments)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -52,6 +53,7 @@ class Quaterion:
         loss: Any,
         metrics: Sequence[Any] | Mapping[str, Any] = (),
         optimizer: Any = "adam",
+        schedule: Any = None,
         cache: CacheConfig | None = None,
         xbm: XbmConfig | None = None,
         data: Iterable[Any] | None = None,
@@ -71,6 +73,9 @@ class Quaterion:
                 them under.
             optimizer: ``adam``, ``adamw``, ``adagrad``, ``rmsprop`` or ``sgd``, with PyTorch's
                 arguments. The learning rate ``lr`` is 1e-3 if not given.
+            schedule: How the learning rate goes: ``"linear"`` or ``"cosine"`` down to 0 over the
+                whole training, ``{"name": "cosine", "warm_up": 0.1}`` with a rise in the first
+                tenth of it; constant by default.
             cache: How to cache the embeddings of frozen encoders, as ``CacheConfig()``; by default
                 they are embedded anew at every step.
             xbm: A memory of past batches, which the loss compares each batch with, as
@@ -98,6 +103,7 @@ class Quaterion:
             loss=loss,
             metrics=metrics,
             optimizer=optimizer,
+            schedule=schedule,
             cache=cache,
             xbm=xbm,
             data=data,
@@ -270,10 +276,15 @@ def _prepare(
                 prepared = cache.prepare()
             stack.enter_context(model.set_aside(cache.keys))
             return prepared
-    collates, extractors = model.encoder_collates(), model.meta_extractors()
+    extractors = model.meta_extractors()
+    collates = [model.train_collates(), model.encoder_collates()][: len(loaders)]
     return [
-        loader.with_collate(lambda collate: TrainCollator(collate, collates, extractors, chunking))
-        for loader in loaders
+        loader.with_collate(
+            partial(
+                TrainCollator, encoder_collates=own, meta_extractors=extractors, chunking=chunking
+            )
+        )
+        for loader, own in zip(loaders, collates, strict=True)
     ]
 
 

@@ -129,6 +129,13 @@ class SimilarityModel(nn.Module):
         """Return the collate function of each encoder."""
         return {key: encoder.get_collate_fn() for key, encoder in self.encoders.items()}
 
+    def train_collates(self) -> dict[str, CollateFnType]:
+        """Return the collate function of each encoder for training data."""
+        return {
+            key: encoder.get_train_collate_fn() or encoder.get_collate_fn()
+            for key, encoder in self.encoders.items()
+        }
+
     def meta_extractors(self) -> dict[str, MetaExtractorFnType]:
         """Return the meta extractor of each encoder that has one of its own."""
         inherited = (Encoder.extract_meta.__func__, Encoder.get_meta_extractor)  # type: ignore[attr-defined]

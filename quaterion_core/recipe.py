@@ -96,6 +96,8 @@ class Recipe(_Section):
         loss: The loss.
         metrics: Metrics, as a list or by the names to log them under.
         optimizer: Optimizer and its arguments.
+        schedule: How the learning rate goes: ``linear`` or ``cosine`` down to 0, as a name or as a
+            mapping of its name and ``warm_up``, a part of all steps; constant by default.
         cache: How to cache the embeddings of frozen encoders; not at all by default. ``{}`` takes
             the defaults.
         epochs: Number of passes over the training data.
@@ -121,6 +123,7 @@ class Recipe(_Section):
     loss: str | dict[str, Any]
     metrics: list[str | dict[str, Any]] | dict[str, str | dict[str, Any]] = []
     optimizer: str | dict[str, Any] = "adam"
+    schedule: str | dict[str, Any] | None = None
     cache: Cache | None = None
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=32, ge=1)

@@ -70,6 +70,7 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
         loss=recipe.loss,
         metrics=recipe.metrics,
         optimizer=recipe.optimizer,
+        schedule=recipe.schedule,
         cache=_cache(recipe),
         xbm=None if recipe.xbm is None else XbmConfig(**recipe.xbm.model_dump()),
         data=train,

@@ -67,6 +67,18 @@ class Encoder(nn.Module, ABC):
         encoder's weights.
         """
 
+    def get_train_collate_fn(self) -> CollateFnType | None:
+        """Return the collate function for training data, for an encoder that augments them.
+
+        It takes the place of :meth:`get_collate_fn` where batches are made to be trained on, and
+        nowhere else: not in validation, evaluation, mining and serving. ``None``, the default, if
+        training data are collated like any others.
+
+        A frozen encoder that augments is cached with several views of each training object; see
+        :class:`~quaterion_core.train.cache.CacheConfig`.
+        """
+        return None
+
     @abstractmethod
     def forward(self, batch: TensorTree) -> Tensor:
         """Embed a batch.

@@ -119,6 +119,19 @@ class SwitchEncoder(Encoder):
             encoder_collates={key: option.get_collate_fn() for key, option in self.options.items()},
         )
 
+    def get_train_collate_fn(self) -> CollateFnType | None:
+        """Return the same with the collate functions for training, if an option has one."""
+        options = self.options.items()
+        collates = {key: option.get_train_collate_fn() for key, option in options}
+        if not any(collates.values()):
+            return None
+        return partial(
+            self.switch_collate_fn,
+            encoder_collates={
+                key: collates[key] or option.get_collate_fn() for key, option in options
+            },
+        )
+
     @classmethod
     def switch_collate_fn(
         cls, batch: list[Any], encoder_collates: dict[str, CollateFnType]

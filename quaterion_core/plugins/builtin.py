@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from quaterion_core.plugins.components import Component
 from quaterion_core.plugins.hooks import API_VERSION, hookimpl
 
 quaterion_api = API_VERSION
+
+
+@hookimpl
+def quaterion_encoders() -> dict[str, str]:
+    """Declare core's encoders."""
+    return {"text-and-image": "quaterion_core.encoders.text_and_image_encoder:TextAndImageEncoder"}
 
 
 @hookimpl
@@ -58,9 +65,16 @@ def quaterion_metrics() -> dict[str, str]:
 
 
 @hookimpl
-def quaterion_datasets() -> dict[str, str]:
+def quaterion_datasets() -> dict[str, str | Component]:
     """Declare core's readers of files."""
     return {
         "csv": "quaterion_core.dataset.readers:CsvDataset",
+        "hugging-face": Component(
+            "quaterion_core.dataset.hugging_face_dataset:HuggingFaceDataset", extra="hugging-face"
+        ),
         "jsonl": "quaterion_core.dataset.readers:JsonLinesDataset",
+        "parquet": Component("quaterion_core.dataset.readers:ParquetDataset", extra="parquet"),
+        "queries-and-documents": (
+            "quaterion_core.dataset.queries_and_documents:QueriesAndDocuments"
+        ),
     }

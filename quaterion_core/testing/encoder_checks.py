@@ -408,6 +408,8 @@ def cached_equals_uncached(subject: EncoderSubject) -> None:
     encoder, objects = subject.fresh(), subject.objects
     if encoder.trainable:
         raise NotApplicableError("it is trainable, and only frozen encoders are cached")
+    if encoder.get_train_collate_fn() is not None:
+        raise NotApplicableError("it augments training data, of which the cache keeps views")
     model = model_of(encoder)
     samples = [SimilarityGroupSample(obj, group=0) for obj in [*objects, *reversed(objects)]]
     loader = GroupSimilarityDataLoader(samples, batch_size=3)

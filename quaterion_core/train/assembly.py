@@ -17,6 +17,7 @@ from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import DEFAULT_ENCODER_KEY, SimilarityModel
 from quaterion_core.train.cache import CacheConfig
+from quaterion_core.train.schedules import Schedule, build_schedule
 from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.train.xbm import XbmConfig
 
@@ -41,6 +42,7 @@ class AssembledModel(TrainableModel):
         optimizer: Name and arguments of one of :data:`OPTIMIZERS`.
         cache: How to cache the frozen encoders, if at all.
         xbm: A cross-batch memory, if there is to be one.
+        schedule: How the learning rate goes; constant without one.
     """
 
     def __init__(
@@ -52,11 +54,13 @@ class AssembledModel(TrainableModel):
         optimizer: tuple[str, dict[str, Any]],
         cache: CacheConfig | None = None,
         xbm: XbmConfig | None = None,
+        schedule: Schedule | None = None,
     ):
         self._parts = (encoders, head, loss, metrics)
         self._optimizer = optimizer
         self._cache = cache
         self._xbm = xbm
+        self._schedule = schedule
         super().__init__()
         del self._parts
 
@@ -84,10 +88,17 @@ class AssembledModel(TrainableModel):
         """Return the given settings of a cross-batch memory."""
         return self._xbm
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the chosen optimizer over all that is trainable."""
+    def configure_optimizers(self) -> Any:
+        """Return the chosen optimizer over all that is trainable, and the schedule."""
         name, arguments = self._optimizer
-        return OPTIMIZERS[name](self.trainable_parameters(), **arguments)
+        optimizer = OPTIMIZERS[name](self.trainable_parameters(), **arguments)
+        if self._schedule is None:
+            return optimizer
+        scheduler = self._schedule.scheduler(optimizer, self.trainer.estimated_stepping_batches)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
 
 
 def assemble(
@@ -98,6 +109,7 @@ def assemble(
     loss: Any,
     metrics: Sequence[Any] | Mapping[str, Any] = (),
     optimizer: Any = "adam",
+    schedule: Any = None,
     cache: CacheConfig | None = None,
     xbm: XbmConfig | None = None,
     data: Iterable[Any] | None = None,
@@ -129,6 +141,7 @@ def assemble(
         check_optimizer(optimizer),
         cache,
         xbm,
+        build_schedule(schedule),
     )
 
 

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
 from pathlib import Path
 
+import numpy as np
+import pyarrow
+from pyarrow import parquet
 from torch import nn
 
 from quaterion_core.heads import GatedHead, SequentialHead, SkipConnectionHead, SwitchHead
 from quaterion_core.testing import Example, conformance_tests
 
 DATA = Path(__file__).with_name("data")
+QUESTIONS = {
+    "files": {"train": str(DATA / "questions.jsonl")},
+    "obj_a": "question",
+    "obj_b": "answer",
+    "subgroup": "topic",
+}
+TEMPORARY = tempfile.TemporaryDirectory()
+os.environ["HF_DATASETS_CACHE"] = TEMPORARY.name  # before datasets is imported
+PARQUET = str(Path(TEMPORARY.name, "questions.parquet"))
+parquet.write_table(
+    pyarrow.Table.from_pylist(
+        [json.loads(line) for line in (DATA / "questions.jsonl").read_text().splitlines()]
+    ),
+    PARQUET,
+)
 
 test_conformance = conformance_tests(
     "quaterion-core",
     examples={
+        "text-and-image": Example(
+            arguments={
+                "text": {"name": "static", "embedding_size": 96, "vocab_size": 300},
+                "image": {
+                    "name": "timm", "model": "test_resnet", "pretrained": False, "image_size": 32,
+                },
+            },
+            objects=["a seven", np.zeros((8, 8), dtype=np.uint8), "an eight", np.ones((9, 8))],
+            odd_objects=["", np.zeros((1, 1), dtype=np.uint8)],
+        ),
         "gated": Example(arguments={"dropout": 0.2}),
         "identity": Example(arguments={"dropout": 0.2}),
         "linear-projection": Example(arguments={"output_size": 5, "dropout": 0.2}),
@@ -37,11 +68,15 @@ test_conformance = conformance_tests(
                 "files": {"train": str(DATA / "intents.csv")}, "obj": "text", "group": "intent",
             }
         ),
-        "jsonl": Example(
+        "hugging-face": Example(
             arguments={
-                "files": {"train": str(DATA / "questions.jsonl")},
-                "obj_a": "question", "obj_b": "answer", "subgroup": "topic",
+                "path": "parquet", "data_files": {"train": PARQUET},
+                "splits": {"train": "train[:1]", "validation": "train[1:]"},
+                "obj_a": "question", "obj_b": "answer",
             }
         ),
+        "jsonl": Example(arguments=QUESTIONS),
+        "parquet": Example(arguments={**QUESTIONS, "files": {"train": PARQUET}}),
+        "queries-and-documents": Example(arguments={"data": {"name": "jsonl", **QUESTIONS}}),
     },
 )  # fmt: skip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
@@ -24,6 +27,34 @@ def images(**arguments):
     return Example(arguments=tiny, objects=IMAGES, odd_objects=ODD_IMAGES)
 
 
+TEMPORARY = tempfile.TemporaryDirectory()
+FOLDER = Path(TEMPORARY.name)
+PATHS = [Path(group, f"{number}.png") for group in ("cat", "dog") for number in range(4)]
+for path in PATHS:
+    (FOLDER / path).parent.mkdir(exist_ok=True)
+    IMAGES[0].save(FOLDER / path)
+(FOLDER / "train.csv").write_text(
+    "\n".join(["path,group", *(f"{path},{path.parent}" for path in PATHS)])
+)
+FILES = {"files": {"train": str(FOLDER / "train.csv")}}
+CAPTIONS = {"obj_a": "group", "obj_b": "path", "text": "group"}
+
 test_conformance = conformance_tests(
-    "quaterion-cv", examples={"timm": [images(in_chans=1), images(trainable=True)]}
+    "quaterion-cv",
+    examples={
+        "image-csv": [
+            Example(arguments=FILES),
+            Example(arguments={**FILES, **CAPTIONS, "on_error": "skip"}),
+        ],
+        "image-folder": [
+            Example(arguments={"root": str(FOLDER), "on_error": "skip"}),
+            Example(arguments={"root": str(FOLDER), "shares": {"validation": 0.25}}),
+        ],
+        "timm": [
+            images(in_chans=1),
+            images(trainable=True),
+            images(trainable=True, train_stages=2, pooling="gem"),
+            images(augmentation=["crop", {"name": "rotate", "degrees": 10}]),
+        ],
+    },
 )

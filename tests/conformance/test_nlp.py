@@ -49,10 +49,12 @@ test_conformance = conformance_tests(
         "sentence-transformer": [
             texts(model=MINILM, max_seq_length=16, prompt="query: "),
             texts(model=MINILM, max_seq_length=16, trainable=True),
+            texts(model=MINILM, max_seq_length=16, train_layers=2),
         ],
         "static": [
             texts(vocab_size=300, embedding_size=6),
             texts(vocab_size=300, embedding_size=6, lowercase=False, trainable=False),
+            texts(tokenizer=MINILM, embedding_size=6),
         ],
     },
 )

@@ -50,7 +50,9 @@ class CacheConfig:
             the cache goes on where it stopped.
         dtype: ``torch.float32``, ``torch.float16`` or ``torch.bfloat16``.
         views: Embeddings to keep of each object, for encoders whose collate function augments at
-            random. Each time an object is needed, one of them is drawn.
+            random. Each time an object is needed, one of them is drawn. Where an encoder augments
+            training data alone (:meth:`~quaterion_core.encoders.Encoder.get_train_collate_fn`), it
+            has to be more than 1, and validation data are embedded once.
 
     Raises:
         ValueError: A value is out of range.

@@ -29,6 +29,7 @@ from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.storage import InvalidFolderError, json_text, read_json
 from quaterion_core.train.cache.embedding_table import EmbeddingTable
 from quaterion_core.train.cache.object_source import CollatedBatches, ObjectSource
+from quaterion_core.types import CollateFnType
 from quaterion_core.utils.tensors import move_to_device
 
 SECONDS_BETWEEN_COMMITS: Final = 2.0
@@ -110,6 +111,7 @@ def fill_table(
     object_numbers: npt.NDArray[np.int64],
     *,
     name: str,
+    collate: CollateFnType,
     progress: FillProgress,
     views: int = 1,
     num_workers: int = 0,
@@ -124,6 +126,7 @@ def fill_table(
         batches: What :func:`plan_batches` returned.
         object_numbers: Number of the object of each row, shape (R,).
         name: The encoder's key, for the progress bar and errors.
+        collate: The encoder's collate function, for training data or for others.
         progress: How far it is, on disk.
         views: How often to embed each object.
         num_workers: Processes that read and collate.
@@ -136,9 +139,7 @@ def fill_table(
     done = 0 if table.is_new else progress.read()
     if done >= len(steps):
         return
-    todo = CollatedBatches(
-        sources, [object_numbers[batch] for batch in steps[done:]], encoder.get_collate_fn()
-    )
+    todo = CollatedBatches(sources, [object_numbers[batch] for batch in steps[done:]], collate)
     committed = time.monotonic()
     bar = _progress_bar(name, sum(map(len, steps)), sum(map(len, steps[:done])))
     with torch.no_grad(), _on_device(encoder, device), bar as advance:

@@ -28,6 +28,7 @@ from quaterion_core.train.cache.embedding_table import EmbeddingTable
 from quaterion_core.train.cache.filling import FillProgress, fill_table, plan_batches
 from quaterion_core.train.cache.fingerprint import cache_fingerprint
 from quaterion_core.train.cache.object_source import CollatedBatches, ObjectSource
+from quaterion_core.types import CollateFnType
 
 _WORKER_ARGUMENTS: Final = (
     "num_workers", "persistent_workers", "prefetch_factor", "multiprocessing_context",
@@ -70,6 +71,8 @@ class TrainingCache:
         frozen = {key for key, encoder in model.encoders.items() if not encoder.trainable}
         config.check_keys(frozen, set(model.encoders) - frozen)
         self.keys = sorted(key for key in frozen if config.type_for(key) != CacheType.NONE)
+        for key in self.keys:
+            _check_views(key, model.encoders[key], config.views)
         self._processes = processes
         self._chunking = chunking
         self._temporary_folders: list[Path] = []
@@ -93,15 +96,35 @@ class TrainingCache:
             for loader in self._loaders
         ]
         cached = {key: self._cache(key, encoder, sources) for key, encoder in encoders.items()}
+        collates = [self._model.train_collates(), self._model.encoder_collates()][: len(sources)]
         return [
-            self._loader(loader, source, {key: parts[number] for key, parts in cached.items()})
-            for number, (loader, source) in enumerate(zip(self._loaders, sources, strict=True))
+            self._loader(loader, source, {key: parts[number] for key, parts in cached.items()}, own)
+            for number, (loader, source, own) in enumerate(
+                zip(self._loaders, sources, collates, strict=True)
+            )
         ]
 
     def _cache(
         self, key: str, encoder: Encoder, sources: list[ObjectSource]
     ) -> list[CachedEncoder]:
-        """Fill the table of one encoder and return its rows for each source."""
+        """Cache an encoder; training data that it augments have a table of their own."""
+        views = self._config.views
+        collate, train_collate = encoder.get_collate_fn(), encoder.get_train_collate_fn()
+        if train_collate is None:
+            return self._fill(key, encoder, sources, collate, views)
+        train, others = sources[:1], sources[1:]
+        cached = self._fill(key, encoder, train, train_collate, views)
+        return cached + (self._fill(key, encoder, others, collate, views=1) if others else [])
+
+    def _fill(
+        self,
+        key: str,
+        encoder: Encoder,
+        sources: list[ObjectSource],
+        collate: CollateFnType,
+        views: int,
+    ) -> list[CachedEncoder]:
+        """Fill a table of one encoder and return its rows for each source."""
         config = self._config
         distinct = DistinctObjects.from_digests(
             np.concatenate([source.facts.digests[key] for source in sources])
@@ -109,9 +132,9 @@ class TrainingCache:
         lengths = _lengths(key, sources, distinct)
         assert config.batch_size is not None
         batches = plan_batches(lengths, len(distinct.first), config.batch_size)
-        rows = len(distinct.first) * config.views
+        rows = len(distinct.first) * views
         kind = self._place(config.type_for(key), rows * encoder.embedding_size)
-        with self._folder(key, encoder, distinct, kind, batches) as folder:
+        with self._folder(key, encoder, distinct, views, kind, batches) as folder:
             file = None if folder is None else folder / "embeddings.bin"
             table = EmbeddingTable(rows, encoder.embedding_size, config.dtype, file)
             fill_table(
@@ -121,8 +144,9 @@ class TrainingCache:
                 batches,
                 distinct.first,
                 name=key,
+                collate=collate,
                 progress=FillProgress(None if folder is None else folder / "progress.json"),
-                views=config.views,
+                views=views,
                 num_workers=self._num_workers,
                 device=self._device,
             )
@@ -133,9 +157,7 @@ class TrainingCache:
         meta = self._meta(key, sources, distinct)
         ends = np.cumsum([len(source) for source in sources])[:-1]
         return [
-            CachedEncoder(
-                table, torch.from_numpy(rows.reshape(-1, source.parts)), config.views, meta
-            )
+            CachedEncoder(table, torch.from_numpy(rows.reshape(-1, source.parts)), views, meta)
             for rows, source in zip(np.split(distinct.rows, ends), sources, strict=True)
         ]
 
@@ -145,6 +167,7 @@ class TrainingCache:
         key: str,
         encoder: Encoder,
         distinct: DistinctObjects,
+        views: int,
         kind: CacheType,
         batches: list[npt.NDArray[np.int64]],
     ) -> Iterator[Path | None]:
@@ -156,9 +179,7 @@ class TrainingCache:
         if config.save_dir is None and kind != CacheType.DISK and self._processes == 1:
             yield None
             return
-        fingerprint = cache_fingerprint(
-            encoder, distinct.digest, str(config.dtype), config.views, batches
-        )
+        fingerprint = cache_fingerprint(encoder, distinct.digest, str(config.dtype), views, batches)
         temporary = Path(tempfile.gettempdir(), f"quaterion-cache-{getpass.getuser()}")
         folder = Path(config.save_dir or temporary, f"{key}-{fingerprint[:32]}")
         if config.save_dir is None:
@@ -196,6 +217,7 @@ class TrainingCache:
         loader: SimilarityDataLoader[Any],
         source: ObjectSource,
         cached: dict[str, CachedEncoder],
+        collates: dict[str, CollateFnType],
     ) -> DataLoader[Any]:
         """Make a loader that gives the batches which the given one would, from the tables."""
         raw = [key for key in self._model.encoders if key not in cached]
@@ -208,7 +230,7 @@ class TrainingCache:
                 "An iterable data set cannot be cached while other encoders "
                 f"({', '.join(raw)}) need its raw objects. Use a data set with an index."
             )
-        collates, extractors = self._model.encoder_collates(), self._model.meta_extractors()
+        extractors = self._model.meta_extractors()
         dataset = CachedDataset(
             source.loader_type,
             source.facts.targets,
@@ -219,6 +241,15 @@ class TrainingCache:
             self._chunking if raw else None,
         )
         return DataLoader(dataset, **arguments)
+
+
+def _check_views(key: str, encoder: Encoder, views: int) -> None:
+    if views == 1 and encoder.get_train_collate_fn() is not None:
+        raise ValueError(
+            f"The encoder {key!r} augments training data, but the cache keeps one embedding of "
+            "each object, so that its first augmentation would be the only one. Ask for several "
+            "with views=8, or turn the augmentation or the cache off."
+        )
 
 
 def _lengths(

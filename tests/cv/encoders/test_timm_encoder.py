@@ -100,6 +100,8 @@ def test_all_settings_are_saved(tmp_path):
         "model": "test_vit",
         "pretrained": False,
         "trainable": True,
+        "train_stages": 2,
+        "pooling": None,
         "in_chans": 1,
         "image_size": [32, 48],
         "data_config": {
@@ -109,6 +111,7 @@ def test_all_settings_are_saved(tmp_path):
             "crop_pct": 1.0,
             "crop_mode": "squash",
         },
+        "augmentation": ["flip", {"name": "crop", "scale": [0.5, 1.0]}],
         "model_kwargs": {"patch_size": 8},
     }
     encoder = TimmEncoder.from_config(settings)
@@ -159,6 +162,108 @@ def test_weights_of_another_model_are_refused(tmp_path):
 
     with pytest.raises(InvalidFolderError, match="does not fit TimmEncoder"):
         TimmEncoder.load(folder)
+
+
+def fine_tuned(**arguments):
+    return digit_encoder(trainable=True, train_stages=1, **arguments)
+
+
+def test_only_the_last_stages_are_in_training_and_ask_for_gradients():
+    encoder = fine_tuned(pooling="gem").train()
+
+    embed(encoder).square().sum().backward()
+
+    with_gradient = {name for name, p in encoder.named_parameters() if p.grad is not None}
+    assert {name.split(".")[1] for name in with_gradient} == {"layer4", "global_pool"}
+    assert with_gradient == {name for name, p in encoder.named_parameters() if p.requires_grad}
+    training = {name for name, module in encoder.named_modules() if module.training}
+    assert {name.split(".")[1] for name in training if "." in name} == {
+        "layer4", "global_pool", "fc",
+    }  # fmt: skip
+    assert encoder.model.training  # which decides on the dropout behind the pooling
+
+
+def test_training_leaves_weights_and_statistics_of_earlier_stages_as_they_are():
+    encoder = fine_tuned()
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in encoder.parameters() if p.requires_grad], lr=1.0)
+
+    embed(encoder.train()).square().sum().backward()
+    optimizer.step()
+
+    changed = {n for n, value in encoder.state_dict().items() if not torch.equal(value, before[n])}
+    assert {name.split(".")[1] for name in changed} == {"layer4"}
+    assert any("running_mean" in name for name in changed)
+
+
+def test_a_model_around_it_keeps_the_earlier_stages_frozen():
+    encoder = fine_tuned()
+    model = SimilarityModel(encoder, EmptyHead(encoder.embedding_size)).train()
+
+    assert not encoder.model.layer3.training
+    assert not any(p.requires_grad for p in encoder.model.layer3.parameters())
+    model.eval()
+    assert not any(module.training for module in encoder.modules())
+
+
+def test_stages_of_a_frozen_encoder_cannot_be_trained():
+    with pytest.raises(ValueError, match="train_stages is 1, but the encoder is frozen"):
+        digit_encoder(train_stages=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"trainable": True, "train_stages": 9}, "ResNet has 4 stages"),
+        ({"pooling": "mean"}, "pooling is 'gem', or left out .* got 'mean'"),
+        ({"augmentation": "flop"}, "no augmentation 'flop'"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_fetched(arguments, message, monkeypatch):
+    monkeypatch.delattr("timm.models._builder.load_state_dict_from_hf")
+
+    with pytest.raises(ValueError, match=message):
+        TimmEncoder("test_resnet", pretrained=True, **arguments)
+
+
+def test_generalised_mean_pooling_is_saved_with_what_it_learned(tmp_path):
+    encoder = digit_encoder(trainable=True, pooling="gem").eval()
+    average = embed(digit_encoder())
+    with torch.no_grad():
+        encoder.model.global_pool.pool.exponent.fill_(5.0)
+
+    loaded = TimmEncoder.load(save(encoder, tmp_path / "encoder")).eval()
+
+    assert loaded.model.global_pool.pool.exponent.item() == 5.0
+    assert torch.equal(embed(loaded), embed(encoder))
+    assert embed(loaded).shape == average.shape
+
+
+def test_generalised_mean_pooling_goes_with_the_weights_of_a_checkpoint(tmp_path):
+    plain = digit_encoder()
+    save_file(plain.model.state_dict(), tmp_path / "model.safetensors")
+
+    encoder = TimmEncoder(
+        "test_resnet", in_chans=1, image_size=32, pooling="gem",
+        checkpoint_path=tmp_path / "model.safetensors",
+    )  # fmt: skip
+
+    batch = encoder.get_collate_fn()(IMAGES)
+    features = plain.model.forward_features(batch)
+    expected = features.clamp(min=1e-6).pow(3).mean((2, 3)).pow(1 / 3)
+    torch.testing.assert_close(encoder(batch), expected)
+
+
+def test_training_images_alone_are_augmented():
+    encoder = digit_encoder(augmentation={"name": "flip", "p": 1.0})
+    plain = digit_encoder().get_collate_fn()(IMAGES)
+
+    assert torch.equal(encoder.get_collate_fn()(IMAGES), plain)
+    assert torch.equal(encoder.get_train_collate_fn()(IMAGES), plain.flip(-1))
+
+
+def test_without_augmentation_training_images_are_like_any_others():
+    assert digit_encoder().get_train_collate_fn() is None
 
 
 @pytest.mark.parametrize("size", [0, (32,), (32, -1), (3, 32, 32), 32.0, "32"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from timm.data.config import resolve_model_data_config
 from timm.data.transforms_factory import create_transform
 from torch import Tensor, nn
+from torchvision.transforms import v2
 
+from quaterion_cv.encoders.augmentations import AugmentationChoice, build_augmentation
 from quaterion_cv.images import read_image
 
 
@@ -26,6 +28,13 @@ class ImageCollator:
             keeps, per side) and ``crop_mode`` (``"center"``: the shorter side is fitted and the
             longer one cropped; ``"squash"``: both sides are fitted; ``"border"``: the longer
             side is fitted and the shorter one padded).
+        augmentation: Random changes of the images, by the names and arguments of
+            :data:`~quaterion_cv.encoders.augmentations.AUGMENTATIONS`, applied in their order
+            after the image is resized and cropped. ``"crop"`` takes the place of that.
+
+    Raises:
+        ValueError: timm cannot make a transform of the data config, or there is no such
+            augmentation, or it does not fit the images.
 
     Example:
         >>> from PIL import Image
@@ -35,14 +44,26 @@ class ImageCollator:
         (torch.Size([2, 1, 4, 4]), tensor([ 1., -1.]))
     """
 
-    def __init__(self, in_chans: int, image_size: tuple[int, int], data_config: Mapping[str, Any]):
+    def __init__(
+        self,
+        in_chans: int,
+        image_size: tuple[int, int],
+        data_config: Mapping[str, Any],
+        augmentation: AugmentationChoice | Sequence[AugmentationChoice] = (),
+    ):
         self.in_chans = in_chans
         try:
-            self.transform = create_transform(input_size=(in_chans, *image_size), **data_config)
+            transform = create_transform(input_size=(in_chans, *image_size), **data_config)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"timm cannot make a transform of the data config {dict(data_config)}: {error!r}"
             ) from error
+        interpolation = data_config.get("interpolation", "bilinear")
+        changes = build_augmentation(augmentation, in_chans, image_size, interpolation)
+        *resize_and_crop, to_tensor, normalise = transform.transforms
+        if any(isinstance(change, v2.RandomResizedCrop) for change in changes):
+            resize_and_crop = []
+        self.transform = v2.Compose([*resize_and_crop, *changes, to_tensor, normalise])
 
     def __call__(self, images: list[Any]) -> Tensor:
         """Return a batch (N, C, H, W), float32, of N images.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import timm
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import Self
 
 from quaterion_core.encoders import Encoder
 from quaterion_core.storage import InvalidFolderError, load_module, read_json
 from quaterion_core.storage.modules import CONFIG_FILE
+from quaterion_cv.encoders.augmentations import AugmentationChoice
+from quaterion_cv.encoders.gem_pooling import use_gem_pooling
 from quaterion_cv.encoders.image_collator import ImageCollator, model_data_config
+from quaterion_cv.encoders.model_stages import modules_before
 from quaterion_cv.encoders.timm_models import (
     build_skeleton,
     embedding_size,
@@ -39,8 +43,8 @@ class TimmEncoder(Encoder):
     """Embeds images with a timm model, without its classifier.
 
     An embedding is what the model hands to its classifier: its pooled features. Images are
-    prepared as timm prepares them to evaluate the model, in training too: augmentation belongs
-    into the dataset. What counts as an image: :func:`quaterion_cv.images.read_image`.
+    prepared as timm prepares them to evaluate the model; ``augmentation`` changes those of a
+    training, and no others. What counts as an image: :func:`quaterion_cv.images.read_image`.
 
     Args:
         model: Name of a model, with or without the tag of its weights, such as
@@ -49,6 +53,13 @@ class TimmEncoder(Encoder):
         pretrained: Fetch timm's weights, from the Hugging Face hub or its cache on this machine;
             otherwise start from random ones.
         trainable: Whether training changes the model. A frozen one, the default, can be cached.
+        train_stages: Train only so many of the last stages (of a vision transformer: blocks) and
+            the normalisation and pooling after them. What comes before stays as it is, statistics
+            of batch normalisation included, and takes no memory for gradients. By default all of
+            a trainable model is trained.
+        pooling: ``"gem"`` takes the generalised mean of the last feature map, with a learned
+            exponent, instead of the average; see
+            :class:`~quaterion_cv.encoders.gem_pooling.GeMPooling`. By default the model's own.
         in_chans: Number of channels that the model takes; images are converted to it. timm
             adapts its weights, which are made for three.
         image_size: Height and width, or the side of a square, that images are brought to; the
@@ -57,6 +68,10 @@ class TimmEncoder(Encoder):
             ``std``, ``crop_pct``, ``crop_mode``, explained at
             :class:`~quaterion_cv.encoders.image_collator.ImageCollator`. Where ``in_chans`` is
             not three, the averages of the model's mean and standard deviation serve all channels.
+        augmentation: How images are changed at random in training: a name of
+            :data:`~quaterion_cv.encoders.augmentations.AUGMENTATIONS`, such as ``"simclr"``, a
+            mapping of a name and arguments, such as ``{"name": "rotate", "degrees": 10}``, or a
+            list of these. Not at all by default.
         checkpoint_path: A local safetensors file with weights of this model under timm's names,
             to read instead of fetching any. Those of a classifier are left out; timm adapts those
             that depend on ``in_chans`` or ``image_size``.
@@ -65,8 +80,9 @@ class TimmEncoder(Encoder):
 
     Raises:
         ValueError: The model is unknown, has no pretrained weights, cannot be built or fed with
-            these arguments, or does not give one embedding for each image; or the checkpoint
-            does not fit. Nothing was fetched.
+            these arguments, or does not give one embedding for each image; or it does not have
+            these stages or a pooling to be replaced; or there is no such augmentation; or the
+            checkpoint does not fit. Nothing was fetched.
         FileNotFoundError: There is no such checkpoint.
         OSError: The weights could not be fetched.
 
@@ -84,9 +100,12 @@ class TimmEncoder(Encoder):
         *,
         pretrained: bool = True,
         trainable: bool = False,
+        train_stages: int | None = None,
+        pooling: Literal["gem"] | None = None,
         in_chans: int = 3,
         image_size: int | Sequence[int] | None = None,
         data_config: Mapping[str, Any] | None = None,
+        augmentation: AugmentationChoice | Sequence[AugmentationChoice] = (),
         checkpoint_path: str | Path | None = None,
         model_kwargs: Mapping[str, Any] | None = None,
     ):
@@ -99,14 +118,22 @@ class TimmEncoder(Encoder):
         )
         self.model_kwargs = _checked(dict(model_kwargs or {}))
         self._trainable = trainable
+        self.train_stages = train_stages
+        self.pooling = pooling
 
         arguments = {**self.model_kwargs, "in_chans": in_chans, "num_classes": 0}
         if known.fixed_input_size:
             arguments["img_size"] = self.image_size
         skeleton = build_skeleton(model, arguments)
-        self._embedding_size = embedding_size(skeleton, (in_chans, *self.image_size))
+        _before_trained(skeleton, trainable, train_stages)
+        pooled = _set_pooling(copy.deepcopy(skeleton), pooling)
+        self._embedding_size = embedding_size(pooled, (in_chans, *self.image_size))
         self.data_config = model_data_config(skeleton, in_chans, data_config or {})
         self._collator = ImageCollator(in_chans, self.image_size, self.data_config)
+        self.augmentation = _listed(augmentation)
+        self._train_collator = ImageCollator(
+            in_chans, self.image_size, self.data_config, self.augmentation
+        )
 
         if checkpoint_path is not None:
             self.model = read_checkpoint(model, arguments, skeleton, Path(checkpoint_path))
@@ -114,6 +141,8 @@ class TimmEncoder(Encoder):
             self.model = fetch_pretrained(model, arguments)
         else:
             self.model = timm.create_model(model, pretrained=False, **arguments)
+        _set_pooling(self.model, pooling)
+        self._before_trained = _before_trained(self.model, trainable, train_stages)
         self.disable_gradients_if_required()
         self.train()
 
@@ -127,9 +156,29 @@ class TimmEncoder(Encoder):
         """Number of columns D of the embeddings."""
         return self._embedding_size
 
+    def disable_gradients_if_required(self) -> None:
+        """Freeze the parameters that are not trained."""
+        super().disable_gradients_if_required()
+        for module in self._before_trained:
+            for parameter in module.parameters(recurse=False):
+                parameter.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation; what is frozen stays in evaluation."""
+        super().train(mode)
+        before = set(self._before_trained)
+        for module in before:
+            if before.issuperset(module.modules()):
+                module.training = False
+        return self
+
     def get_collate_fn(self) -> ImageCollator:
         """Return the function that turns N images into a batch (N, C, H, W), float32."""
         return self._collator
+
+    def get_train_collate_fn(self) -> ImageCollator | None:
+        """Return the function that augments the images too, if they are to be augmented."""
+        return self._train_collator if self.augmentation else None
 
     def forward(self, batch: Tensor) -> Tensor:
         """Embed a batch of images (N, C, H, W); without a graph where the encoder is frozen.
@@ -151,9 +200,12 @@ class TimmEncoder(Encoder):
             "model": self.model_name,
             "pretrained": False,
             "trainable": self.trainable,
+            "train_stages": self.train_stages,
+            "pooling": self.pooling,
             "in_chans": self.in_chans,
             "image_size": list(self.image_size),
             "data_config": dict(self.data_config),
+            "augmentation": copy.deepcopy(self.augmentation),
             "model_kwargs": dict(self.model_kwargs),
         }
 
@@ -179,6 +231,37 @@ def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
     if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
         raise ValueError(f"image_size is a side or (height, width) in pixels, but got {size!r}.")
     return sides
+
+
+def _listed(
+    augmentation: AugmentationChoice | Sequence[AugmentationChoice],
+) -> list[AugmentationChoice]:
+    choices = [augmentation] if isinstance(augmentation, (str, Mapping)) else augmentation
+    return [choice if isinstance(choice, str) else dict(choice) for choice in choices]
+
+
+def _set_pooling(model: nn.Module, pooling: str | None) -> nn.Module:
+    """Give a model another pooling than its own, if one is chosen."""
+    if pooling == "gem":
+        use_gem_pooling(model)
+    elif pooling is not None:
+        raise ValueError(
+            f"pooling is 'gem', or left out for the model's own, but got {pooling!r}. For timm's "
+            "others give model_kwargs={'global_pool': 'max'}."
+        )
+    return model
+
+
+def _before_trained(model: nn.Module, trainable: bool, train_stages: int | None) -> list[nn.Module]:
+    """Return the modules that stay as they are while later ones are trained."""
+    if train_stages is None:
+        return []
+    if not trainable:
+        raise ValueError(
+            f"train_stages is {train_stages}, but the encoder is frozen. Give trainable=True too, "
+            "or leave train_stages out."
+        )
+    return modules_before(model, train_stages)
 
 
 def _checked(model_kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,196 @@
+"""Augmentations of training images, chosen by name; torchvision's, and the recipe of SimCLR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from torchvision.transforms import InterpolationMode, v2
+
+from quaterion_core.components import split_choice
+
+AugmentationChoice: TypeAlias = str | Mapping[str, Any]
+"""A name of :data:`AUGMENTATIONS`, or a mapping of ``name`` and arguments."""
+
+_SHARE_OF_BLUR: Final = 0.1
+
+
+def crop(
+    image_size: tuple[int, int],
+    interpolation: str,
+    *,
+    scale: Sequence[float] = (0.2, 1.0),
+    ratio: Sequence[float] = (3 / 4, 4 / 3),
+) -> list[Any]:
+    """Cut out a random part and bring it to the size of the batch, instead of the middle.
+
+    Source: Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 6.
+
+    Args:
+        image_size: Height and width of the batch.
+        interpolation: timm's name of how to resize.
+        scale: The smallest and largest share of the area that is kept.
+        ratio: The smallest and largest width over height of the part.
+    """
+    return [
+        v2.RandomResizedCrop(
+            image_size,
+            scale=tuple(scale),
+            ratio=tuple(ratio),
+            interpolation=InterpolationMode(interpolation),
+        )
+    ]
+
+
+def flip(image_size: tuple[int, int], interpolation: str, *, p: float = 0.5) -> list[Any]:
+    """Swap left and right with a probability of ``p``."""
+    return [v2.RandomHorizontalFlip(p)]
+
+
+def rotate(image_size: tuple[int, int], interpolation: str, *, degrees: float = 15) -> list[Any]:
+    """Turn by at most so many degrees to either side; the corners become black."""
+    return [v2.RandomRotation(degrees, interpolation=InterpolationMode.BILINEAR)]
+
+
+def color_jitter(
+    image_size: tuple[int, int],
+    interpolation: str,
+    *,
+    brightness: float = 0.4,
+    contrast: float = 0.4,
+    saturation: float = 0.4,
+    hue: float = 0.1,
+    p: float = 0.8,
+) -> list[Any]:
+    """Change the colours with a probability of ``p``, by at most these shares, hue of a turn."""
+    return [v2.RandomApply([v2.ColorJitter(brightness, contrast, saturation, hue)], p)]
+
+
+def grayscale(image_size: tuple[int, int], interpolation: str, *, p: float = 0.2) -> list[Any]:
+    """Take the colours away with a probability of ``p``."""
+    return [v2.RandomGrayscale(p)]
+
+
+def blur(
+    image_size: tuple[int, int],
+    interpolation: str,
+    *,
+    p: float = 0.5,
+    sigma: Sequence[float] = (0.1, 2.0),
+) -> list[Any]:
+    """Blur with a probability of ``p`` and a Gaussian of a tenth of the image's height.
+
+    Source: Chen et al., A Simple Framework for Contrastive Learning of Visual Representations,
+    ICML 2020, appendix A.
+
+    Args:
+        image_size: Height and width of the batch.
+        interpolation: Not used.
+        p: The probability.
+        sigma: The smallest and largest standard deviation, in pixels.
+    """
+    kernel = 2 * int(_SHARE_OF_BLUR * image_size[0] / 2) + 1  # odd
+    return [v2.RandomApply([v2.GaussianBlur(kernel, tuple(sigma))], p)]
+
+
+def randaugment(
+    image_size: tuple[int, int], interpolation: str, *, num_ops: int = 2, magnitude: int = 9
+) -> list[Any]:
+    """Apply ``num_ops`` random changes of colour and shape, of a ``magnitude`` from 0 to 30.
+
+    Source: Cubuk et al., RandAugment, NeurIPS 2020.
+    """
+    return [v2.RandAugment(num_ops, magnitude)]
+
+
+def trivial_augment(image_size: tuple[int, int], interpolation: str) -> list[Any]:
+    """Apply one random change of colour or shape, of a random strength; nothing to tune.
+
+    Source: Müller, Hutter, TrivialAugment, ICCV 2021.
+    """
+    return [v2.TrivialAugmentWide()]
+
+
+def simclr(image_size: tuple[int, int], interpolation: str, *, strength: float = 1.0) -> list[Any]:
+    """Crop, flip, jitter colours, take them away, and blur: strong, for training without labels.
+
+    Source: Chen et al., A Simple Framework for Contrastive Learning of Visual Representations,
+    ICML 2020, appendix A.
+
+    Args:
+        image_size: Height and width of the batch.
+        interpolation: timm's name of how to resize.
+        strength: Of the changes of colour; 0.5 for small images.
+    """
+    jitter = {"brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.2}
+    scaled = {name: share * strength for name, share in jitter.items()}
+    return [
+        *crop(image_size, interpolation, scale=(0.08, 1.0)),
+        *flip(image_size, interpolation),
+        *color_jitter(image_size, interpolation, **scaled),
+        *grayscale(image_size, interpolation),
+        *blur(image_size, interpolation),
+    ]
+
+
+AUGMENTATIONS: Final[Mapping[str, Callable[..., list[Any]]]] = {
+    "blur": blur,
+    "color-jitter": color_jitter,
+    "crop": crop,
+    "flip": flip,
+    "grayscale": grayscale,
+    "randaugment": randaugment,
+    "rotate": rotate,
+    "simclr": simclr,
+    "trivial-augment": trivial_augment,
+}
+"""The augmentations by name."""
+
+_OF_COLOURS: Final = ("color-jitter", "grayscale", "randaugment", "simclr", "trivial-augment")
+
+
+def build_augmentation(
+    choices: AugmentationChoice | Sequence[AugmentationChoice],
+    channels: int,
+    image_size: tuple[int, int],
+    interpolation: str,
+) -> list[Any]:
+    """Build transforms of torchvision, to be applied in their order.
+
+    Args:
+        choices: One or several names of :data:`AUGMENTATIONS`, or mappings of a name and
+            arguments.
+        channels: Number of channels of the images.
+        image_size: Height and width of the batch.
+        interpolation: timm's name of how to resize.
+
+    Raises:
+        TypeError: A choice is neither a name nor a mapping, or has an argument that is none.
+        ValueError: There is no augmentation of a name, it is not for so many channels, or an
+            argument is out of range.
+
+    Example:
+        >>> build_augmentation({"name": "flip", "p": 0.1}, 3, (32, 32), "bilinear")
+        [RandomHorizontalFlip(p=0.1)]
+    """
+    listed = [choices] if isinstance(choices, (str, Mapping)) else choices
+    transforms: list[Any] = []
+    for choice in listed:
+        name, arguments = split_choice("augmentation", choice)
+        if name not in AUGMENTATIONS:
+            raise ValueError(
+                f"There is no augmentation {name!r}. Choose among: {', '.join(AUGMENTATIONS)}."
+            )
+        if name in _OF_COLOURS and channels not in (1, 3):
+            without = [other for other in AUGMENTATIONS if other not in _OF_COLOURS]
+            raise ValueError(
+                f"The augmentation {name!r} changes colours: it takes images of 1 or 3 channels, "
+                f"not {channels}. For any number of channels: {', '.join(without)}."
+            )
+        try:
+            transforms += AUGMENTATIONS[name](image_size, interpolation, **arguments)
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                f"The augmentation {name!r} does not take the arguments {arguments}: {error}"
+            ) from error
+    return transforms

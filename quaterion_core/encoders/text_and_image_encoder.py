@@ -1,0 +1,89 @@
+"""An encoder of texts and of images, in one space of embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final
+
+from typing_extensions import Self
+
+from quaterion_core.components import build_component
+from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.encoders.switch_encoder import SwitchEncoder
+
+TEXT: Final = "text"
+IMAGE: Final = "image"
+
+
+class TextAndImageEncoder(SwitchEncoder):
+    """Gives each ``str`` to an encoder of texts and everything else to one of images.
+
+    The path of an image is a :class:`pathlib.Path`, since a ``str`` is a text. The options are
+    called ``"text"`` and ``"image"``, in the meta of objects too.
+
+    In a recipe, and in :meth:`Quaterion.build <quaterion_core.Quaterion.build>`, both are chosen
+    like any encoder; one that learns from the training data learns from those that are for it::
+
+        encoder:
+          name: text-and-image
+          text: {name: static, embedding_size: 512}
+          image: {name: timm, model: resnet18}
+
+    Args:
+        options: The encoders, ``{"text": ..., "image": ...}``, of one embedding size.
+
+    Raises:
+        TypeError: An option is not an encoder.
+        ValueError: There are other options than these two, or their sizes differ.
+
+    Example:
+        >>> import torch
+        >>> class Ones(Encoder):
+        ...     trainable = False
+        ...     embedding_size = 2
+        ...     def get_collate_fn(self): return len
+        ...     def forward(self, batch): return torch.ones(batch, 2)
+        >>> class Zeros(Ones):
+        ...     def forward(self, batch): return torch.zeros(batch, 2)
+        >>> encoder = TextAndImageEncoder({"text": Ones(), "image": Zeros()})
+        >>> encoder(encoder.get_collate_fn()(["a seven", torch.rand(1, 8, 8)]))
+        tensor([[1., 1.],
+                [0., 0.]])
+    """
+
+    component_arguments: ClassVar[Mapping[str, str]] = {TEXT: "encoder", IMAGE: "encoder"}
+
+    def __init__(self, options: Mapping[str, Encoder]):
+        if options.keys() != {TEXT, IMAGE}:
+            raise ValueError(
+                f"The options of TextAndImageEncoder are {TEXT!r} and {IMAGE!r}, but got: "
+                f"{', '.join(map(repr, options)) or 'none'}."
+            )
+        super().__init__(options)
+
+    @classmethod
+    def encoder_selection(cls, record: Any) -> str:
+        """Choose ``"text"`` for a ``str``, else ``"image"``."""
+        return TEXT if isinstance(record, str) else IMAGE
+
+    @classmethod
+    def from_data(  # type: ignore[override]  # states the arguments that the base leaves open
+        cls, objects: Iterable[Any], *, text: Any, image: Any
+    ) -> Self:
+        """Build the encoders of texts and of images, each for its share of the training objects.
+
+        Args:
+            objects: The training objects.
+            text: The encoder of texts: a name, a mapping of a name and arguments, or an encoder.
+            image: The encoder of images, in the same way.
+        """
+        of_option: dict[str, list[Any]] = {TEXT: [], IMAGE: []}
+        for obj in objects:
+            of_option[cls.encoder_selection(obj)].append(obj)
+        choices = {TEXT: text, IMAGE: image}
+        return cls(
+            {
+                key: build_component("encoder", choice, objects=of_option[key])
+                for key, choice in choices.items()
+            }
+        )

@@ -1,0 +1,194 @@
+from collections import Counter
+from itertools import chain
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from quaterion_cv import ImageFolderDataset
+from quaterion_cv.encoders.image_collator import ImageCollator
+
+
+@pytest.fixture
+def flat(tmp_path, write_image):
+    """Ten groups of ten images."""
+    for group in range(10):
+        for number in range(10):
+            write_image(tmp_path / f"group{group}" / f"{number}.png")
+    return tmp_path
+
+
+def listed(dataset, split="train"):
+    return [
+        (sample.obj.relative_to(dataset.root).as_posix(), sample.group)
+        for sample in dataset.load(split)
+    ]
+
+
+def test_each_folder_is_a_group(tmp_path, write_image):
+    for name in ("dog/b.png", "cat/2.JPG", "cat/1.webp", "cat/kittens/small/3.png"):
+        write_image(tmp_path / name)
+
+    dataset = ImageFolderDataset(tmp_path)
+
+    assert dataset.splits == ("train",)
+    assert listed(dataset) == [
+        ("cat/1.webp", "cat"),
+        ("cat/2.JPG", "cat"),
+        ("cat/kittens/small/3.png", "cat"),
+        ("dog/b.png", "dog"),
+    ]
+
+
+def test_what_is_no_image_and_in_no_group_does_not_count(tmp_path, write_image):
+    for name in ("cat/1.png", "cat/._1.png", ".hidden/2.png", "3.png"):
+        write_image(tmp_path / name)
+    (tmp_path / "cat" / "notes.txt").write_text("about cats")
+    (tmp_path / "empty").mkdir()
+
+    assert listed(ImageFolderDataset(tmp_path)) == [("cat/1.png", "cat")]
+
+
+def test_folders_of_the_usual_names_are_splits(tmp_path, write_image):
+    for split in ("train", "validation"):
+        write_image(tmp_path / split / "cat" / "1.png")
+
+    dataset = ImageFolderDataset(tmp_path)
+
+    assert dataset.splits == ("train", "validation")
+    assert listed(dataset, "validation") == [("validation/cat/1.png", "cat")]
+
+
+def test_folders_of_other_names_can_be_splits(tmp_path, write_image):
+    write_image(tmp_path / "training" / "cat" / "1.png")
+    write_image(tmp_path / "val" / "dog" / "2.png")
+
+    dataset = ImageFolderDataset(tmp_path, folders={"train": "training", "validation": "val"})
+
+    assert dataset.splits == ("train", "validation")
+    assert listed(dataset, "validation") == [("val/dog/2.png", "dog")]
+
+
+def test_shares_of_samples_are_taken_of_each_group(flat):
+    dataset = ImageFolderDataset(flat, shares={"validation": 0.2, "test": 0.1})
+    parts = {split: listed(dataset, split) for split in dataset.splits}
+
+    counts = {split: Counter(group for _, group in part) for split, part in parts.items()}
+    assert set(counts["train"].values()) == {7}
+    assert set(counts["validation"].values()) == {2}
+    assert set(counts["test"].values()) == {1}
+    assert sorted(chain.from_iterable(parts.values())) == listed(ImageFolderDataset(flat))
+
+
+def test_small_groups_have_their_share_together(tmp_path, write_image):
+    for group in range(20):
+        for number in range(2):
+            write_image(tmp_path / f"{group:02}" / f"{number}.png")
+
+    assert len(listed(ImageFolderDataset(tmp_path, shares={"test": 0.1}), "test")) == 4
+
+
+def test_shares_of_groups_keep_groups_whole(flat):
+    dataset = ImageFolderDataset(flat, shares={"validation": 0.2, "test": 0.1}, divide="groups")
+    counts = {
+        split: Counter(group for _, group in listed(dataset, split)) for split in dataset.splits
+    }
+
+    assert {split: len(groups) for split, groups in counts.items()} == {
+        "train": 7, "validation": 2, "test": 1,
+    }  # fmt: skip
+    assert set(sum(counts.values(), Counter()).values()) == {10}
+
+
+@pytest.mark.parametrize("divide", ["samples", "groups"])
+def test_the_seed_decides_what_is_in_a_split(flat, divide):
+    def validation(seed):
+        options = {"shares": {"validation": 0.3}, "divide": divide}
+        return listed(ImageFolderDataset(flat, seed=seed, **options), "validation")
+
+    assert validation(1) == validation(1)
+    assert validation(1) != validation(2)
+
+
+def test_the_same_images_elsewhere_are_divided_alike(flat, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "copy"
+    flat.rename(elsewhere)
+    moved = listed(ImageFolderDataset(elsewhere, shares={"validation": 0.3}), "validation")
+    elsewhere.rename(flat)
+
+    assert moved == listed(ImageFolderDataset(flat, shares={"validation": 0.3}), "validation")
+
+
+@pytest.mark.parametrize("shares", [{"train": 0.5}, {"test": 0.0}, {"a": 0.5, "b": 0.5}])
+def test_impossible_shares_are_refused(flat, shares):
+    with pytest.raises(ValueError, match="shares are those of the splits but 'train'"):
+        ImageFolderDataset(flat, shares=shares)
+
+
+def test_two_ways_to_split_are_refused(flat):
+    with pytest.raises(ValueError, match="folders and shares both make splits"):
+        ImageFolderDataset(flat, folders={"train": "group1"}, shares={"test": 0.1})
+
+
+def test_an_unknown_division_is_refused(flat):
+    with pytest.raises(ValueError, match="'samples' or 'groups', but got 'images'"):
+        ImageFolderDataset(flat, divide="images")
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere\."):
+        ImageFolderDataset(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere\."):
+        ImageFolderDataset(tmp_path, folders={"train": "nowhere"})
+
+
+def test_a_folder_without_groups_is_an_error_that_shows_what_is_expected(tmp_path, write_image):
+    write_image(tmp_path / "1.png")
+
+    with pytest.raises(ValueError, match=r"has no images. Expected was a folder for each group"):
+        ImageFolderDataset(tmp_path).load("train")
+
+
+def test_a_share_that_is_too_small_is_an_error(tmp_path, write_image):
+    write_image(tmp_path / "cat" / "1.png")
+
+    with pytest.raises(ValueError, match="split 'test' .* share is too small for so few samples"):
+        ImageFolderDataset(tmp_path, shares={"test": 0.1}).load("test")
+
+
+def test_a_broken_image_is_left_out_and_counted(tmp_path, write_image, write_broken_image):
+    write_image(tmp_path / "cat" / "1.png")
+    broken = write_broken_image(tmp_path / "cat" / "2.png")
+    dataset = ImageFolderDataset(tmp_path, on_error="skip")
+
+    with pytest.warns(UserWarning, match=r"1 of the 2 image files of the split 'train' .*2\.png"):
+        assert listed(dataset) == [("cat/1.png", "cat")]
+    assert list(dataset.skipped) == [str(broken)]
+
+
+def test_a_split_with_nothing_but_broken_images_is_an_error(tmp_path, write_broken_image):
+    write_broken_image(tmp_path / "cat" / "1.png")
+
+    with pytest.warns(match="1 of"), pytest.raises(ValueError, match="none of them can be read"):
+        ImageFolderDataset(tmp_path, on_error="skip").load("train")
+
+
+def test_a_broken_image_stops_a_worker_with_its_name(tmp_path, write_image, write_broken_image):
+    write_image(tmp_path / "cat" / "1.png")
+    write_broken_image(tmp_path / "cat" / "2.png")
+    samples = ImageFolderDataset(tmp_path).load("train")
+    collate = ImageCollator(3, (8, 8), {})
+    loader = DataLoader([s.obj for s in samples], batch_size=2, num_workers=1, collate_fn=collate)
+
+    with pytest.raises(ValueError, match=r"(?s)worker.*2\.png cannot be read as an image"):
+        list(loader)
+
+
+def test_images_are_read_by_the_collate_function(tmp_path, write_image):
+    write_image(tmp_path / "cat" / "1.png")
+    (sample,) = ImageFolderDataset(tmp_path).load("train")
+
+    batch = ImageCollator(3, (8, 8), {})([sample.obj])
+
+    assert batch.shape == (1, 3, 8, 8)
+    assert torch.isfinite(batch).all()
