@@ -32,9 +32,11 @@ def search(
 ) -> None:
     """Find the objects that the saved MODEL holds nearest to each of the QUERIES.
 
-    Without queries they are read from the standard input, one on each line.
+    Without queries they are read from the standard input, one on each line. A model that has
+    prompts for queries and documents uses them.
     """
     from quaterion_core.cli.model_data import dataset_of, recipe_of
+    from quaterion_core.dataset.text_roles import as_document, as_query
     from quaterion_core.model import SimilarityModel
     from quaterion_core.serving.exact_search import ExactSearch
 
@@ -46,12 +48,12 @@ def search(
         else:
             dataset = dataset_of(recipe_of(model, recipe))
             objects = _distinct(dataset.load(split) for split in dataset.splits)
-        index = ExactSearch(SimilarityModel.load(model), objects)
+        index = ExactSearch(SimilarityModel.load(model), list(map(as_document, objects)))
         click.echo(f"Searching {len(objects):,} objects.")
         given: Iterable[str] = queries or sys.stdin
         for query in filter(None, map(str.strip, given)):
             click.echo(f"\n{query}")
-            for found in index.search(query, top):
+            for found in index.search(as_query(query), top):
                 click.echo(f"  {found.score:.3f}  {textwrap.shorten(str(found.object), 100)}")
 
 

@@ -9,7 +9,9 @@ from quaterion_core.dataset.batch_samplers import (
     build_batch_sampler,
     read_facts,
 )
-from quaterion_core.dataset.readers import CsvDataset, JsonLinesDataset
+from quaterion_core.dataset.hugging_face_dataset import HuggingFaceDataset
+from quaterion_core.dataset.queries_and_documents import QueriesAndDocuments
+from quaterion_core.dataset.readers import CsvDataset, JsonLinesDataset, ParquetDataset
 from quaterion_core.dataset.similarity_data_loader import (
     GroupSimilarityDataLoader,
     PairsSimilarityDataLoader,
@@ -22,16 +24,22 @@ from quaterion_core.dataset.similarity_samples import (
     SimilaritySample,
 )
 from quaterion_core.dataset.split_dataset import SplitDataset
+from quaterion_core.dataset.text_roles import Document, Query, with_roles
 
 __all__ = [
     "BATCH_SAMPLERS",
     "BatchSampler",
     "CsvDataset",
+    "Document",
     "GroupBatchSampler",
     "GroupSimilarityDataLoader",
+    "HuggingFaceDataset",
     "JsonLinesDataset",
     "NoDuplicatesBatchSampler",
     "PairsSimilarityDataLoader",
+    "ParquetDataset",
+    "QueriesAndDocuments",
+    "Query",
     "SampleFacts",
     "SimilarityDataLoader",
     "SimilarityGroupDataset",
@@ -41,4 +49,5 @@ __all__ = [
     "SplitDataset",
     "build_batch_sampler",
     "read_facts",
+    "with_roles",
 ]

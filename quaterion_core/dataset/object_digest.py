@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from quaterion_core.dataset.text_roles import RoleText
+
 DIGEST_SIZE: Final = 16
 """Bytes of a digest. Two of a billion objects collide with a probability of 10^-21."""
 
@@ -49,7 +51,8 @@ def object_digests(objects: Iterable[Any]) -> npt.NDArray[np.uint8]:
 
 def _feed(digest: hashlib.blake2b, obj: Any) -> None:
     if isinstance(obj, str):
-        _feed_bytes(digest, b"str", obj.encode("utf-8", "surrogatepass"))
+        kind = f"str as {obj.role}".encode() if isinstance(obj, RoleText) else b"str"
+        _feed_bytes(digest, kind, obj.encode("utf-8", "surrogatepass"))
     elif isinstance(obj, bytes):
         _feed_bytes(digest, b"bytes", obj)
     elif obj is None or isinstance(obj, (bool, int, float, complex)):

@@ -1,4 +1,4 @@
-"""Datasets read from files: JSON lines and CSV, with columns named by the user."""
+"""Datasets read from files: JSON lines, CSV and Parquet, with columns named by the user."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from quaterion_core.dataset.similarity_samples import (
-    SimilarityGroupSample,
-    SimilarityPairSample,
-    SimilaritySample,
-)
+from quaterion_core.dataset.sample_columns import SampleColumns
+from quaterion_core.dataset.similarity_samples import SimilaritySample
 from quaterion_core.dataset.split_dataset import SplitDataset
+
+_SURPLUS: Final = "(more values than columns)"
 
 
 class TableDataset(SplitDataset):
     """The base of readers: one file for each split, one sample for each row.
 
-    Name the columns of either a pair (``obj_a`` and ``obj_b``, optionally ``score`` and
-    ``subgroup``) or a group sample (``obj`` and ``group``).
+    Name the columns of either a pair (``obj_a`` and ``obj_b``, optionally ``negatives``, ``score``
+    and ``subgroup``) or a group sample (``obj`` and ``group``).
 
     Args:
         files: Path of the file of each split, such as ``{"train": "train.jsonl"}``.
-        obj_a: Column of a pair's first object; for retrieval, the query.
-        obj_b: Column of a pair's second object.
+        obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
+        obj_b: Column of a pair's second object, the positive.
+        negatives: Column of hard negatives, or several; see
+            :class:`~quaterion_core.dataset.sample_columns.SampleColumns`.
         score: Column of a pair's score; without it every pair has score 1.
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's object.
@@ -42,6 +43,7 @@ class TableDataset(SplitDataset):
         *,
         obj_a: str | None = None,
         obj_b: str | None = None,
+        negatives: str | Sequence[str] | None = None,
         score: str | None = None,
         subgroup: str | None = None,
         obj: str | None = None,
@@ -50,18 +52,7 @@ class TableDataset(SplitDataset):
         if not files:
             raise ValueError("files names no split. Give at least {'train': 'path/to/file'}.")
         self._files = {split: Path(path) for split, path in files.items()}
-        pair = {"obj_a": obj_a, "obj_b": obj_b, "score": score, "subgroup": subgroup}
-        single = {"obj": obj, "group": group}
-        self._pair = {field: column for field, column in pair.items() if column is not None}
-        self._single = {field: column for field, column in single.items() if column is not None}
-        if self._pair and not self._single and {"obj_a", "obj_b"} <= self._pair.keys():
-            return
-        if self._single.keys() == {"obj", "group"} and not self._pair:
-            return
-        raise ValueError(
-            "Name the columns of a pair (obj_a and obj_b, optionally score and subgroup) or of a "
-            f"group sample (obj and group), but got: {', '.join({**self._pair, **self._single})}."
-        )
+        self._columns = SampleColumns(obj_a, obj_b, negatives, score, subgroup, obj, group)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -81,36 +72,20 @@ class TableDataset(SplitDataset):
             raise FileNotFoundError(
                 f"The file of the split {split!r} is missing: {path.absolute()}"
             )
-        return [self._sample(row, f"{path}, line {line}") for line, row in self._rows(path)]
+        return [
+            sample
+            for place, row in self._rows(path)
+            for sample in self._columns.samples(row, f"{path}, {place}")
+        ]
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the files and the columns."""
         files = {split: str(path) for split, path in self._files.items()}
-        return {"files": files, **self._pair, **self._single}
+        return {"files": files, **self._columns.get_config_dict()}
 
     @abstractmethod
-    def _rows(self, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield each row with the number of its line."""
-
-    def _sample(self, row: dict[str, Any], place: str) -> SimilaritySample:
-        columns = self._pair or self._single
-        missing = [column for column in columns.values() if row.get(column) is None]
-        if missing:
-            raise ValueError(
-                f"{place} has no value for {', '.join(map(repr, missing))}. Its columns: "
-                f"{', '.join(map(repr, row))}."
-            )
-        values = {field: row[column] for field, column in columns.items()}
-        if self._single:
-            return SimilarityGroupSample(**values)
-        if "score" in values:
-            try:
-                values["score"] = float(values["score"])
-            except (TypeError, ValueError):
-                raise ValueError(
-                    f"{place} has the score {values['score']!r}, which is not a number."
-                ) from None
-        return SimilarityPairSample(**values)
+    def _rows(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield each row with its place in the file."""
 
 
 class JsonLinesDataset(TableDataset):
@@ -124,22 +99,30 @@ class JsonLinesDataset(TableDataset):
         [SimilarityPairSample(obj_a='Is it free?', obj_b='Yes.', score=1.0, subgroup=None)]
     """
 
-    def _rows(self, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.strip():
+    def _rows(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        with path.open("rb") as lines:
+            for number, line in enumerate(map(bytes.strip, lines), start=1):
+                if not line:
                     continue
                 try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise ValueError(f"{path}, line {number} is not JSON: {error}.") from None
+                    row = json.loads(line.decode("utf-8-sig"))
+                except ValueError as error:  # no UTF-8, or no JSON
+                    raise ValueError(
+                        f"{path}, line {number} is not JSON: {error}. Expected was one JSON object "
+                        f"on each line, but this is {line!r:.60}"
+                    ) from None
                 if not isinstance(row, dict):
-                    raise ValueError(f"{path}, line {number} is not a JSON object: {line:.60}")
-                yield number, row
+                    raise ValueError(
+                        f"{path}, line {number} is not a JSON object, such as "
+                        f'{{"column": "value"}}, but {line!r:.60}'
+                    )
+                yield f"line {number}", row
 
 
 class CsvDataset(TableDataset):
     r"""Reads CSV files with a header line; see :class:`TableDataset`.
+
+    Values are separated by commas, or by tabs in a file whose name ends with ``.tsv``.
 
     Example:
         >>> import tempfile
@@ -149,8 +132,63 @@ class CsvDataset(TableDataset):
         [SimilarityGroupSample(obj='Where is my card?', group='card_arrival')]
     """
 
-    def _rows(self, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _rows(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        delimiter = "\t" if path.suffix == ".tsv" else ","
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey="(more values than columns)")
-            for row in reader:
-                yield reader.line_num, row
+            reader = csv.DictReader(file, restkey=_SURPLUS, delimiter=delimiter)
+            try:
+                self._columns.check(reader.fieldnames or [], f"{path}, line 1")
+                for row in reader:
+                    if _SURPLUS in row:
+                        raise ValueError(
+                            f"{path}, line {reader.line_num} has more values than the header's "
+                            f"{len(row) - 1} columns: {row[_SURPLUS]!r:.60}. Quote values that "
+                            "hold the separator."
+                        )
+                    yield f"line {reader.line_num}", row
+            except csv.Error as error:
+                raise ValueError(
+                    f"{path}, line {reader.line_num} is not CSV: {error}. Are all quotes closed?"
+                ) from None
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"{path} is not UTF-8 after line {reader.line_num}: {error.reason}."
+                ) from None
+
+
+class ParquetDataset(TableDataset):
+    """Reads Parquet files; see :class:`TableDataset`.
+
+    Only the columns that are named are read. It needs pyarrow (``quaterion-core[parquet]``).
+
+    Raises:
+        ImportError: pyarrow is missing.
+
+    Example:
+        >>> import tempfile
+        >>> import pyarrow, pyarrow.parquet
+        >>> file = Path(tempfile.mkdtemp(), "faq.parquet")
+        >>> table = pyarrow.table({"question": ["Is it free?"], "answer": ["Yes."]})
+        >>> pyarrow.parquet.write_table(table, file)
+        >>> ParquetDataset({"train": file}, obj_a="question", obj_b="answer").load("train")
+        [SimilarityPairSample(obj_a='Is it free?', obj_b='Yes.', score=1.0, subgroup=None)]
+    """
+
+    def _rows(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        try:
+            from pyarrow import ArrowException, parquet
+        except ImportError as error:
+            raise ImportError(
+                'Reading Parquet files takes pyarrow: pip install "quaterion-core[parquet]"'
+            ) from error
+        try:
+            file = parquet.ParquetFile(path)
+        except ArrowException as error:
+            raise ValueError(f"{path} is not a Parquet file: {error}") from None
+        with file:
+            self._columns.check(file.schema_arrow.names, str(path))
+            number = 0
+            for batch in file.iter_batches(columns=self._columns.names):
+                for row in batch.to_pylist():
+                    yield f"row {number}", row
+                    number += 1

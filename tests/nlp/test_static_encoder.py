@@ -8,12 +8,17 @@ import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from quaterion_core import Quaterion
+from quaterion_core.dataset import SimilarityPairSample
 from quaterion_core.storage import InvalidFolderError
 from quaterion_nlp.encoders.static_encoder import StaticEncoder
+from quaterion_nlp.encoders.token_vectors import principal_components
 
 TEXTS = ["Delete a file", "remove a folder", "open a file", "close the file", "ein Käse", "文件"]
 
@@ -254,3 +259,173 @@ def test_importing_the_encoder_does_not_import_sentence_transformers():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "set()"
+
+
+# A pretrained tokenizer.
+
+
+def test_a_tokenizer_of_a_folder_is_taken_in_place_of_training_one(word_tokenizer, tmp_path):
+    word_tokenizer.save(str(tmp_path / "tokenizer.json"))
+    encoder = StaticEncoder.from_data([], tokenizer=tmp_path, embedding_size=4)
+    assert encoder.tokenizer.get_vocab() == word_tokenizer.get_vocab()
+    assert encoder.embedding.weight.shape == (3, 4)
+    again = StaticEncoder.from_data([], tokenizer=str(tmp_path), embedding_size=4)
+    assert again.tokenizer.get_vocab() == word_tokenizer.get_vocab()
+
+
+def test_a_tokenizer_of_transformers_without_a_file_of_its_own_is_opened(tmp_path):
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nred\nhouse\n")
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    encoder = StaticEncoder.from_data([], tokenizer=tmp_path)
+    assert encoder.tokenizer.encode("red house", add_special_tokens=False).ids == [5, 6]
+
+
+def test_a_tokenizer_that_cannot_be_opened_is_named_with_the_way_out(tmp_path):
+    with pytest.raises(ValueError, match=r"cannot be opened: [\s\S]*with a tokenizer.json"):
+        StaticEncoder.from_data([], tokenizer=tmp_path)
+
+
+# Weights by frequency.
+
+
+def test_rows_are_weighted_by_their_smooth_inverse_frequency(word_tokenizer):
+    texts = ["red red red", "green"]
+    torch.manual_seed(0)
+    plain = StaticEncoder.from_data(texts, tokenizer=word_tokenizer, embedding_size=4)
+    torch.manual_seed(0)
+    weighted = StaticEncoder.from_data(
+        texts, tokenizer=word_tokenizer, embedding_size=4, weighting="sif"
+    )
+    # a / (a + p) with a = 1/1000 and p = 0, 3/4 and 1/4
+    weights = torch.tensor([[1.0], [1 / 751], [1 / 251]])
+    torch.testing.assert_close(weighted.embedding.weight, plain.embedding.weight * weights)
+
+
+def test_weighting_works_with_a_trained_tokenizer_from_a_generator():
+    encoder = StaticEncoder.from_data((text for text in TEXTS), vocab_size=300, weighting="sif")
+    file = encoder.tokenizer.token_to_id("file")
+    lengths = encoder.embedding.weight.norm(dim=1)
+    assert lengths[file] < lengths.median() / 10
+
+
+def test_weighting_without_texts_is_refused(word_tokenizer):
+    with pytest.raises(ValueError, match="counts the tokens of the training texts, but there are"):
+        StaticEncoder.from_data([], tokenizer=word_tokenizer, weighting="sif")
+
+
+# Vectors of a pretrained model.
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory):
+    """A sentence-transformers model over seven tokens, and its folder."""
+    import transformers
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    folder = tmp_path_factory.mktemp("small")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "##dish", "house"]
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=len(words), hidden_size=6, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=8, max_position_embeddings=16,
+    )  # fmt: skip
+    transformers.BertModel(config).save_pretrained(folder)
+    vocabulary = {word: index for index, word in enumerate(words)}
+    transformers.BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
+    modules = [Transformer(str(folder)), Pooling(6, "mean")]
+    model = SentenceTransformer(modules=modules, device="cpu")
+    model.save(str(folder / "saved"), create_model_card=False)
+    return model, folder / "saved"
+
+
+def test_rows_are_what_a_model_makes_of_each_token_scaled_by_one_number(small_model):
+    model, folder = small_model
+    encoder = StaticEncoder.from_data([], model=folder)
+    assert encoder.tokenizer.get_vocab() == model.tokenizer.get_vocab()
+    rows = encoder.embedding.weight.detach()
+    assert rows.shape == (8, 6)
+    torch.testing.assert_close(rows.norm(dim=1).mean(), torch.tensor(1.0))
+    expected = torch.from_numpy(model.encode(["red", "house"]))
+    factor = rows[5, 0] / expected[0, 0]
+    torch.testing.assert_close(rows[[5, 7]], expected * factor)
+    assert not torch.allclose(rows[6], rows[5], atol=1e-3)  # "##dish" is a token of its own
+
+
+def test_a_model_object_gives_the_same_rows_as_its_folder(small_model):
+    model, folder = small_model
+    of_object = StaticEncoder.from_data([], model=model).embedding.weight
+    assert torch.equal(of_object, StaticEncoder.from_data([], model=folder).embedding.weight)
+
+
+def test_principal_components_are_those_of_scikit_learn():
+    vectors = np.random.default_rng(0).normal(size=(50, 8)) @ np.diag(range(1, 9)) + 3
+    expected = PCA(3).fit_transform(vectors)
+    components = principal_components(torch.from_numpy(vectors), 3).numpy()
+    signs = np.sign((components * expected).sum(axis=0))
+    np.testing.assert_allclose(components * signs, expected, atol=1e-9)
+
+
+def test_pca_keeps_the_distances_of_rows_and_moves_their_mean_to_zero(small_model):
+    _, folder = small_model
+    whole = StaticEncoder.from_data([], model=folder).embedding.weight.detach()
+    turned = StaticEncoder.from_data([], model=folder, pca=6).embedding.weight.detach()
+    torch.testing.assert_close(turned.mean(dim=0), torch.zeros(6), atol=1e-6, rtol=0.0)
+    ratio = torch.cdist(turned, turned) / torch.cdist(whole, whole)
+    ratio = ratio[~torch.eye(8, dtype=torch.bool)]
+    torch.testing.assert_close(ratio, ratio[0].expand_as(ratio), rtol=1e-3, atol=0.0)
+    assert StaticEncoder.from_data([], model=folder, pca=2).embedding_size == 2
+
+
+def test_what_was_distilled_is_saved_and_loaded_without_the_model(small_model, tmp_path):
+    _, folder = small_model
+    encoder = StaticEncoder.from_data(["red house"], model=folder, pca=4, weighting="sif")
+    encoder.save(tmp_path)
+    texts = ["reddish house", ""]
+    assert torch.equal(embed(StaticEncoder.load(tmp_path), texts), embed(encoder, texts))
+
+
+def test_all_options_are_given_by_name(small_model):
+    _, folder = small_model
+    choice = {"name": "static", "model": str(folder), "pca": 4, "weighting": "sif"}
+    model = Quaterion.build(
+        encoder=choice,
+        loss="multiple-negatives-ranking",
+        data=[SimilarityPairSample("red house", "reddish")],
+    )
+    assert model.model.encode(["a red house"]).shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tokenizer": "x", "vocab_size": 300}, "With tokenizer, there can be no vocab_size"),
+        ({"tokenizer": "x", "lowercase": False}, "With tokenizer, there can be no lowercase"),
+        ({"model": "x", "embedding_size": 8}, "With model, there can be no embedding_size. .*pca"),
+        ({"model": "x", "tokenizer": "y"}, "With model, there can be no tokenizer"),
+        ({"pca": 8}, "pca=8 reduces the vectors of a model, but there is no model"),
+        ({"weighting": "idf"}, "weighting should be 'sif' or None, but is 'idf'"),
+        ({"model": "no/such/folder"}, "'no/such/folder' cannot be opened"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused(arguments, message, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ValueError, match=message):
+        StaticEncoder.from_data(TEXTS, **arguments)
+
+
+@pytest.mark.parametrize("count", [0, 7, 2.0])
+def test_more_components_than_there_are_are_refused(small_model, count):
+    with pytest.raises(ValueError, match=f"pca should be between 1 and 6, but is {count}"):
+        StaticEncoder.from_data([], model=small_model[1], pca=count)
+
+
+def test_a_model_without_a_transformer_cannot_be_distilled():
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import BoW
+
+    model = SentenceTransformer(modules=[BoW(["red"])], device="cpu")
+    with pytest.raises(ValueError, match="cannot be embedded one by one: .* no transformer"):
+        StaticEncoder.from_data([], model=model)

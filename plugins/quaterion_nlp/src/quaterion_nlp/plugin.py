@@ -1,4 +1,4 @@
-"""What quaterion-nlp brings to Quaterion: encoders and a dataset of texts."""
+"""What quaterion-nlp brings to Quaterion: encoders, heads, losses, metrics, datasets of texts."""
 
 from __future__ import annotations
 
@@ -22,6 +22,43 @@ def quaterion_encoders() -> dict[str, str | Component]:
 
 
 @hookimpl
+def quaterion_heads() -> dict[str, str]:
+    """Declare the heads for texts."""
+    return {
+        "normalized-projection": (
+            "quaterion_nlp.heads.normalized_projection_head:NormalizedProjectionHead"
+        ),
+    }
+
+
+@hookimpl
+def quaterion_losses() -> dict[str, str]:
+    """Declare the losses for texts."""
+    return {
+        "angle": "quaterion_nlp.losses.angle_loss:AnglELoss",
+        "cosent": "quaterion_nlp.losses.cosent_loss:CoSENTLoss",
+        "cosine-regression": "quaterion_nlp.losses.cosine_regression_loss:CosineRegressionLoss",
+        "guided-negatives-ranking": (
+            "quaterion_nlp.losses.guided_negatives_ranking_loss:GuidedNegativesRankingLoss"
+        ),
+        "kl-distillation": "quaterion_nlp.losses.kl_distillation_loss:KLDistillationLoss",
+        "margin-mse": "quaterion_nlp.losses.margin_mse_loss:MarginMSELoss",
+    }
+
+
+@hookimpl
+def quaterion_metrics() -> dict[str, str]:
+    """Declare the metrics of texts."""
+    return {
+        "pearson": "quaterion_nlp.metrics.pearson_correlation:PearsonCorrelation",
+        "spearman": "quaterion_nlp.metrics.spearman_correlation:SpearmanCorrelation",
+    }
+
+
+@hookimpl
 def quaterion_datasets() -> dict[str, str]:
     """Declare the datasets of texts."""
-    return {"python-docs": "quaterion_nlp.datasets.python_docs:PythonDocs"}
+    return {
+        "guided-pairs": "quaterion_nlp.datasets.guided_pairs:GuidedPairs",
+        "python-docs": "quaterion_nlp.datasets.python_docs:PythonDocs",
+    }

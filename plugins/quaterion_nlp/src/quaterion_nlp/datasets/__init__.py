@@ -6,14 +6,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from quaterion_nlp.datasets.guided_pairs import GuidedPairs, GuidedPairSample, with_guide
     from quaterion_nlp.datasets.python_docs import PythonDocs
 
 __all__ = [
+    "GuidedPairSample",
+    "GuidedPairs",
     "PythonDocs",
+    "with_guide",
 ]
 
 _HOMES = {
+    "GuidedPairSample": "quaterion_nlp.datasets.guided_pairs",
+    "GuidedPairs": "quaterion_nlp.datasets.guided_pairs",
     "PythonDocs": "quaterion_nlp.datasets.python_docs",
+    "with_guide": "quaterion_nlp.datasets.guided_pairs",
 }
 
 

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from quaterion_core.dataset.text_roles import Document, Query
 from quaterion_core.encoders import Encoder
 from quaterion_core.storage import InvalidFolderError, read_json, write_json
-from quaterion_nlp.encoders.texts import check_texts
+from quaterion_core.utils.precision import at_least_float32
+from quaterion_nlp.encoders.partial_training import add_adapters, merged, top_modules
+from quaterion_nlp.encoders.pretrained import open_sentence_transformer
+from quaterion_nlp.encoders.tokenization import TokenCounts, Tokenization, without_weights
+
+if TYPE_CHECKING:
+    from peft import LoraModel
 
 _CONFIG_FILE: Final = "config.json"
 _MODEL_FOLDER: Final = "model"
+_ROLES: Final = (Query.role, Document.role)
+_PRECISIONS: Final = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+_SAVED_AT_FIRST: Final = {"trainable", "prompt"}
+"""What every saved configuration holds."""
+_SAVED: Final = _SAVED_AT_FIRST | {"prompts", "precision", "train_layers"}
 _PICKLED_OR_CODE: Final = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".py"}
 
 
@@ -35,15 +52,30 @@ class SentenceTransformerEncoder(Encoder):
             ``"sentence-transformers/all-MiniLM-L6-v2"``, which is fetched unless this machine has
             it already; the path of a local folder; or a ``SentenceTransformer``, which is used
             itself and not copied.
-        trainable: Whether training changes the model. A frozen one can be cached.
+        trainable: Whether training changes the model, all of it. A frozen one can be cached.
         max_seq_length: Tokens after which a text is cut off; by default the model's own limit.
         prompt: What is put in front of every text, such as ``"query: "``; by default the model's
             own default prompt, which most models do not have.
+        prompts: What is put in front of a :class:`~quaterion_core.dataset.Query` and of a
+            :class:`~quaterion_core.dataset.Document`, such as ``{"query": "query: ", "document":
+            "passage: "}``. Texts of neither kind are then refused, unless there is a ``prompt`` for
+            them. By default the model's own prompts by these names, as its ``encode_query`` and
+            ``encode_document`` use them.
+        precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``: how a frozen model is held and
+            run; by default as it comes. Embeddings are float32. float16 is made for GPUs. A model
+            that is trained is held as float32.
+        train_layers: Train the last so many layers of the transformer and all that comes after
+            them. The rest, word embeddings included, is frozen and stays in evaluation mode.
+        lora: Train low-rank adapters (LoRA) beside the layers, and nothing else: arguments of
+            ``peft.LoraConfig``, such as ``{"r": 8, "lora_alpha": 16}``. It takes peft
+            (``quaterion-nlp[lora]``). They are saved merged into the weights, so that a loaded
+            encoder needs no peft, and is frozen.
 
     Raises:
-        TypeError: ``model`` is something else.
-        ValueError: The model cannot be opened or does not say how long its embeddings are, or
-            ``max_seq_length`` is not a positive integer.
+        TypeError: ``model`` is something else, or ``lora`` has an argument that there is not.
+        ValueError: The model cannot be opened or does not say how long its embeddings are; an
+            argument is out of range or does not go with another one.
+        ImportError: peft is missing.
 
     Example:
         A model that counts words:
@@ -62,12 +94,16 @@ class SentenceTransformerEncoder(Encoder):
         trainable: bool = False,
         max_seq_length: int | None = None,
         prompt: str | None = None,
+        prompts: Mapping[str, str] | None = None,
+        precision: str | None = None,
+        train_layers: int | None = None,
+        lora: Mapping[str, Any] | None = None,
     ):
         super().__init__()
         self._name: str | None = None
         if isinstance(model, (str, Path)):
             self._name = str(model)
-            model = _open(self._name)
+            model = open_sentence_transformer(self._name)
         elif not isinstance(model, SentenceTransformer):
             raise TypeError(
                 "SentenceTransformerEncoder takes the name of a model, a folder or a "
@@ -89,15 +125,63 @@ class SentenceTransformerEncoder(Encoder):
             prompt = model.prompts[model.default_prompt_name]
         self._max_seq_length = max_seq_length
         self._embedding_size = size
-        self._trainable = trainable
+        self._trainable = trainable or train_layers is not None or lora is not None
         self._prompt = prompt
+        self._prompts = None if prompts is None else _checked_prompts(prompts)
+        self._precision = precision
+        self._train_layers = train_layers
+        self._lora = None if lora is None else dict(lora)
+        self._check_what_is_trained()
+        if self._trainable:
+            model.float()
+        elif precision is not None:
+            model.to(_PRECISIONS[precision])
         self.model = model
+        # Tuples, so that torch does not count their modules a second time.
+        self._top: tuple[nn.Module, ...] = ()
+        self._adapters: tuple[LoraModel, ...] = ()
+        if train_layers is not None:
+            self._top = top_modules(model, train_layers)
+            model.requires_grad_(False)
+            for module in self._top:
+                module.requires_grad_(True)
+        if lora is not None:
+            self._adapters = (add_adapters(model, lora),)
+        _freeze_unused_pooler(model)
         self.disable_gradients_if_required()
+
+    def _check_what_is_trained(self) -> None:
+        if self._train_layers is not None and self._lora is not None:
+            raise ValueError(
+                "Give train_layers or lora, not both. For adapters beside the last layers only, "
+                "give lora={'layers_to_transform': [...]}."
+            )
+        if self._precision is None:
+            return
+        if self._precision not in _PRECISIONS:
+            raise ValueError(
+                f"precision should be one of {', '.join(_PRECISIONS)}, but is {self._precision!r}."
+            )
+        if self._trainable and self._precision != "float32":
+            raise ValueError(
+                f"precision={self._precision!r} is for a frozen encoder: small steps of training "
+                "get lost in it. Train with Trainer(precision='bf16-mixed'), in a recipe "
+                "trainer: {precision: bf16-mixed}."
+            )
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes the model."""
+        """Whether training changes the model, or a part of it."""
         return self._trainable
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation; what is frozen stays in evaluation."""
+        super().train(mode)
+        if mode and self._top:
+            self.model.eval()
+            for module in self._top:
+                module.train()
+        return self
 
     @property
     def embedding_size(self) -> int:
@@ -106,7 +190,15 @@ class SentenceTransformerEncoder(Encoder):
 
     def get_collate_fn(self) -> Tokenization:
         """Return the function that tokenizes N strings; it holds no weights."""
-        return Tokenization(_without_weights(self.model[0]), self._prompt)
+        prompt, prompts = self._prompt, self._prompts
+        if prompts is None:
+            own = {role: self.model.prompts.get(role) or "" for role in _ROLES}
+            prompts = own if any(own.values()) else {}
+            prompt = prompt or ""
+        one_prompt = any(
+            isinstance(module, Pooling) and not module.include_prompt for module in self.model
+        )
+        return Tokenization(without_weights(self.model[0]), prompt, prompts, one_prompt)
 
     def get_length_fn(self) -> TokenCounts:
         """Return the function that counts the tokens of N strings."""
@@ -122,7 +214,7 @@ class SentenceTransformerEncoder(Encoder):
             Embeddings of shape (N, D), cut off to the model's ``truncate_dim`` if it has one.
         """
         embeddings: Tensor = self.model(dict(batch))["sentence_embedding"]
-        return embeddings[:, : self._embedding_size]
+        return at_least_float32(embeddings[:, : self._embedding_size])
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments of the constructor.
@@ -141,14 +233,29 @@ class SentenceTransformerEncoder(Encoder):
             "trainable": self.trainable,
             "max_seq_length": self._max_seq_length,
             "prompt": self._prompt,
+            "prompts": self._prompts,
+            "precision": self._precision,
+            "train_layers": self._train_layers,
+            "lora": self._lora,
         }
 
     def save(self, output_path: str | Path) -> None:
-        """Save the whole model into an existing folder, in ``model/`` beside ``config.json``."""
+        """Save the whole model into an existing folder, in ``model/`` beside ``config.json``.
+
+        Adapters are merged in a copy, which takes the model's memory once more; the encoder itself
+        is not changed.
+        """
         folder = Path(output_path)
-        config = {"trainable": self.trainable, "prompt": self._prompt}
+        config = {
+            "trainable": self.trainable and not self._adapters,
+            "prompt": self._prompt,
+            "prompts": self._prompts,
+            "precision": self._precision,
+            "train_layers": self._train_layers,
+        }
         write_json(folder / _CONFIG_FILE, config, owner=type(self).__name__)
-        self.model.save(str(folder / _MODEL_FOLDER), create_model_card=False)
+        model = merged(self.model, self._adapters[0]) if self._adapters else self.model
+        model.save(str(folder / _MODEL_FOLDER), create_model_card=False)
 
     @classmethod
     def load(cls, input_path: str | Path) -> Self:
@@ -161,7 +268,8 @@ class SentenceTransformerEncoder(Encoder):
         folder = Path(input_path)
         config = read_json(folder / _CONFIG_FILE)
         model_folder = folder / _MODEL_FOLDER
-        if config.keys() != {"trainable", "prompt"} or not model_folder.is_dir():
+        is_known = _SAVED_AT_FIRST <= config.keys() <= _SAVED
+        if not is_known or not model_folder.is_dir():
             raise InvalidFolderError(f"{folder} does not hold a saved {cls.__name__}.")
         for file in sorted(model_folder.rglob("*")):
             if file.suffix in _PICKLED_OR_CODE:
@@ -175,78 +283,21 @@ class SentenceTransformerEncoder(Encoder):
             raise InvalidFolderError(str(error)) from error
 
 
-@dataclass(frozen=True)
-class Tokenization:
-    """Turns strings into the batch of a :class:`SentenceTransformerEncoder`.
+def _checked_prompts(prompts: Mapping[str, str]) -> dict[str, str]:
+    wrong = [role for role in prompts if role not in _ROLES]
+    if wrong:
+        raise ValueError(
+            f"prompts has {', '.join(map(repr, wrong))}, but the roles are "
+            f"{' and '.join(map(repr, _ROLES))}. For one prompt of all texts, give prompt=..."
+        )
+    return dict(prompts)
 
-    Args:
-        module: The first module of the model, whose weights are not used.
-        prompt: What is put in front of every text.
+
+def _freeze_unused_pooler(model: SentenceTransformer) -> None:
+    """Freeze the layer that transformers puts on top and that pooling over tokens does not use.
+
+    A parameter that asks for a gradient and gets none stops a training in several processes.
     """
-
-    module: Any
-    prompt: str | None = None
-
-    def __call__(self, texts: list[str]) -> dict[str, Any]:
-        """Tokenize texts.
-
-        Args:
-            texts: N strings.
-
-        Returns:
-            What the model takes: padded token ids, attention mask, and so on.
-
-        Raises:
-            TypeError: An object is not a string.
-        """
-        check_texts(texts, SentenceTransformerEncoder.__name__)
-        return dict(self.module.preprocess(texts, prompt=self.prompt))
-
-
-@dataclass(frozen=True)
-class TokenCounts:
-    """Counts the tokens of texts, after they are cut off.
-
-    Args:
-        tokenization: What the encoder's texts are tokenized with.
-    """
-
-    tokenization: Tokenization
-
-    def __call__(self, texts: list[str]) -> list[int]:
-        """Count the tokens of each of N texts; its characters where a model has no tokens."""
-        mask = self.tokenization(texts).get("attention_mask")
-        counts: list[int] = [len(text) for text in texts] if mask is None else mask.sum(1).tolist()
-        return counts
-
-
-def _open(name: str) -> SentenceTransformer:
-    """Open a local folder or what was fetched before, or else fetch it from the hub."""
-    is_folder = Path(name).is_dir()
-    try:
-        return SentenceTransformer(name, device="cpu", local_files_only=True)
-    except Exception as error:  # the hub, transformers and safetensors raise all kinds
-        cause = error
-    if not is_folder:
-        try:
-            return SentenceTransformer(name, device="cpu")
-        except Exception as error:
-            cause = error
-    raise ValueError(
-        f"The sentence-transformers model {name!r} cannot be opened: {cause}\n"
-        "Give the name of a model on the Hugging Face Hub, which needs the network the first time, "
-        "or a local folder that SentenceTransformer.save() wrote."
-    ) from cause
-
-
-def _without_weights(module: nn.Module) -> nn.Module:
-    """Copy a module with its tensors on the meta device, where they hold no data."""
-    tensors = [*module.parameters(), *module.buffers()]
-    empty = {
-        id(tensor): nn.Parameter(tensor.to("meta"), requires_grad=False)
-        if isinstance(tensor, nn.Parameter)
-        else tensor.to("meta")
-        for tensor in tensors
-    }
-    copied: nn.Module = copy.deepcopy(module, empty)
-    return copied
+    pooler = getattr(getattr(model[0], "model", None), "pooler", None)
+    if isinstance(pooler, nn.Module) and any(isinstance(module, Pooling) for module in model):
+        pooler.requires_grad_(False)

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from typing_extensions import Self
 
@@ -21,21 +21,32 @@ from quaterion_core.storage import (
     save_weights,
     write_json,
 )
+from quaterion_nlp.encoders.byte_pairs import check_positive, train_byte_pairs
+from quaterion_nlp.encoders.pretrained import open_sentence_transformer, open_tokenizer
 from quaterion_nlp.encoders.texts import check_texts
+from quaterion_nlp.encoders.token_vectors import (
+    model_tokenizer,
+    principal_components,
+    sif_weights,
+    token_vectors,
+)
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 _CONFIG_FILE: Final = "config.json"
 _TOKENIZER_FILE: Final = "tokenizer.json"
 _WEIGHTS_FILE: Final = "model.safetensors"
-_BYTES: Final = 256
 
 
 class StaticEncoder(Encoder):
     """Embeds a text as the mean of its tokens' embeddings, which know nothing of their context.
 
     It learns from scratch within seconds on a CPU and embeds tens of thousands of texts a second.
-    :meth:`from_data` trains the tokenizer from the training texts; the table starts at random
-    (normal, standard deviation ``embedding_size ** -0.5``, so that rows have a length of about 1)
-    and is made for training with the cosine similarity and Adam at a learning rate around 0.01.
+    :meth:`from_data` trains the tokenizer from the training texts, or takes a pretrained one. The
+    table starts at random (normal, standard deviation ``embedding_size ** -0.5``), or with the
+    vectors of a pretrained model; either way its rows have a length of about 1. It is made for
+    training with the cosine similarity and Adam at a learning rate around 0.01.
     Gradients are dense: ``torch.optim.Adam(..., fused=True)`` takes them faster than a sparse
     optimizer does, up to a vocabulary of 30,000 at least.
 
@@ -74,15 +85,12 @@ class StaticEncoder(Encoder):
                 "tokenizers.Tokenizer.from_file(path) to load one, or the backend_tokenizer of a "
                 "transformers tokenizer."
             )
-        _check_positive("embedding_size", embedding_size)
-        vocabulary = tokenizer.get_vocab()
-        if not vocabulary:
-            raise ValueError("The tokenizer has no vocabulary: train it, or load a trained one.")
+        check_positive("embedding_size", embedding_size)
         self._trainable = trainable
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self.embedding = nn.EmbeddingBag(max(vocabulary.values()) + 1, embedding_size, mode="mean")
+        self.embedding = nn.EmbeddingBag(_count_rows(tokenizer), embedding_size, mode="mean")
         nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)
         self.disable_gradients_if_required()
 
@@ -91,63 +99,98 @@ class StaticEncoder(Encoder):
         cls,
         objects: Iterable[str],
         *,
-        vocab_size: int = 2000,
-        min_frequency: int = 2,
-        lowercase: bool = True,
-        embedding_size: int = 512,
+        vocab_size: int | None = None,
+        min_frequency: int | None = None,
+        lowercase: bool | None = None,
+        tokenizer: str | Path | Tokenizer | None = None,
+        model: str | Path | SentenceTransformer | None = None,
+        embedding_size: int | None = None,
+        pca: int | None = None,
+        weighting: str | None = None,
         trainable: bool = True,
     ) -> Self:
-        """Train a tokenizer on texts and build an encoder over it.
+        """Build an encoder with a tokenizer trained from texts, or a pretrained one.
 
-        The tokenizer is a byte-pair encoding (Sennrich et al. 2016) within words and punctuation
-        marks, over bytes (Radford et al. 2019, section 2.2), so that no text is unknown to it. The
-        same texts give the same tokenizer.
+        By default the tokenizer is a byte-pair encoding of the texts, see
+        :func:`~quaterion_nlp.encoders.byte_pairs.train_byte_pairs`, and the table starts at random.
+
+        With ``model``, the table starts with what a pretrained model makes of each token alone, as
+        in model2vec, and the tokenizer is the model's. That takes the time of embedding as many
+        short texts as there are tokens, half a minute for a small model on one core.
 
         Args:
-            objects: The training texts; read once.
-            vocab_size: The largest number of tokens, more than the 256 bytes. For a few thousand
-                texts about 2,000 is best: a word that is rare is then made of parts that are not.
-                Use 10,000 to 30,000 for hundreds of thousands of texts.
-            min_frequency: How often two parts have to follow one another to become a token.
-            lowercase: Whether upper and lower case are the same.
-            embedding_size: Columns of the table, D.
+            objects: The training texts; read once. None are needed for a pretrained tokenizer.
+            vocab_size: The largest number of tokens, more than the 256 bytes; 2,000 by default. For
+                a few thousand texts that is best: a word that is rare is then made of parts that
+                are not. Use 10,000 to 30,000 for hundreds of thousands of texts.
+            min_frequency: How often two parts have to follow one another to become a token; 2 by
+                default.
+            lowercase: Whether upper and lower case are the same; they are by default.
+            tokenizer: In place of these three: a tokenizer, or the folder or the name on the
+                Hugging Face Hub of a sentence-transformers or transformers model that has one. To
+                open one by a name loads transformers, which takes seconds.
+            model: In place of a tokenizer: a sentence-transformers model with a transformer, its
+                name on the hub or its folder.
+            embedding_size: Columns of the table, D; 512 by default. A ``model`` decides it itself.
+            pca: With ``model``: reduce its vectors to so many principal components.
+            weighting: ``"sif"`` to multiply the rows by the smooth inverse frequency of their
+                tokens in the texts, see
+                :func:`~quaterion_nlp.encoders.token_vectors.sif_weights`; not at all by default.
             trainable: Whether training changes the table.
 
         Raises:
             TypeError: An object is not a string.
-            ValueError: There are no texts, or an argument is out of range.
+            ValueError: There are no texts where some are needed; an argument is out of range, or
+                does not go with another one; a tokenizer or model cannot be opened.
         """
-        _check_positive("vocab_size", vocab_size)
-        _check_positive("min_frequency", min_frequency)
-        _check_positive("embedding_size", embedding_size)
-        if vocab_size <= _BYTES:
-            raise ValueError(
-                f"vocab_size is {vocab_size}, but the {_BYTES} bytes are tokens already: give more."
-            )
-        tokenizer = Tokenizer(models.BPE())
-        tokenizer.normalizer = normalizers.Sequence(
-            [normalizers.NFKC(), *([normalizers.Lowercase()] if lowercase else [])]
-        )
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.BertPreTokenizer(),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocab_size,
-            min_frequency=min_frequency,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        )
         texts = list(objects)
-        if not texts:
-            raise ValueError(
-                "StaticEncoder learns its vocabulary from training texts, but there are none."
-            )
         check_texts(texts, cls.__name__)
-        tokenizer.train_from_iterator(texts, trainer)
-        return cls(tokenizer, embedding_size, trainable)
+        if weighting not in (None, "sif"):
+            raise ValueError(f"weighting should be 'sif' or None, but is {weighting!r}.")
+        given = {"vocab_size": vocab_size, "min_frequency": min_frequency, "lowercase": lowercase}
+        training = {name: value for name, value in given.items() if value is not None}
+        if model is not None:
+            unused = {**training, "tokenizer": tokenizer, "embedding_size": embedding_size}
+            _check_unused(unused, "model", "The model has a tokenizer; pca=... reduces its size.")
+            encoder = cls._of_model(model, pca, trainable)
+        else:
+            if pca is not None:
+                raise ValueError(
+                    f"pca={pca!r} reduces the vectors of a model, but there is no model. Give "
+                    "embedding_size in its place."
+                )
+            size = 512 if embedding_size is None else embedding_size
+            check_positive("embedding_size", size)
+            if tokenizer is None:
+                tokenizer = train_byte_pairs(texts, **training)  # type: ignore[arg-type]
+            else:
+                _check_unused(training, "tokenizer", "They are for training one from the texts.")
+            if not isinstance(tokenizer, Tokenizer):
+                tokenizer = open_tokenizer(str(tokenizer))
+            encoder = cls(tokenizer, size, trainable)
+        if weighting == "sif":
+            rows = encoder.embedding.num_embeddings
+            weights = sif_weights(encoder.tokenizer, texts, rows)
+            encoder.embedding.weight.data.mul_(weights.unsqueeze(1))
+        return encoder
+
+    @classmethod
+    def _of_model(
+        cls, model: str | Path | SentenceTransformer, pca: int | None, trainable: bool
+    ) -> Self:
+        """Build an encoder whose table is what a pretrained model makes of its tokens.
+
+        The rows are scaled by one number to a mean length of 1, which training expects.
+        """
+        name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
+        opened = open_sentence_transformer(name) if isinstance(model, (str, Path)) else model
+        tokenizer = model_tokenizer(opened, name)
+        vectors = token_vectors(opened, _count_rows(tokenizer))
+        if pca is not None:
+            vectors = principal_components(vectors, pca)
+        encoder = cls(tokenizer, vectors.shape[1], trainable)
+        encoder.embedding.weight.data.copy_(vectors / vectors.norm(dim=1).mean())
+        return encoder
 
     @property
     def trainable(self) -> bool:
@@ -255,6 +298,16 @@ class TokenBags:
         }
 
 
-def _check_positive(name: str, value: int) -> None:
-    if type(value) is not int or value < 1:
-        raise ValueError(f"{name} should be a positive integer, but is {value!r}.")
+def _count_rows(tokenizer: Tokenizer) -> int:
+    """Return the number of rows of a table for all ids, which may have gaps."""
+    ids = tokenizer.get_vocab().values()
+    if not ids:
+        raise ValueError("The tokenizer has no vocabulary: train it, or load a trained one.")
+    return max(ids) + 1
+
+
+def _check_unused(arguments: dict[str, Any], given: str, hint: str) -> None:
+    """Refuse arguments that another one leaves without a meaning."""
+    names = [name for name, value in arguments.items() if value is not None]
+    if names:
+        raise ValueError(f"With {given}, there can be no {', '.join(names)}. {hint}")

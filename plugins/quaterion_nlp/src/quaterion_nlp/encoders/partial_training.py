@@ -1,0 +1,118 @@
+"""Training a part of a sentence-transformers model: its top layers, or adapters beside them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import nn
+
+from quaterion_core.plugins.nearest import nearest, suggestion
+from quaterion_core.utils.tensors import move_to_device
+
+if TYPE_CHECKING:
+    from peft import LoraModel
+
+
+def top_modules(model: SentenceTransformer, count: int) -> tuple[nn.Module, ...]:
+    """Find the last layers of a model's transformer, and all modules that run after them.
+
+    What runs after them is found by running the model once, on a text of one word.
+
+    Args:
+        model: A model with a transformer.
+        count: The number of layers.
+
+    Raises:
+        ValueError: The layers cannot be found, or there are fewer.
+    """
+    layers = _layers(model)
+    if type(count) is not int or not 1 <= count <= len(layers):
+        raise ValueError(
+            f"train_layers should be between 1 and the model's {len(layers)} layers, but is "
+            f"{count!r}."
+        )
+    return (*layers[-count:], *_run_after(layers[-1], model))
+
+
+def add_adapters(model: SentenceTransformer, arguments: Mapping[str, Any]) -> LoraModel:
+    """Freeze a model and put adapters beside the layers of its transformer, in place.
+
+    Args:
+        model: A model with a transformer.
+        arguments: Those of ``peft.LoraConfig``.
+
+    Returns:
+        What the adapters can be merged by.
+
+    Raises:
+        ImportError: peft is missing.
+        TypeError: There is no argument of a name.
+        ValueError: The model has no transformer, or not the layers that are to get adapters.
+    """
+    try:
+        from peft import LoraConfig, LoraModel
+    except ImportError as error:
+        raise ImportError('lora=... takes peft: pip install "quaterion-nlp[lora]"') from error
+    known = [field.name for field in fields(LoraConfig) if field.init]
+    for name in arguments:
+        if name not in known:
+            near = suggestion(nearest(name, known))
+            raise TypeError(f"peft.LoraConfig has no argument {name!r}{near and f': {near}'}.")
+    transformer = model.transformers_model
+    if transformer is None:
+        raise ValueError("lora=... needs a model with a transformer, but this one has none.")
+    model.requires_grad_(False)
+    try:
+        return LoraModel(transformer, LoraConfig(**arguments), "default")
+    except ValueError as error:
+        raise ValueError(f"lora={dict(arguments)} does not fit the model: {error}") from error
+
+
+def merged(model: SentenceTransformer, adapters: LoraModel) -> SentenceTransformer:
+    """Return a copy of a model with its adapters merged into the weights; it needs no peft."""
+    model, adapters = copy.deepcopy((model, adapters))
+    adapters.merge_and_unload()
+    return model
+
+
+def _layers(model: SentenceTransformer) -> list[nn.Module]:
+    """Find the list of as many layers as the transformer's configuration tells."""
+    transformer = model.transformers_model
+    count = getattr(getattr(transformer, "config", None), "num_hidden_layers", None)
+    lists = [
+        module
+        for module in ([] if transformer is None else transformer.modules())
+        if isinstance(module, nn.ModuleList) and len(module) == count
+    ]
+    inner = {id(part) for found in lists for part in found.modules() if part is not found}
+    outer = [found for found in lists if id(found) not in inner]
+    if len(outer) != 1:
+        raise ValueError(
+            f"The layers of the model cannot be found: {type(transformer).__name__} has "
+            f"{len(outer)} lists of {count} layers, expected was one. Use lora={{...}} or "
+            "trainable=True in place of train_layers."
+        )
+    return list(outer[0])
+
+
+def _run_after(layer: nn.Module, model: SentenceTransformer) -> list[nn.Module]:
+    """List the modules that a model runs after one of its layers."""
+    order: list[nn.Module] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda module, _: order.append(module))
+        for module in model.modules()
+    ]
+    hooks.append(layer.register_forward_hook(lambda *_: order.clear()))
+    features = move_to_device(dict(model.preprocess(["word"])), model.device)
+    try:
+        with torch.no_grad():
+            model.eval()(features)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return order

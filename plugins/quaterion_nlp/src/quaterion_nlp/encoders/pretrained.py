@@ -1,0 +1,91 @@
+"""Opening pretrained models and tokenizers: from this machine, or else from the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+OpenedT = TypeVar("OpenedT")
+
+
+def open_sentence_transformer(name: str) -> SentenceTransformer:
+    """Open a sentence-transformers model, without code that it brings along.
+
+    Args:
+        name: A local folder, or the name of a model on the Hugging Face Hub, which is fetched
+            unless this machine has it already.
+
+    Raises:
+        ValueError: The model cannot be opened.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    return _open(
+        lambda local: SentenceTransformer(name, device="cpu", local_files_only=local),
+        name,
+        "sentence-transformers model",
+        "a local folder that SentenceTransformer.save() wrote",
+    )
+
+
+def open_tokenizer(name: str) -> Tokenizer:
+    """Open the tokenizer of a sentence-transformers or Hugging Face model.
+
+    Args:
+        name: A local folder or a name on the hub, as for :func:`open_sentence_transformer`. The
+            weights are not fetched.
+
+    Raises:
+        ValueError: The tokenizer cannot be opened, or is not one of the library ``tokenizers``.
+    """
+    file = Path(name, "tokenizer.json")
+    if file.is_file():
+        return Tokenizer.from_file(str(file))
+    from transformers import AutoTokenizer
+
+    opened = _open(
+        lambda local: AutoTokenizer.from_pretrained(name, local_files_only=local),
+        name,
+        "tokenizer",
+        "a local folder with a tokenizer.json",
+    )
+    return fast_tokenizer(opened, name)
+
+
+def fast_tokenizer(tokenizer: object, name: str) -> Tokenizer:
+    """Return the tokenizer of the library ``tokenizers`` inside one of ``transformers``.
+
+    Raises:
+        ValueError: There is none.
+    """
+    inner = getattr(tokenizer, "backend_tokenizer", None)
+    if not isinstance(inner, Tokenizer):
+        raise ValueError(
+            f"The tokenizer of {name!r} is a {type(tokenizer).__name__}, which has no tokenizer of "
+            "the library tokenizers inside. Choose a model with a tokenizer.json."
+        )
+    return inner
+
+
+def _open(open_: Callable[[bool], OpenedT], name: str, what: str, folder: str) -> OpenedT:
+    """Open a folder or what was fetched before, or else fetch it."""
+    try:
+        return open_(True)
+    except Exception as error:  # the hub, transformers and safetensors raise all kinds
+        cause = error
+    if not Path(name).is_dir():
+        try:
+            return open_(False)
+        except Exception as error:
+            cause = error
+    raise ValueError(
+        f"The {what} {name!r} cannot be opened: {cause}\n"
+        "Give the name of a model on the Hugging Face Hub, which needs the network the first time, "
+        f"or {folder}."
+    ) from cause

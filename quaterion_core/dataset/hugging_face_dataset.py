@@ -1,0 +1,160 @@
+"""Datasets of the Hugging Face Hub, or in the format of its library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from quaterion_core.dataset.sample_columns import SampleColumns
+from quaterion_core.dataset.similarity_samples import SimilaritySample
+from quaterion_core.dataset.split_dataset import SplitDataset
+
+
+class HuggingFaceDataset(SplitDataset):
+    """Reads what Hugging Face's ``datasets`` reads: from the hub, from a folder, from files.
+
+    It needs that library (``quaterion-core[hugging-face]``). Code that a dataset brings along is
+    never run. In a recipe::
+
+        data:
+          name: hugging-face
+          path: sentence-transformers/natural-questions
+          splits: {train: "train[1000:]", validation: "train[:1000]"}
+          obj_a: query
+          obj_b: answer
+
+    Args:
+        path: The name of a dataset on the hub, which is fetched unless this machine has it already;
+            a folder that ``save_to_disk`` wrote; a folder of data files; or the kind of the
+            ``data_files``: ``"json"``, ``"csv"``, ``"parquet"``, ...
+        subset: Which of several datasets under one name, such as a language.
+        data_files: File, or several, of each split, where ``path`` does not say.
+        splits: The names that the splits get here, and what each is there: the name of a split, or
+            a part of it such as ``"train[:10%]"`` (not for a folder of ``save_to_disk``). By
+            default all splits, by their own names.
+        obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
+        obj_b: Column of a pair's second object, the positive.
+        negatives: Column of hard negatives, or several; see
+            :class:`~quaterion_core.dataset.sample_columns.SampleColumns`.
+        score: Column of a pair's score; without it every pair has score 1.
+        subgroup: Column of a pair's subgroup.
+        obj: Column of a group sample's object.
+        group: Column of a group sample's group.
+
+    Raises:
+        ValueError: The columns name neither a pair nor a group sample, or both.
+        ImportError: ``datasets`` is missing.
+
+    Example:
+        >>> import tempfile
+        >>> import datasets
+        >>> folder = tempfile.mkdtemp()
+        >>> faq = datasets.Dataset.from_dict({"question": ["Is it free?"], "answer": ["Yes."]})
+        >>> datasets.DatasetDict({"train": faq}).save_to_disk(folder)
+        >>> HuggingFaceDataset(folder, obj_a="question", obj_b="answer").load("train")
+        [SimilarityPairSample(obj_a='Is it free?', obj_b='Yes.', score=1.0, subgroup=None)]
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        subset: str | None = None,
+        data_files: Mapping[str, str | Sequence[str]] | None = None,
+        splits: Mapping[str, str] | None = None,
+        obj_a: str | None = None,
+        obj_b: str | None = None,
+        negatives: str | Sequence[str] | None = None,
+        score: str | None = None,
+        subgroup: str | None = None,
+        obj: str | None = None,
+        group: str | None = None,
+    ):
+        self._columns = SampleColumns(obj_a, obj_b, negatives, score, subgroup, obj, group)
+        self._path = str(path)
+        self._subset = subset
+        self._data_files = data_files
+        self._given_splits = splits
+        _datasets()
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits: those given, or all that there are."""
+        return tuple(self._sources)
+
+    def load(self, split: str) -> Sequence[SimilaritySample]:
+        """Read all samples of a split.
+
+        Raises:
+            ValueError: There is no such split or column, or a row cannot be read; the error names
+                the row.
+        """
+        self.check_split(split)
+        source = self._sources[split]
+        place = f"{self._path}, {source}"
+        table = self._table(source)
+        self._columns.check(table.column_names, place)
+        return [
+            sample
+            for number, row in enumerate(table.select_columns(self._columns.names))
+            for sample in self._columns.samples(row, f"{place}, row {number}")
+        ]
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this dataset again, as JSON values."""
+        return {
+            "path": self._path,
+            "subset": self._subset,
+            "data_files": self._data_files,
+            "splits": self._given_splits,
+            **self._columns.get_config_dict(),
+        }
+
+    @cached_property
+    def _sources(self) -> dict[str, str]:
+        """What each split is called in the dataset."""
+        if self._given_splits is not None:
+            return dict(self._given_splits)
+        if self._saved is not None:
+            return {name: name for name in self._saved}
+        names = _datasets().get_dataset_split_names(
+            self._path, self._subset, data_files=self._data_files
+        )
+        return {str(name): str(name) for name in names}
+
+    @cached_property
+    def _saved(self) -> Mapping[str, Any] | None:
+        """The splits of a folder that ``save_to_disk`` wrote; ``None`` for anything else."""
+        folder = Path(self._path)
+        if (folder / "dataset_dict.json").is_file():
+            splits: Mapping[str, Any] = _datasets().load_from_disk(self._path)
+            return splits
+        if (folder / "state.json").is_file():
+            table = _datasets().load_from_disk(self._path)
+            return {str(table.split or "train"): table}
+        return None
+
+    def _table(self, source: str) -> Any:
+        if self._saved is None:
+            return _datasets().load_dataset(
+                self._path, self._subset, data_files=self._data_files, split=source
+            )
+        if source not in self._saved:
+            raise ValueError(
+                f"{self._path} has no split {source!r}. It has: {', '.join(self._saved)}."
+            )
+        return self._saved[source]
+
+
+def _datasets() -> Any:
+    """Import the library where it is needed: it takes a second."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise ImportError(
+            "The dataset 'hugging-face' takes Hugging Face's datasets: "
+            'pip install "quaterion-core[hugging-face]"'
+        ) from error
+    return datasets
