@@ -367,14 +367,16 @@ def objects_unchanged(subject: EncoderSubject) -> None:
 def precision(subject: EncoderSubject) -> None:
     """The embeddings are not of the weights' type, or break in mixed precision.
 
-    Make tensors with the `dtype` of the weights or of the input (NumPy makes float64); compute
-    what half precision cannot hold with `quaterion_core.utils.precision.at_least_float32`.
+    Make tensors with the `dtype` of the weights or of the input (NumPy makes float64), or with
+    float32 where weights are in half precision; compute what half precision cannot hold with
+    `quaterion_core.utils.precision.at_least_float32`.
     """
     encoder = subject.fresh()
     embeddings = embed(encoder, subject.objects)
     weights = [p.dtype for p in encoder.parameters() if p.is_floating_point()]
     expected = weights[0] if weights else torch.float32
-    if embeddings.dtype != expected:
+    widened = torch.promote_types(expected, torch.float32)
+    if embeddings.dtype not in (expected, widened):
         raise CheckError(f"the embeddings are {embeddings.dtype}, expected was {expected}")
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = embed(encoder, subject.objects)
