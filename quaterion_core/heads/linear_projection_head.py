@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -17,15 +17,19 @@ class LinearProjectionHead(EncoderHead):
         output_size: D_out.
         bias: Whether to add ``b``.
         dropout: Probability with which each input value is dropped in training.
+        initial: What ``W`` is before training: ``"random"``, as PyTorch has it, or ``"identity"``,
+            with which a training over good embeddings begins with these.
         **kwargs: Ignored, so that a configuration with older keys still loads.
 
     Raises:
-        ValueError: A size is not positive.
+        ValueError: A size is not positive, or ``initial`` is something else.
 
     Example:
         >>> import torch
         >>> LinearProjectionHead(input_embedding_size=4, output_size=2)(torch.ones(3, 4)).shape
         torch.Size([3, 2])
+        >>> LinearProjectionHead(2, 2, initial="identity")(torch.tensor([[3.0, 4.0]])).tolist()
+        [[3.0, 4.0]]
     """
 
     def __init__(
@@ -34,12 +38,20 @@ class LinearProjectionHead(EncoderHead):
         output_size: int,
         bias: bool = True,
         dropout: float = 0.0,
+        initial: Literal["random", "identity"] = "random",
         **kwargs: Any,
     ):
         super().__init__(input_embedding_size, dropout=dropout, **kwargs)
         if output_size < 1:
             raise ValueError(f"output_size should be positive, but is {output_size}.")
+        if initial not in ("random", "identity"):
+            raise ValueError(f"initial should be 'random' or 'identity', but is {initial!r}.")
+        self.initial = initial
         self.projection = nn.Linear(input_embedding_size, output_size, bias=bias)
+        if initial == "identity":
+            nn.init.eye_(self.projection.weight)
+            if bias:
+                nn.init.zeros_(self.projection.bias)
 
     @property
     def output_size(self) -> int:
@@ -57,4 +69,5 @@ class LinearProjectionHead(EncoderHead):
             **super().get_config_dict(),
             "output_size": self.output_size,
             "bias": self.projection.bias is not None,
+            "initial": self.initial,
         }

@@ -64,7 +64,7 @@ class PairwiseLoss(SimilarityLoss, ABC):
             memory_pairs: Rows of ``memory_embeddings`` of each remembered pair, shape (M, 2).
             memory_labels: Similarity of each remembered pair, shape (M,).
             memory_subgroups: Subgroup of each remembered object, shape (R,), int64.
-            **kwargs: Other targets of the batch, ignored.
+            **kwargs: Other targets of the batch, and those of the memory as ``memory_...``.
 
         Returns:
             A scalar; 0 for an empty memory.
@@ -73,11 +73,17 @@ class PairwiseLoss(SimilarityLoss, ABC):
         self.check_batch(memory_embeddings, memory_pairs, memory_labels, memory_subgroups)
         if not len(memory_pairs):
             return self.nothing_to_learn(embeddings)
+        others = {
+            name: torch.cat([values, kwargs[f"memory_{name}"].to(values)])
+            for name, values in kwargs.items()
+            if f"memory_{name}" in kwargs
+        }
         together: Tensor = self(
             torch.cat([embeddings, memory_embeddings.detach().to(embeddings)]),
             torch.cat([pairs, memory_pairs + len(embeddings)]),
             torch.cat([labels, memory_labels.to(labels)]),
             torch.cat([subgroups, memory_subgroups]),
+            **others,
         )
         return together
 

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from quaterion_core.loss import GroupLoss, PairwiseLoss, SimilarityLoss
-from quaterion_core.testing.checks import CheckError, Checks, NotApplicableError
+from quaterion_core.testing.checks import CheckError, Checks
 from quaterion_core.testing.comparing import rebuilt, require_finite, require_same
 from quaterion_core.testing.devices import require_other_device
 from quaterion_core.testing.loss_batches import (
@@ -323,13 +323,15 @@ def cross_batch_memory(subject: LossSubject) -> None:
     Call `memory_embeddings.detach()` in `xbm_loss`, or do not override it.
     """
     loss = subject.fresh().train()
-    if not isinstance(loss, GroupLoss):
-        raise NotApplicableError("only losses over groups have a cross-batch memory")
     batch, remembered = subject.batch(), subject.batch(seed=3)
     embeddings = batch.embeddings.requires_grad_()
     memory_embeddings = remembered.embeddings.requires_grad_()
+    assert isinstance(loss, (GroupLoss, PairwiseLoss))
     value = loss.xbm_loss(
-        embeddings, batch.targets["groups"], memory_embeddings, remembered.targets["groups"]
+        embeddings,
+        **batch.targets,
+        memory_embeddings=memory_embeddings,
+        **{f"memory_{name}": values for name, values in remembered.targets.items()},
     )
     require_finite(value, "the value")
     torch.autograd.backward(value)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any, Final
+
 import torch
 from torch import Tensor, nn
 
 from quaterion_core.train.xbm.xbm_buffer import XbmBuffer
 from quaterion_core.train.xbm.xbm_config import XbmConfig
 from quaterion_core.types import Targets
+
+_EMBEDDINGS: Final = "embeddings"
 
 
 class XbmPairBuffer(nn.Module):
@@ -32,33 +37,57 @@ class XbmPairBuffer(nn.Module):
 
     def __init__(self, config: XbmConfig, embedding_size: int):
         super().__init__()
-        self._embeddings = XbmBuffer(config, 2 * embedding_size)
-        self._labels = XbmBuffer(config, 1)
+        self._shapes: dict[str, tuple[int, ...]] = {_EMBEDDINGS: (embedding_size,)}
+        self._rows = XbmBuffer(config, 2 * embedding_size + 1)
 
     @property
     def is_full(self) -> bool:
         """Whether every place is taken."""
-        return self._embeddings.is_full
+        return self._rows.is_full
 
     def recall(self, embeddings: Tensor) -> tuple[Tensor, Targets]:
         """Return copies of the remembered pairs, for a batch of these embeddings.
 
         Returns:
             Remembered embeddings (2M, D) of the batch's type, and their ``pairs`` (M, 2),
-            ``labels`` (M,) and ``subgroups`` (2M,), all where the batch is.
+            ``labels`` (M,), ``subgroups`` (2M,) and what else was stated of the objects (2M, ...),
+            all where the batch is.
         """
-        remembered, targets = self._embeddings.recall(embeddings)
-        labels, _ = self._labels.recall(embeddings)
+        rows, targets = self._rows.recall(embeddings)
+        widths = [2 * math.prod(shape) for shape in self._shapes.values()]
+        *columns, labels = torch.split(rows, [*widths, 1], dim=1)
+        objects = {
+            name: torch.cat(column.unflatten(1, (2, *shape)).unbind(dim=1))
+            for (name, shape), column in zip(self._shapes.items(), columns, strict=True)
+        }
         first = torch.arange(len(labels), device=embeddings.device)
-        return torch.cat(remembered.chunk(2, dim=1)), {
+        return objects.pop(_EMBEDDINGS), {
             "pairs": torch.stack((first, first + len(first)), dim=1),
             "labels": labels.squeeze(1),
             "subgroups": targets["groups"].repeat(2),
+            **objects,
         }
 
     def remember(self, embeddings: Tensor, targets: Targets) -> None:
-        """Remember a batch: embeddings (N, D), ``pairs`` (B, 2), ``labels`` and ``subgroups``."""
-        pairs, labels = targets["pairs"], targets["labels"]
-        subgroups = targets["subgroups"][pairs[:, 0]]
-        self._embeddings.queue(embeddings[pairs].flatten(1), subgroups)
-        self._labels.queue(labels.to(embeddings.dtype).unsqueeze(1), subgroups)
+        """Remember a batch.
+
+        Args:
+            embeddings: Shape (N, D).
+            targets: ``pairs`` (B, 2), ``labels`` (B,), ``subgroups`` (N,), and whatever else is
+                stated of the objects, shape (N, ...), as numbers that the embeddings' type holds.
+        """
+        others = dict(targets)
+        pairs, labels, subgroups = (others.pop(n) for n in ("pairs", "labels", "subgroups"))
+        objects = {_EMBEDDINGS: embeddings.detach(), **others}
+        self._shapes = {name: tuple(values.shape[1:]) for name, values in objects.items()}
+        columns = [values[pairs].flatten(1).to(embeddings.dtype) for values in objects.values()]
+        rows = torch.cat([*columns, labels.to(embeddings.dtype).unsqueeze(1)], dim=1)
+        self._rows.queue(rows, subgroups[pairs[:, 0]])
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what a checkpoint holds of the layout of the memory."""
+        return {"shapes": self._shapes}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take over what a checkpoint holds of the layout of the memory."""
+        self._shapes = {name: tuple(shape) for name, shape in state["shapes"].items()}

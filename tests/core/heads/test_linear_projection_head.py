@@ -21,3 +21,15 @@ def test_without_bias_zero_stays_zero():
 def test_output_size_has_to_be_positive():
     with pytest.raises(ValueError, match="output_size should be positive, but is 0"):
         LinearProjectionHead(3, 0)
+
+
+@pytest.mark.parametrize("output_size", [2, 3])
+def test_training_may_begin_with_the_embeddings_themselves(output_size):
+    head = LinearProjectionHead(3, output_size, initial="identity")
+    vectors = torch.tensor([[1.0, -2.0, 3.0]])
+    assert torch.equal(head(vectors), vectors[:, :output_size])
+
+
+def test_an_unknown_beginning_is_refused():
+    with pytest.raises(ValueError, match="initial should be 'random' or 'identity', but is 'eye'"):
+        LinearProjectionHead(3, 2, initial="eye")

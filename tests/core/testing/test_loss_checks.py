@@ -150,6 +150,12 @@ class TrainsTheMemory(Good):
         return self(torch.cat([embeddings, memory_embeddings]), torch.cat([groups, memory_groups]))
 
 
+class ForgetsTheBatch(GoodPairwise):
+    def xbm_loss(self, embeddings, pairs, labels, subgroups, memory_embeddings, **memory):
+        memory = {name.removeprefix("memory_"): values for name, values in memory.items()}
+        return self(memory_embeddings.detach(), **memory) + 0 * embeddings.sum()
+
+
 class LooksBehindTheEmbeddings(Good):
     def forward(self, embeddings, groups):
         return super().forward(embeddings, groups) * (2.0 if embeddings.is_leaf else 1.0)
@@ -176,13 +182,13 @@ MUTANTS = {
     "gradients": [Detaches, HasAnUnusedParameter],
     "memory": [ComparesTriplets],
     "device": [MakesATensorAnywhere],
-    "cross_batch_memory": [TrainsTheMemory],
+    "cross_batch_memory": [TrainsTheMemory, ForgetsTheBatch],
     "gradient_caching": [LooksBehindTheEmbeddings],
     "two_processes": [ScalesByProcesses],
 }
 
 
-@pytest.mark.parametrize(("loss", "ran"), [(Good, 17), (GoodPairwise, 16)])
+@pytest.mark.parametrize(("loss", "ran"), [(Good, 17), (GoodPairwise, 17)])
 def test_a_good_loss_passes_all_checks(loss, ran):
     report = check_loss(loss)
     report.raise_for_failures()

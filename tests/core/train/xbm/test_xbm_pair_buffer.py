@@ -51,3 +51,19 @@ def test_pairs_may_share_rows():
     buffer.remember(torch.tensor([[1.0], [2.0], [3.0]]), targets)
     embeddings, recalled = buffer.recall(torch.zeros(1))
     assert embeddings[recalled["pairs"]].squeeze(2).tolist() == [[1.0, 2.0], [1.0, 3.0]]
+
+
+def test_what_else_is_stated_of_objects_is_remembered_too():
+    buffer = XbmPairBuffer(XbmConfig(buffer_size=5), embedding_size=2)
+    for start in (0, 3):
+        embeddings, targets = batch(start, 3)
+        guide = torch.arange(6.0).reshape(6, 1, 1) + 10 * start
+        buffer.remember(embeddings, {**targets, "guide": guide.repeat(1, 3, 1)})
+    restored = XbmPairBuffer(XbmConfig(buffer_size=5), embedding_size=2)
+    restored.load_state_dict(buffer.state_dict())
+    embeddings, targets = restored.recall(torch.zeros(1))
+    stated = {int(row[0]): guide for row, guide in zip(embeddings, targets["guide"], strict=True)}
+    assert stated[1].shape == (3, 1)
+    assert {n: float(guide[0, 0]) for n, guide in stated.items() if n in (1, 4, 104)} == {
+        1: 1.0, 4: 31.0, 104: 34.0,
+    }  # fmt: skip
