@@ -57,7 +57,7 @@ class XbmPairBuffer(nn.Module):
         widths = [2 * math.prod(shape) for shape in self._shapes.values()]
         *columns, labels = torch.split(rows, [*widths, 1], dim=1)
         objects = {
-            name: torch.cat(column.unflatten(1, (2, *shape)).unbind(dim=1))
+            name: torch.cat(column.reshape(-1, 2, *shape).unbind(dim=1))
             for (name, shape), column in zip(self._shapes.items(), columns, strict=True)
         }
         first = torch.arange(len(labels), device=embeddings.device)
