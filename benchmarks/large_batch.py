@@ -22,6 +22,7 @@ import sys
 import time
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -46,13 +47,22 @@ def resident() -> dict[str, float]:
 class Watch(pl.Callback):
     """Measures the last step."""
 
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Start the clock and forget the peak so far."""
         Path("/proc/self/clear_refs").write_text("5")
         self.before = resident()["now"]
         self.start = time.perf_counter()
 
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
         """Look at clock and memory."""
         self.seconds = time.perf_counter() - self.start
         self.peak = resident()["peak"]

@@ -11,6 +11,12 @@ import torch
 from torch import Tensor
 
 
+def check_k(k: int) -> None:
+    """Raise a ``ValueError`` unless k can be a number of nearest objects."""
+    if k < 1:
+        raise ValueError(f"k is the number of nearest objects to look at, 1 or more, but is {k}.")
+
+
 def relevant(distance_matrix: Tensor, labels: Tensor) -> Tensor:
     """Return what is relevant, shape (Q, N), bool: a label above 0 at a finite distance.
 

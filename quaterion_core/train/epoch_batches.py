@@ -112,7 +112,10 @@ class SamplerPlan:
 
 
 def seed_everywhere(seed: int) -> None:
-    """Seed the random numbers of Python, NumPy and PyTorch."""
+    """Seed the random numbers of Python, NumPy and PyTorch, and nothing else.
+
+    Lightning's function leaves the seed in the environment too, for processes that start later.
+    """
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

@@ -35,7 +35,7 @@ def epoch_loader(
     """
     if isinstance(loader.dataset, IterableDataset) or loader.batch_sampler is None:
         return loader
-    if plan is None and not hasattr(loader.batch_sampler, "__len__"):
+    if plan is None and not _has_length(loader):
         return loader
     batches = EpochBatches(plan or LoaderPlan(loader))
     arguments = {name: getattr(loader, name) for name in _KEPT if hasattr(loader, name)}
@@ -106,6 +106,15 @@ class EpochLoader:
             )
         self._seed, self._position = state["seed"], state["position"]
         self._goes_on = True
+
+
+def _has_length(loader: DataLoader[Any]) -> bool:
+    """Tell whether an epoch has an end; a sampler without a length may have none."""
+    try:
+        len(loader)
+    except TypeError:
+        return False
+    return True
 
 
 def _place() -> tuple[int, int]:

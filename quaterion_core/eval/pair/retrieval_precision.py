@@ -10,7 +10,7 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.eval.base_metric import ReduceFunction
 from quaterion_core.eval.pair.pair_metric import PairMetric
-from quaterion_core.eval.ranking import hits_among_nearest, relevant
+from quaterion_core.eval.ranking import check_k, hits_among_nearest, relevant
 
 
 class RetrievalPrecision(PairMetric):
@@ -51,7 +51,7 @@ class RetrievalPrecision(PairMetric):
         reduce_func: ReduceFunction | None = torch.mean,
     ):
         super().__init__(distance_metric_name, reduce_func)
-        _check_k(k)
+        check_k(k)
         self.k = k
 
     def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
@@ -83,13 +83,8 @@ def retrieval_precision(distance_matrix: Tensor, labels: Tensor, k: int) -> Tens
         >>> retrieval_precision(distance_matrix, torch.tensor([[1, 1, 0], [0, 1, 0]]), k=2)
         tensor([1.0000, 0.5000])
     """
-    _check_k(k)
+    check_k(k)
     relevance = relevant(distance_matrix, labels)
     queries, objects = distance_matrix.shape
     counts = torch.full((queries,), min(k, objects), device=distance_matrix.device)
     return hits_among_nearest(distance_matrix, relevance, counts) / k
-
-
-def _check_k(k: int) -> None:
-    if k < 1:
-        raise ValueError(f"k is the number of nearest objects to look at, 1 or more, but is {k}.")

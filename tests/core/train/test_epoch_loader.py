@@ -1,8 +1,8 @@
-from itertools import chain
+from itertools import chain, cycle
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Sampler
 
 from quaterion_core.train.epoch_loader import EpochLoader, epoch_loader
 
@@ -92,3 +92,12 @@ def test_iterable_data_are_left_as_they_are():
     plain = DataLoader(Stream(), batch_size=2)
     assert epoch_loader(plain) is plain
     assert not isinstance(plain, EpochLoader)
+
+
+def test_a_sampler_without_an_end_is_left_to_the_plain_loader():
+    class Endless(Sampler):
+        def __iter__(self):
+            return cycle(range(3))
+
+    plain = DataLoader(range(3), batch_size=2, sampler=Endless())
+    assert epoch_loader(plain) is plain

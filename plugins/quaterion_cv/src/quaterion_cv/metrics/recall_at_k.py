@@ -10,7 +10,7 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.eval import GroupMetric
 from quaterion_core.eval.base_metric import ReduceFunction
-from quaterion_core.eval.ranking import first_rank, relevant
+from quaterion_core.eval.ranking import check_k, first_rank, relevant
 
 
 class RecallAtK(GroupMetric):
@@ -49,7 +49,7 @@ class RecallAtK(GroupMetric):
         reduce_func: ReduceFunction | None = torch.mean,
     ):
         super().__init__(distance_metric_name, reduce_func)
-        _check_k(k)
+        check_k(k)
         self.k = k
 
     def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
@@ -81,12 +81,7 @@ def recall_at_k(distance_matrix: Tensor, labels: Tensor, k: int) -> Tensor:
         >>> recall_at_k(distance_matrix, torch.tensor([[0, 1, 1], [0, 0, 1]]), k=2)
         tensor([1., 0.])
     """
-    _check_k(k)
+    check_k(k)
     relevance = relevant(distance_matrix, labels)
     is_found = relevance.any(dim=1) & (first_rank(distance_matrix, relevance) <= k)
     return is_found.to(distance_matrix.dtype)
-
-
-def _check_k(k: int) -> None:
-    if k < 1:
-        raise ValueError(f"k is the number of nearest objects to look at, 1 or more, but is {k}.")
