@@ -32,10 +32,16 @@ class Splits(_Section):
         train: The split to train on.
         validation: The split to validate on; ``None`` for none. By default ``validation``, where
             the dataset has it.
+        reference: For data of groups, the split whose samples those of validation are searched
+            among, such as ``train``; by default each is searched among the others of its own
+            split. It holds for the metrics before and after the training, and for
+            ``quaterion evaluate``. Those that are logged after each epoch are over the validation
+            samples alone.
     """
 
     train: str = "train"
     validation: str | None = "validation"
+    reference: str | None = None
 
 
 class EarlyStop(_Section):

@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from rich.console import Console
 
 from quaterion_core.cli.errors import user_errors
-from quaterion_core.cli.evaluation import evaluate_samples, metrics_table
+from quaterion_core.cli.evaluation import evaluate_samples, load_reference, metrics_table
 from quaterion_core.components import build_component
 from quaterion_core.dataset.similarity_data_loader import loader_for
 from quaterion_core.dataset.split_dataset import SplitDataset
@@ -60,6 +60,8 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
     validation = dataset.load(name) if (name := recipe.validation_split(dataset)) else []
     if not train:
         raise RecipeError(f"The split {recipe.splits.train!r} has no samples.")
+    loaded = {recipe.splits.train: train, name: validation}
+    reference = load_reference(dataset, recipe.splits.reference, loaded)
     loader = loader_for(train[0])
     console.print(f"Data: {len(train):,} training samples, {len(validation):,} for validation.")
 
@@ -85,7 +87,7 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
     lifecycle = activate(recipe.plugins)
     trainer = pl.Trainer(**lifecycle.trainer_arguments(defaults, given=recipe.trainer))
     metrics = attached_metrics(recipe.metrics)
-    before = evaluate_samples(model.model, validation, metrics)
+    before = evaluate_samples(model.model, validation, metrics, reference)
     started = time.perf_counter()
     Quaterion.fit(
         model,
@@ -97,7 +99,7 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
         plugins=recipe.plugins,
     )
     seconds = time.perf_counter() - started
-    after = evaluate_samples(model.model, validation, metrics)
+    after = evaluate_samples(model.model, validation, metrics, reference)
     if trainer.is_global_zero:
         report = {"before": before, "after": after, "seconds": round(seconds, 2)}
         model.model.save(

@@ -3,7 +3,7 @@
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.base_metric import BaseMetric
 from quaterion_core.eval.evaluator import Evaluator
-from quaterion_core.eval.group import GroupMetric, RetrievalRPrecision
+from quaterion_core.eval.group import GroupMetric, KNNAccuracy, RetrievalRPrecision
 from quaterion_core.eval.pair import (
     PairMetric,
     PairScoreMetric,
@@ -19,6 +19,7 @@ __all__ = [
     "Evaluator",
     "GroupMetric",
     "GroupSampler",
+    "KNNAccuracy",
     "PairMetric",
     "PairSampler",
     "PairScoreMetric",

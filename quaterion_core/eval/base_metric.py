@@ -61,9 +61,10 @@ class BaseMetric(ABC):
     @staticmethod
     @abstractmethod
     def prepare_labels(*args: Any, **kwargs: Any) -> Tensor:
-        """Return how relevant each object is to each query, shape (Q, N): not at all where 0.
+        """Return how relevant each candidate is to each query, shape (Q, M): not at all where 0.
 
-        Takes the targets of N objects and ``queries``, the rows that query: by default all.
+        Takes the targets of N objects, and two choices among their rows, each by default all:
+        ``queries``, which query, and ``candidates``, which can be found.
         """
 
     @abstractmethod

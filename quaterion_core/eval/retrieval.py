@@ -40,7 +40,7 @@ class Retrieval:
     ):
         rows = torch.arange(len(embeddings), device=embeddings.device)
         self.queries = rows if queries is None else queries
-        self._candidates = rows if candidates is None else candidates
+        self.candidates = rows if candidates is None else candidates
         self._selects_candidates = candidates is not None
         self._targets = targets
         self._embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
@@ -67,7 +67,7 @@ class Retrieval:
         """
         position = torch.full((len(self._embeddings),), -1, device=self.queries.device)
         position[self.queries] = torch.arange(len(self.queries), device=self.queries.device)
-        of_candidates = position[self._candidates]
+        of_candidates = position[self.candidates]
         for queries in self.query_blocks():
             # Two queries meet twice, in either role: the one that comes first counts.
             is_new = (of_candidates > position[queries].unsqueeze(1)) | (of_candidates < 0)
@@ -76,7 +76,7 @@ class Retrieval:
 
     def query_blocks(self) -> Iterator[Tensor]:
         """Yield the queries in parts whose distance matrix has at most MAX_BLOCK_ELEMENTS."""
-        size = max(1, MAX_BLOCK_ELEMENTS // max(1, len(self._candidates)))
+        size = max(1, MAX_BLOCK_ELEMENTS // max(1, len(self.candidates)))
         yield from torch.split(self.queries, size)
 
     def distance_matrix(self, distance: BaseDistance, queries: Tensor) -> Tensor:
@@ -86,13 +86,12 @@ class Retrieval:
 
     def labels(self, prepare_labels: Callable[..., Tensor], queries: Tensor) -> Tensor:
         """Return what ``prepare_labels`` says of some queries and all candidates, shape (Q, M)."""
-        labels = prepare_labels(**self._targets, queries=queries)
-        if self._selects_candidates:
-            labels = labels[:, self._candidates]
+        selected = {"candidates": self.candidates} if self._selects_candidates else {}
+        labels = prepare_labels(**self._targets, queries=queries, **selected)
         return labels.masked_fill(self._is_self(queries), 0)
 
     def _is_self(self, queries: Tensor) -> Tensor:
-        return queries.unsqueeze(1) == self._candidates.unsqueeze(0)
+        return queries.unsqueeze(1) == self.candidates.unsqueeze(0)
 
 
 @torch.no_grad()

@@ -54,6 +54,7 @@ def quaterion_losses() -> dict[str, str]:
 def quaterion_metrics() -> dict[str, str]:
     """Declare core's metrics."""
     return {
+        "knn-accuracy": "quaterion_core.eval.group.knn_accuracy:KNNAccuracy",
         "retrieval-precision": "quaterion_core.eval.pair.retrieval_precision:RetrievalPrecision",
         "retrieval-r-precision": (
             "quaterion_core.eval.group.retrieval_r_precision:RetrievalRPrecision"

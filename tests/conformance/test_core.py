@@ -63,6 +63,10 @@ test_conformance = conformance_tests(
             Example(arguments={"loss": "triplet", "dims": [8, 3], "weights": [1.0, 0.5]}),
             Example(arguments={"loss": "multiple-negatives-ranking", "dims": [8, 3]}),
         ],
+        "knn-accuracy": [
+            Example(arguments={"k": 1}),
+            Example(arguments={"k": 3, "temperature": 0.07}),
+        ],
         "csv": Example(
             arguments={
                 "files": {"train": str(DATA / "intents.csv")}, "obj": "text", "group": "intent",

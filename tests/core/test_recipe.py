@@ -36,6 +36,7 @@ def test_a_recipe_is_read_with_its_defaults(recipe):
     assert settings.epochs == 3
     assert settings.seed == 0
     assert settings.splits.train == "train"
+    assert settings.splits.reference is None
     assert settings.early_stopping.patience == 2
     assert settings.cache.type == "disk"
     assert settings.cache.views == 1
@@ -51,6 +52,7 @@ def test_numbers_mean_what_people_write(recipe):
     ("old", "new", "messages"),
     [
         ("epochs: 3", "epoch: 3", ["unknown key 'epoch'. Did you mean 'epochs'?"]),
+        ("epochs: 3", "splits: {referene: x}", ["'splits.referene'. Did you mean 'reference'?"]),
         ("patience: 2", "patienc: 2", ["'early_stopping.patienc'. Did you mean 'patience'?"]),
         ("epochs: 3", "epochs: none", ["epochs: ", "integer", "'none'"]),
         ("epochs: 3", "epochs: 0", ["epochs: ", "greater than or equal to 1"]),

@@ -12,28 +12,33 @@ from quaterion_core.eval.base_metric import BaseMetric
 class GroupMetric(BaseMetric):
     """A metric for :class:`~quaterion_core.dataset.SimilarityGroupSample`.
 
-    Each object queries all others; relevant to it are the others of its group.
+    Each object queries all others; relevant to it are the others of its group. Where a sampler has
+    a reference, each queries those of the reference instead.
     """
 
     accumulator_type = GroupAccumulator
 
     @staticmethod
-    def prepare_labels(groups: Tensor, queries: Tensor | None = None) -> Tensor:
+    def prepare_labels(
+        groups: Tensor, queries: Tensor | None = None, candidates: Tensor | None = None
+    ) -> Tensor:
         """Return which objects are of the same group.
 
         Args:
             groups: Group of each object, shape (N,), int64.
             queries: Rows that query, shape (Q,); by default all.
+            candidates: Rows that can be found, shape (M,); by default all.
 
         Returns:
-            Shape (Q, N), bool. An object is of its own group.
+            Shape (Q, M), bool. An object is of its own group.
 
         Example:
             >>> GroupMetric.prepare_labels(torch.tensor([3, 8, 3]), queries=torch.tensor([0]))
             tensor([[ True, False,  True]])
         """
         of_queries = groups if queries is None else groups[queries]
-        return of_queries.unsqueeze(1) == groups.unsqueeze(0)
+        of_candidates = groups if candidates is None else groups[candidates]
+        return of_queries.unsqueeze(1) == of_candidates.unsqueeze(0)
 
     def update(
         self, embeddings: Tensor, groups: Tensor, device: torch.device | str | None = None

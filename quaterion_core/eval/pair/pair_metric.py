@@ -25,7 +25,11 @@ class PairMetric(BaseMetric):
 
     @staticmethod
     def prepare_labels(
-        labels: Tensor, pairs: Tensor, subgroups: Tensor, queries: Tensor | None = None
+        labels: Tensor,
+        pairs: Tensor,
+        subgroups: Tensor,
+        queries: Tensor | None = None,
+        candidates: Tensor | None = None,
     ) -> Tensor:
         """Return the label of each two objects.
 
@@ -35,9 +39,10 @@ class PairMetric(BaseMetric):
             subgroups: Subgroup of each object, shape (N,). Objects of one subgroup that are not
                 a pair count as not relevant to one another, as all others do.
             queries: Rows that query, without repetition, shape (Q,); by default all.
+            candidates: Rows that can be found, shape (M,); by default all.
 
         Returns:
-            Shape (Q, N), float32: the label where two objects are a pair with one above 0, else 0.
+            Shape (Q, M), float32: the label where two objects are a pair with one above 0, else 0.
 
         Example:
             >>> PairMetric.prepare_labels(
@@ -61,7 +66,7 @@ class PairMetric(BaseMetric):
         matrix[position[rows[is_asked]], columns[is_asked]] = (
             labels[labels > 0].float().repeat(2)[is_asked]
         )
-        return matrix
+        return matrix if candidates is None else matrix[:, candidates]
 
     def update(
         self,

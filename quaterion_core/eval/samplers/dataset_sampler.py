@@ -57,12 +57,20 @@ class DatasetSampler(BaseSampler):
             raise ValueError(f"encode_batch_size has to be 1 or more, but is {encode_batch_size}.")
         self.encode_batch_size = encode_batch_size
         self.accumulator = self.accumulator_type()
+        self.sizes: list[int] = []
         self._source: tuple[Any, Any] | None = None
         self._retrieval: Retrieval | None = None
 
+    def sources(self, dataset: Any) -> dict[str, Any]:
+        """Return what is encoded, in this order, by the word that errors have for it.
+
+        Once it is, :attr:`sizes` holds the number of embeddings of each.
+        """
+        return {"dataset": samples_of(dataset)}
+
     @abstractmethod
     def queries_and_candidates(self) -> tuple[Tensor, Tensor | None]:
-        """Return rows of the collected embeddings, in the order of the dataset.
+        """Return rows of the collected embeddings, which are in the order of the samples.
 
         Returns:
             The rows that can query, and the rows that can be found, ``None`` for all.
@@ -82,7 +90,7 @@ class DatasetSampler(BaseSampler):
         Raises:
             TypeError: A sample is not of the kind that this sampler is for, or ``model`` cannot
                 encode.
-            ValueError: The dataset is empty, or an embedding is not finite.
+            ValueError: The dataset or a reference is empty, or an embedding is not finite.
         """
         self.reset()
         if not callable(getattr(model, "encode", None)):
@@ -91,18 +99,11 @@ class DatasetSampler(BaseSampler):
                 f"{type(model).__name__}, which has no encode(). The one in a TrainableModel is "
                 "its attribute `model`."
             )
-        source = dataset.dataset if isinstance(dataset, DataLoader) else dataset
-        if isinstance(source, (list, tuple)):
-            self._check_samples(source)
-        batches = -(-len(source) // self.encode_batch_size) if isinstance(source, Sized) else None
-        for samples in track(
-            self._batches(source), "Encoding", total=batches, disable=not self.log_progress
-        ):
-            objects, targets = self.loader_type.pre_collate_fn(samples)
-            embeddings = model.encode(objects, batch_size=self.encode_batch_size, to_numpy=False)
-            self.accumulator.update(embeddings, **targets, device="cpu")
-        if not len(self.accumulator):
-            raise ValueError("There is nothing to evaluate: the dataset has no samples.")
+        sources = self.sources(dataset)
+        for name, source in sources.items():
+            if isinstance(source, (list, tuple)):
+                self._check_samples(source, name)
+        self.sizes = [self._encode(model, source, name) for name, source in sources.items()]
         self.accumulator.set_filled()
         self._source = (dataset, model)
 
@@ -182,32 +183,51 @@ class DatasetSampler(BaseSampler):
             generator.manual_seed(self.seed)
         return torch.randperm(count, generator=generator)[: self.sample_size].sort().values
 
-    def _batches(self, source: Any) -> Iterator[list[Any]]:
-        samples = _iterate(source)
+    def _encode(self, model: SimilarityModel, source: Any, name: str) -> int:
+        """Collect the embeddings and targets of all samples; return the number of embeddings."""
+        collected = len(self.accumulator)
+        batches = -(-len(source) // self.encode_batch_size) if isinstance(source, Sized) else None
+        for samples in track(
+            self._batches(source, name), "Encoding", total=batches, disable=not self.log_progress
+        ):
+            objects, targets = self.loader_type.pre_collate_fn(samples)
+            embeddings = model.encode(objects, batch_size=self.encode_batch_size, to_numpy=False)
+            self.accumulator.update(embeddings, **targets, device="cpu")
+        if len(self.accumulator) == collected:
+            raise ValueError(f"There is nothing to evaluate: the {name} has no samples.")
+        return len(self.accumulator) - collected
+
+    def _batches(self, source: Any, name: str) -> Iterator[list[Any]]:
+        samples = _iterate(source, name)
         position = 0
         while batch := list(islice(samples, self.encode_batch_size)):
-            self._check_samples(batch, position)
+            self._check_samples(batch, name, position)
             yield batch
             position += len(batch)
 
-    def _check_samples(self, samples: Iterable[Any], first_position: int = 0) -> None:
+    def _check_samples(self, samples: Iterable[Any], name: str, first_position: int = 0) -> None:
         sample_type = self.loader_type.sample_type
         for position, sample in enumerate(samples, first_position):
             if not isinstance(sample, sample_type):
                 raise TypeError(
-                    f"{type(self).__name__} takes a dataset of {sample_type.__name__}, but sample "
+                    f"{type(self).__name__} takes a {name} of {sample_type.__name__}, but sample "
                     f"{position} is of type {type(sample).__name__}. PairSampler is for pairs, "
                     "GroupSampler for groups, and a dataset has only samples of one kind."
                 )
 
 
-def _iterate(source: Any) -> Iterator[Any]:
+def samples_of(dataset: Any) -> Any:
+    """Return the dataset of a data loader; anything else is a dataset itself."""
+    return dataset.dataset if isinstance(dataset, DataLoader) else dataset
+
+
+def _iterate(source: Any, name: str) -> Iterator[Any]:
     """Iterate over a dataset; one that only has items need not end with an IndexError."""
     if isinstance(source, Iterable):
         return iter(source)
     if isinstance(source, Sized) and hasattr(source, "__getitem__"):
         return (source[index] for index in range(len(source)))
     raise TypeError(
-        f"A dataset has to be iterable or to have __len__ and __getitem__, but got a "
+        f"A {name} has to be iterable or to have __len__ and __getitem__, but got a "
         f"{type(source).__name__}."
     )

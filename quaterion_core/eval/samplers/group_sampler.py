@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from quaterion_core.dataset.similarity_data_loader import GroupSimilarityDataLoader
 from quaterion_core.eval.accumulators.group_accumulator import GroupAccumulator
 from quaterion_core.eval.group.group_metric import GroupMetric
-from quaterion_core.eval.samplers.dataset_sampler import DatasetSampler
+from quaterion_core.eval.samplers.dataset_sampler import DatasetSampler, samples_of
 
 
 class GroupSampler(DatasetSampler):
-    """Lets objects of a dataset of groups query all other objects.
+    """Lets objects of a dataset of groups query all other objects, or those of a reference.
+
+    With a ``reference``, objects of the dataset query, and only those of the reference are found:
+    test images among a gallery, new questions among labelled ones. Both are encoded by the same
+    model, once, and groups of the same name are the same group. An object that is in both is found
+    as any other is; where the reference is the dataset itself, no object finds itself.
 
     Args:
         sample_size: Number of objects that query; -1 for all, which is also what a number above
@@ -22,6 +30,8 @@ class GroupSampler(DatasetSampler):
         log_progress: Whether to show a progress bar while the dataset is encoded.
         seed: Makes the sample the same in each evaluation, so that two models can be compared by
             it. ``None`` draws another one each time.
+        reference: Samples of the objects that can be found, of any kind that a dataset is of; by
+            default those of the dataset.
 
     Raises:
         ValueError: ``sample_size`` is 0 or below -1, or ``encode_batch_size`` below 1.
@@ -37,12 +47,38 @@ class GroupSampler(DatasetSampler):
         >>> labels, distance_matrix = sampler.sample(samples, RetrievalRPrecision(), Lengths())
         >>> distance_matrix.shape
         torch.Size([2, 4])
+        >>> sampler = GroupSampler(log_progress=False, reference=samples[:3])
+        >>> sampler.sample(samples[3:], RetrievalRPrecision("euclidean"), Lengths())
+        (tensor([[0., 1., 0.]]), tensor([[1., 0., 1.]]))
     """
 
     loader_type = GroupSimilarityDataLoader
     accumulator_type = GroupAccumulator
     metric_type = GroupMetric
 
+    def __init__(
+        self,
+        sample_size: int = -1,
+        encode_batch_size: int = 16,
+        device: torch.device | str | None = None,
+        log_progress: bool = True,
+        seed: int | None = 0,
+        reference: Iterable[Any] | None = None,
+    ):
+        super().__init__(sample_size, encode_batch_size, device, log_progress, seed)
+        self.reference = samples_of(reference)
+
+    def sources(self, dataset: Any) -> dict[str, Any]:
+        """Return the dataset and, if it is another one, the reference."""
+        sources = super().sources(dataset)
+        if self.reference is not None and self.reference is not sources["dataset"]:
+            sources["reference"] = self.reference
+        return sources
+
     def queries_and_candidates(self) -> tuple[Tensor, Tensor | None]:
-        """Return all rows: every object can query, and every object can be found."""
-        return torch.arange(len(self.accumulator)), None
+        """Return the rows of the dataset and those of the reference, ``None`` for the same rows."""
+        rows = torch.arange(len(self.accumulator))
+        if len(self.sizes) < 2:
+            return rows, None
+        queries, candidates = torch.split(rows, self.sizes)
+        return queries, candidates

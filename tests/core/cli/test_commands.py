@@ -5,8 +5,11 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from sklearn.neighbors import KNeighborsClassifier
 
+from quaterion_core import SimilarityModel
 from quaterion_core.cli import main
+from quaterion_core.dataset.readers import CsvDataset
 
 pytest.importorskip("quaterion_nlp")
 
@@ -115,3 +118,97 @@ def test_a_model_without_a_recipe_needs_one(tmp_path):
     result = run("evaluate", tmp_path)
     assert result.exit_code == 2
     assert "Give --recipe" in result.output
+
+
+@pytest.fixture
+def referring(folder):
+    """A recipe that searches validation samples among those of the training."""
+    text = (folder / "recipe.yaml").read_text()
+    text = text.replace("metrics: [", "metrics: [knn-accuracy, ") + "splits: {reference: train}\n"
+    (folder / "recipe.yaml").write_text(text)
+    return folder
+
+
+def evaluation(*arguments):
+    result = run("evaluate", *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.output)
+
+
+def test_validation_samples_are_searched_among_those_of_the_reference(referring):
+    result = run("fit", referring / "recipe.yaml", "--output", referring / "model")
+    assert result.exit_code == 0, result.output
+    report = json.loads((referring / "model" / "report.json").read_text())
+
+    found = evaluation(referring / "model")
+    assert found["split"] == "validation"
+    assert found["reference"] == "train"
+    assert found["samples"] == 6
+    assert found["metrics"] == report["after"]
+    files = {"train": str(referring / "train.csv"), "validation": str(referring / "val.csv")}
+    dataset = CsvDataset(files, obj="text", group="label")
+    model = SimilarityModel.load(referring / "model")
+    vectors, groups = {}, {}
+    for split in files:
+        samples = dataset.load(split)
+        vectors[split] = model.encode([sample.obj for sample in samples])
+        groups[split] = [sample.group for sample in samples]
+    classifier = KNeighborsClassifier(1, metric="cosine").fit(vectors["train"], groups["train"])
+    expected = classifier.score(vectors["validation"], groups["validation"])
+    assert found["metrics"]["knn_accuracy"] == pytest.approx(expected)
+
+    alone = evaluation(referring / "model", "--reference", "validation")
+    text = (referring / "recipe.yaml").read_text().replace("{reference: train}", "{}")
+    (referring / "alone.yaml").write_text(text)
+    without = evaluation(referring / "model", "--recipe", referring / "alone.yaml")
+    assert (alone["reference"], without["reference"]) == ("validation", None)
+    assert alone["metrics"] == without["metrics"] != found["metrics"]
+    given = ("--recipe", referring / "alone.yaml", "--reference", "train")
+    assert evaluation(referring / "model", *given) == found
+
+    result = run("evaluate", referring / "model")
+    assert "validation (6 samples) among train (15)" in result.output
+
+
+def test_an_unknown_reference_is_refused_before_anything_is_done(referring):
+    text = (referring / "recipe.yaml").read_text()
+    (referring / "recipe.yaml").write_text(text.replace("reference: train", "reference: gallery"))
+    result = run("fit", referring / "recipe.yaml", "--output", referring / "model")
+    assert result.exit_code == 1
+    assert "CsvDataset has no split 'gallery'. It has: train, validation." in result.output
+    assert "training samples" not in result.output
+    (referring / "recipe.yaml").write_text(text)
+    given = ("--recipe", referring / "recipe.yaml", "--reference", "gallery")
+    result = run("evaluate", referring / "model", *given)
+    assert result.exit_code == 1
+    assert "has no split 'gallery'" in result.output
+
+
+def test_a_reference_without_samples_is_refused(referring):
+    (referring / "none.csv").write_text("text,label\n")
+    text = (referring / "recipe.yaml").read_text().replace("reference: train", "reference: none")
+    text = text.replace("{train:", f"{{none: {referring}/none.csv, train:")
+    (referring / "recipe.yaml").write_text(text)
+    result = run("fit", referring / "recipe.yaml", "--output", referring / "model")
+    assert result.exit_code == 1
+    assert "The reference is the split 'none', which has no samples" in result.output
+
+
+def test_a_reference_of_pairs_is_refused_before_anything_is_done(referring):
+    text = (referring / "recipe.yaml").read_text()
+    for old, new in (
+        ("obj: text", "obj_a: text"),
+        ("group: label", "obj_b: label"),
+        ("{name: triplet, mining: all}", "multiple-negatives-ranking"),
+        ("[knn-accuracy, retrieval-r-precision]", "[retrieval-precision]"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (referring / "recipe.yaml").write_text(text)
+    result = run("fit", referring / "recipe.yaml", "--output", referring / "model")
+    assert result.exit_code == 1
+    assert "a reference is for data of groups, and these are pairs" in result.output
+    assert "training samples" not in result.output
+    result = run("evaluate", referring / "model", "--recipe", referring / "recipe.yaml")
+    assert result.exit_code == 1
+    assert "these are pairs" in result.output

@@ -3,9 +3,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from quaterion_core.distances import Cosine, Euclidean
+from quaterion_core.distances import Cosine, Euclidean, Manhattan
 from quaterion_core.eval import (
     GroupMetric,
+    KNNAccuracy,
     RetrievalPrecision,
     RetrievalReciprocalRank,
     RetrievalRPrecision,
@@ -132,7 +133,9 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("metric", [RetrievalReciprocalRank(), RetrievalRPrecision()])
+@pytest.mark.parametrize(
+    "metric", [RetrievalReciprocalRank(), RetrievalRPrecision(), KNNAccuracy(3)]
+)
 def test_metrics_never_make_a_matrix_of_all_objects(monkeypatch, metric, pairs_of_ninety):
     """Distances and labels took N² numbers."""
     monkeypatch.setattr(retrieval, "MAX_BLOCK_ELEMENTS", 180 * 7)
@@ -142,6 +145,35 @@ def test_metrics_never_make_a_matrix_of_all_objects(monkeypatch, metric, pairs_o
     with LargestTensor() as largest:
         metric.compute(embeddings, **targets)
     assert largest.values == 180 * 7
+
+
+def test_many_queries_of_few_candidates_never_make_a_matrix_of_all_objects(monkeypatch):
+    monkeypatch.setattr(retrieval, "MAX_BLOCK_ELEMENTS", 5 * 40)
+    groups = torch.arange(205) % 3
+    queries, candidates = torch.arange(205).split([200, 5])
+    few = Retrieval(torch.randn(205, 1), {"groups": groups}, queries, candidates)
+    with LargestTensor() as largest:
+        score({"r": RetrievalRPrecision(), "knn": KNNAccuracy(2)}, few)
+    assert largest.values <= 2 * 205
+
+
+@pytest.mark.parametrize("elements", [MAX_BLOCK_ELEMENTS, 20], ids=["one block", "blocks"])
+def test_every_query_meets_every_candidate_where_these_are_other_objects(elements, monkeypatch):
+    monkeypatch.setattr(retrieval, "MAX_BLOCK_ELEMENTS", elements)
+    embeddings = 2.0 ** torch.arange(9).unsqueeze(1)  # no two distances are equal
+    groups = torch.tensor([1, 2, 1, 2, 3, 3, 3, 1, 2])
+    queries, candidates = torch.tensor([7, 1, 3]), torch.tensor([0, 2, 4, 5, 6, 8])
+    found = Retrieval(embeddings, {"groups": groups}, queries, candidates)
+    blocks = list(found.every_two(Manhattan, GroupMetric.prepare_labels))
+    pairs = [
+        pair for block in blocks for pair in zip(*map(torch.Tensor.tolist, block), strict=True)
+    ]
+    expected = [
+        (abs(2.0**a - 2.0**b), bool(groups[a] == groups[b]))
+        for a in queries.tolist()
+        for b in candidates.tolist()
+    ]
+    assert sorted(pairs) == sorted(expected)
 
 
 @pytest.mark.parametrize("queries", [None, [4, 0, 7]], ids=["all", "some"])

@@ -8,7 +8,7 @@ from pytorch_metric_learning.utils.inference import CustomKNN
 from torchmetrics.functional.retrieval import retrieval_hit_rate
 
 from quaterion_core.dataset import SimilarityGroupSample
-from quaterion_core.eval import Evaluator, GroupSampler
+from quaterion_core.eval import Evaluator, GroupSampler, KNNAccuracy, RetrievalRPrecision
 from quaterion_cv import MapAtR, RecallAtK
 from quaterion_cv.metrics import map_at_r, recall_at_k
 
@@ -102,6 +102,36 @@ def test_a_sampled_evaluation_takes_the_values_of_some_queries():
     chosen = torch.randperm(30, generator=torch.Generator().manual_seed(0))[:10].sort().values
     for name, metric in metrics.items():
         torch.testing.assert_close(values[name], metric.compute(table, GROUPS)[chosen])
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("mean_average_precision_at_r", MapAtR()),
+        ("r_precision", RetrievalRPrecision()),
+        ("precision_at_1", RecallAtK(k=1)),
+        ("precision_at_1", KNNAccuracy(k=1)),
+    ],
+    ids=["map-at-r", "retrieval-r-precision", "recall-at-k", "knn-accuracy"],
+)
+@pytest.mark.parametrize("count", [12, 20])
+def test_values_with_a_reference_agree_with_pytorch_metric_learning(name, metric, count):
+    table, groups = embeddings(), GROUPS.clone()
+    groups[9] = 7  # nobody in the reference is of this group
+    queries, reference = slice(0, count), slice(count, 30)
+
+    class Table:
+        def encode(self, rows, batch_size, to_numpy):
+            return table[torch.tensor(rows)]
+
+    samples = [SimilarityGroupSample(n, group) for n, group in enumerate(groups.tolist())]
+    sampler = GroupSampler(log_progress=False, reference=samples[reference])
+    value = Evaluator({"value": metric}, sampler).evaluate(samples[queries], Table())["value"]
+    calculator = AccuracyCalculator(include=(name,), knn_func=CustomKNN(CosineSimilarity()))
+    expected = calculator.get_accuracy(
+        table[queries], groups[queries], table[reference], groups[reference]
+    )[name]
+    assert value.item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_k_below_one_is_refused():

@@ -95,6 +95,19 @@ def test_an_evaluation_of_sampled_objects_takes_their_pairs(metric, reference, t
 
 
 @each_metric
+def test_with_a_reference_each_query_makes_a_pair_with_each_of_its_objects(
+    metric, reference, table
+):
+    samples = [SimilarityGroupSample(n, group) for n, group in enumerate(GROUPS.tolist())]
+    sampler = GroupSampler(log_progress=False, reference=samples[12:])
+    value = Evaluator({"value": metric}, sampler).evaluate(samples[:12], table)["value"]
+    vectors = embeddings().double()
+    scores = -(vectors[:12].unsqueeze(1) - vectors[12:]).abs().sum(dim=2).flatten()
+    is_match = (GROUPS[:12].unsqueeze(1) == GROUPS[12:]).flatten()
+    assert value.item() == pytest.approx(reference(is_match, scores), abs=1e-6)
+
+
+@each_metric
 def test_a_matrix_of_all_distances_gives_the_same(metric, reference):
     """Each two objects are in it twice, which changes no rate."""
     labels, distances = metric.precompute(embeddings(), groups=GROUPS)

@@ -23,7 +23,8 @@ class VerificationMetric(GroupMetric):
 
     Each two objects are one pair. Their distances are computed in blocks, as often as the metric
     looks at them, and are not kept, so that memory grows with the number of objects and of matching
-    pairs. Where a sampler limits the number of queries, the pairs that hold one of them count.
+    pairs. Where a sampler limits the number of queries, the pairs that hold one of them count;
+    where it has a reference, those of a query and an object of the reference.
 
     Derive from it and define :meth:`value`.
 

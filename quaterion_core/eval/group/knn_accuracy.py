@@ -1,0 +1,172 @@
+"""kNN accuracy: whether the nearest objects tell the group of a query."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from quaterion_core.distances import Distance
+from quaterion_core.eval.base_metric import ReduceFunction
+from quaterion_core.eval.group.group_metric import GroupMetric
+from quaterion_core.eval.ranking import check_k, relevant
+from quaterion_core.eval.retrieval import Retrieval
+
+_VOTE_OF_THE_NEAREST: Final = 2**40
+"""Votes are whole numbers: equal ones stay equal in whatever order they are added."""
+
+
+class KNNAccuracy(GroupMetric):
+    """The share of queries whose group a vote of the k nearest objects tells.
+
+    Each of the k nearest objects votes for its group. Either all votes count alike, or, with a
+    ``temperature``, each counts::
+
+        exp(-distance/temperature)
+
+    which for cosine and dot product is, up to a factor of the query, exp(similarity/temperature).
+
+    A query counts 1 if its own group has more votes than any other, whichever of the objects at
+    the distance of the k-th are taken among the k, and 0 otherwise: of groups with equally many
+    votes, and of objects at the same distance, the wrong ones come first. Where all votes count
+    alike, groups often have equally many; a classifier that guesses among them is then right more
+    often. As in all metrics of groups, a query whose group no other object has is left out; a
+    classifier's accuracy would count it as wrong. With k of 1, it is recall@1.
+
+    Source: Cover and Hart, Nearest Neighbor Pattern Classification, IEEE Transactions on
+    Information Theory 13, 1967; the temperature is that of Wu et al., Unsupervised Feature
+    Learning via Non-Parametric Instance Discrimination, CVPR 2018, section 3.4.
+
+    Args:
+        k: Number of nearest objects that vote; where there are fewer, all of them do.
+        temperature: How fast votes fall with the distance: the lower, the faster. 0.07 with a k
+            of 200 is usual for self-supervised models. ``None`` counts all votes alike.
+        distance_metric_name: The distance by which objects are found.
+        reduce_func: Makes one value of the values of all queries that have a relevant object, 0 if
+            there is none. ``None`` returns those values, in the order of the queries.
+
+    Raises:
+        ValueError: ``k`` is below 1, or the temperature is not positive.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.5, 0.5], [0.4, 0.6]])
+        >>> groups = torch.tensor([1, 1, 2, 2])
+        >>> KNNAccuracy(k=1).compute(embeddings, groups)
+        tensor(1.)
+        >>> # One of three votes is right, and it comes from the nearest.
+        >>> KNNAccuracy(k=3).compute(embeddings, groups)
+        tensor(0.)
+        >>> KNNAccuracy(k=3, temperature=0.07).compute(embeddings, groups)
+        tensor(1.)
+    """
+
+    def __init__(
+        self,
+        k: int = 1,
+        temperature: float | None = None,
+        distance_metric_name: Distance | str = Distance.COSINE,
+        reduce_func: ReduceFunction | None = torch.mean,
+    ):
+        super().__init__(distance_metric_name, reduce_func)
+        check_k(k)
+        if temperature is not None and not temperature > 0:
+            raise ValueError(
+                f"temperature should be positive, or None for votes that count alike, but is "
+                f"{temperature}."
+            )
+        self.k = k
+        self.temperature = temperature
+
+    def of_retrieval(self, retrieval: Retrieval) -> Tensor:
+        """Return :func:`is_group_of_nearest` of the queries that have a relevant object."""
+        groups = retrieval.targets["groups"]
+        values = []
+        for queries in retrieval.query_blocks():
+            distances = retrieval.distance_matrix(self.distance, queries)
+            relevance = relevant(distances, retrieval.labels(self.prepare_labels, queries))
+            is_right = is_group_of_nearest(
+                distances, groups[queries], groups[retrieval.candidates], self.k, self.temperature
+            )
+            values.append(is_right[relevance.any(dim=1)].to(distances.dtype))
+        return self.reduce(torch.cat(values))
+
+    def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
+        """Refuse a matrix of queries and candidates, which does not show all groups.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            f"{type(self).__name__} counts the votes of each group, but labels only show which "
+            "objects are of the group of the query. Evaluate it with GroupSampler, or with "
+            "update() and evaluate()."
+        )
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this metric again, as JSON values."""
+        return {"k": self.k, "temperature": self.temperature, **super().get_config_dict()}
+
+
+def is_group_of_nearest(
+    distance_matrix: Tensor,
+    query_groups: Tensor,
+    candidate_groups: Tensor,
+    k: int,
+    temperature: float | None = None,
+) -> Tensor:
+    """Return for each query whether its group has the most votes among the k nearest objects.
+
+    Args:
+        distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
+            object would find itself, which has no vote.
+        query_groups: Group of each query, shape (Q,), int64.
+        candidate_groups: Group of each object, shape (N,), int64.
+        k: Number of nearest objects that vote; where there are fewer, all of them do.
+        temperature: A vote counts exp(-distance/temperature); with ``None`` all count alike.
+
+    Returns:
+        Shape (Q,), bool. Ties are to the disadvantage of the query's group.
+
+    Example:
+        >>> distance_matrix = torch.tensor([[0.1, 0.2, 0.2, 0.3]])
+        >>> of_query, of_candidates = torch.tensor([7]), torch.tensor([7, 7, 8, 8])
+        >>> is_group_of_nearest(distance_matrix, of_query, of_candidates, k=3)
+        tensor([True])
+        >>> is_group_of_nearest(distance_matrix, of_query, of_candidates, k=2)
+        tensor([False])
+    """
+    count, objects = distance_matrix.shape
+    if not objects:
+        return torch.zeros(count, dtype=torch.bool, device=distance_matrix.device)
+    nearest = distance_matrix.topk(min(k, objects), largest=False).values
+    closest, farthest = nearest[:, :1], nearest[:, -1:]
+    groups, group = torch.unique(candidate_groups, return_inverse=True)
+
+    def by_group(rows: Tensor, columns: Tensor, values: Tensor) -> Tensor:
+        """Sum the values of some objects by query and group, shape (Q, G)."""
+        sums = values.new_zeros(count * len(groups))
+        return sums.index_add_(0, rows * len(groups) + group[columns], values).view(count, -1)
+
+    rows, columns = (distance_matrix < farthest).nonzero(as_tuple=True)
+    nearer = _votes(distance_matrix[rows, columns], closest[rows, 0], temperature)
+    votes = by_group(rows, columns, nearer)
+    # Of the objects at the distance of the k-th, as few as can be take a place for the query's
+    # group, and as many as can be for each other group.
+    rows, columns = (distance_matrix == farthest).nonzero(as_tuple=True)
+    tied = by_group(rows, columns, torch.ones_like(rows))
+    places = (nearest == farthest).sum(dim=1, keepdim=True)
+    is_own = query_groups.unsqueeze(1) == groups
+    tied_others = tied.masked_fill(is_own, 0).sum(dim=1, keepdim=True)
+    tied = torch.where(is_own, (places - tied_others).clamp(min=0), tied.minimum(places))
+    votes += tied * _votes(farthest, closest, temperature)
+    return votes.masked_fill(~is_own, 0).amax(dim=1) > votes.masked_fill(is_own, 0).amax(dim=1)
+
+
+def _votes(distances: Tensor, closest: Tensor, temperature: float | None) -> Tensor:
+    """Return how much the votes of objects count, int64; nothing at an infinite distance."""
+    if temperature is None:
+        votes = torch.ones_like(distances)
+    else:
+        votes = torch.exp((closest - distances) / temperature)
+    return (votes * _VOTE_OF_THE_NEAREST).long().masked_fill(distances == torch.inf, 0)
