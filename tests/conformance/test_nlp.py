@@ -50,6 +50,7 @@ test_conformance = conformance_tests(
             texts(model=MINILM, max_seq_length=16, prompt="query: "),
             texts(model=MINILM, max_seq_length=16, trainable=True),
             texts(model=MINILM, max_seq_length=16, train_layers=2),
+            texts(model=MINILM, max_seq_length=16, layers=2, pooling=["mean", "max"]),
         ],
         "static": [
             texts(vocab_size=300, embedding_size=6),

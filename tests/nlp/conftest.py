@@ -1,9 +1,18 @@
-"""Losses of sentence-transformers, called with embeddings in place of texts."""
+"""Small sentence-transformers models, and losses called with embeddings in place of texts."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+import transformers
+from huggingface_hub import constants
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import (
+    Dense,
+    Normalize,
+    Pooling,
+    Transformer,
+)
 from torch import nn
 
 
@@ -53,3 +62,44 @@ def vectors():
         return torch.randn(count, size, dtype=torch.float64, generator=generator)
 
     return draw
+
+
+@pytest.fixture
+def without_network(monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    """A sentence-transformers model of two small BERT layers, mean pooling and a dense layer."""
+    folder = tmp_path_factory.mktemp("tiny")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "green", "house", "very",
+             "long", "query", ":"]  # fmt: skip
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=len(words), hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=16, max_position_embeddings=64,
+    )  # fmt: skip
+    transformers.BertModel(config).save_pretrained(folder)
+    vocabulary = {word: index for index, word in enumerate(words)}
+    transformers.BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
+    transformer = Transformer(str(folder), max_seq_length=32)
+    modules = [transformer, Pooling(8, "mean"), Dense(8, 6), Normalize()]
+    model = SentenceTransformer(modules=modules, device="cpu")
+    model.save(str(folder / "saved"), create_model_card=False)
+    return folder / "saved"
+
+
+@pytest.fixture
+def build(tiny_folder, tmp_path):
+    """Return a function that makes a model of a transformer by its configuration."""
+
+    def build(config):
+        torch.manual_seed(0)
+        transformers.AutoModel.from_config(config).save_pretrained(tmp_path)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(tiny_folder))
+        tokenizer.save_pretrained(tmp_path)
+        transformer = Transformer(str(tmp_path), max_seq_length=16)
+        return SentenceTransformer(modules=[transformer, Pooling(8, "mean")], device="cpu")
+
+    return build

@@ -13,6 +13,7 @@ from torch import nn
 
 from quaterion_core.plugins.nearest import nearest, suggestion
 from quaterion_core.utils.tensors import move_to_device
+from quaterion_nlp.encoders.transformer_layers import find_layers
 
 if TYPE_CHECKING:
     from peft import LoraModel
@@ -30,7 +31,7 @@ def top_modules(model: SentenceTransformer, count: int) -> tuple[nn.Module, ...]
     Raises:
         ValueError: The layers cannot be found, or there are fewer.
     """
-    layers = _layers(model)
+    layers = find_layers(model)
     if type(count) is not int or not 1 <= count <= len(layers):
         raise ValueError(
             f"train_layers should be between 1 and the model's {len(layers)} layers, but is "
@@ -78,26 +79,6 @@ def merged(model: SentenceTransformer, adapters: LoraModel) -> SentenceTransform
     model, adapters = copy.deepcopy((model, adapters))
     adapters.merge_and_unload()
     return model
-
-
-def _layers(model: SentenceTransformer) -> list[nn.Module]:
-    """Find the list of as many layers as the transformer's configuration tells."""
-    transformer = model.transformers_model
-    count = getattr(getattr(transformer, "config", None), "num_hidden_layers", None)
-    lists = [
-        module
-        for module in ([] if transformer is None else transformer.modules())
-        if isinstance(module, nn.ModuleList) and len(module) == count
-    ]
-    inner = {id(part) for found in lists for part in found.modules() if part is not found}
-    outer = [found for found in lists if id(found) not in inner]
-    if len(outer) != 1:
-        raise ValueError(
-            f"The layers of the model cannot be found: {type(transformer).__name__} has "
-            f"{len(outer)} lists of {count} layers, expected was one. Use lora={{...}} or "
-            "trainable=True in place of train_layers."
-        )
-    return list(outer[0])
 
 
 def _run_after(layer: nn.Module, model: SentenceTransformer) -> list[nn.Module]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,8 +18,10 @@ from quaterion_core.encoders import Encoder
 from quaterion_core.storage import InvalidFolderError, read_json, write_json
 from quaterion_core.utils.precision import at_least_float32
 from quaterion_nlp.encoders.partial_training import add_adapters, merged, top_modules
+from quaterion_nlp.encoders.pooling import replace_pooling
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer
 from quaterion_nlp.encoders.tokenization import TokenCounts, Tokenization, without_weights
+from quaterion_nlp.encoders.transformer_layers import keep_first_layers
 
 if TYPE_CHECKING:
     from peft import LoraModel
@@ -45,13 +48,21 @@ class SentenceTransformerEncoder(Encoder):
     (``trust_remote_code`` stays ``False``). The saved encoder holds the whole model as
     safetensors, so that loading it needs no network.
 
-    Source: Reimers and Gurevych, Sentence-BERT, EMNLP 2019.
+    A model with fewer ``layers`` is smaller and faster, and a middle layer may tell more of a text
+    than the last one does. Several encoders of one model beside one another, with other ``layers``
+    or ``pooling``, have their embeddings concatenated.
+
+    Source: Reimers and Gurevych, Sentence-BERT, EMNLP 2019. Fewer layers: Sajjad et al., On the
+    Effect of Dropping Layers of Pre-trained Transformer Models, Computer Speech & Language 77, 2023
+    (top-layer dropping). What middle layers hold: Jawahar et al., What Does BERT Learn about the
+    Structure of Language?, ACL 2019. Concatenated pooling: Howard and Ruder, Universal Language
+    Model Fine-tuning for Text Classification, ACL 2018, section 3.3.
 
     Args:
         model: The name of a model on the Hugging Face Hub, such as
             ``"sentence-transformers/all-MiniLM-L6-v2"``, which is fetched unless this machine has
             it already; the path of a local folder; or a ``SentenceTransformer``, which is used
-            itself and not copied.
+            itself and not copied, unless ``layers`` or ``pooling`` change it: they change a copy.
         trainable: Whether training changes the model, all of it. A frozen one can be cached.
         max_seq_length: Tokens after which a text is cut off; by default the model's own limit.
         prompt: What is put in front of every text, such as ``"query: "``; by default the model's
@@ -70,11 +81,20 @@ class SentenceTransformerEncoder(Encoder):
             ``peft.LoraConfig``, such as ``{"r": 8, "lora_alpha": 16}``. It takes peft
             (``quaterion-nlp[lora]``). They are saved merged into the weights, so that a loaded
             encoder needs no peft, and is frozen.
+        layers: Use the first so many layers of the transformer; the others are neither run nor
+            trained nor saved. A normalization that the model has after its last layer then comes
+            after the last one that is kept. ``train_layers`` counts from there.
+        pooling: How the embeddings of a text's tokens become one, in place of the model's own
+            ``Pooling``: ``"mean"``, ``"max"``, ``"cls"`` (the first token), ``"lasttoken"``,
+            ``"mean_sqrt_len_tokens"`` (their sum divided by the square root of their number) or
+            ``"weightedmean"`` (weighted by their position), or several of them, whose results are
+            concatenated. What comes after the pooling, such as ``Normalize``, stays.
 
     Raises:
         TypeError: ``model`` is something else, or ``lora`` has an argument that there is not.
-        ValueError: The model cannot be opened or does not say how long its embeddings are; an
-            argument is out of range or does not go with another one.
+        ValueError: The model cannot be opened or does not say how long its embeddings are; it has
+            not the layers or the ``Pooling`` that are asked for; an argument is out of range or
+            does not go with another one.
         ImportError: peft is missing.
 
     Example:
@@ -98,6 +118,8 @@ class SentenceTransformerEncoder(Encoder):
         precision: str | None = None,
         train_layers: int | None = None,
         lora: Mapping[str, Any] | None = None,
+        layers: int | None = None,
+        pooling: str | Sequence[str] | None = None,
     ):
         super().__init__()
         self._name: str | None = None
@@ -109,6 +131,12 @@ class SentenceTransformerEncoder(Encoder):
                 "SentenceTransformerEncoder takes the name of a model, a folder or a "
                 f"SentenceTransformer, but got a {type(model).__name__}."
             )
+        elif layers is not None or pooling is not None:
+            model = copy.deepcopy(model)
+        if layers is not None:
+            keep_first_layers(model, layers)
+        if pooling is not None:
+            replace_pooling(model, pooling)
         size = model.get_embedding_dimension()
         if size is None:
             raise ValueError(
@@ -131,6 +159,8 @@ class SentenceTransformerEncoder(Encoder):
         self._precision = precision
         self._train_layers = train_layers
         self._lora = None if lora is None else dict(lora)
+        self._layers = layers
+        self._pooling = list(pooling) if isinstance(pooling, tuple) else pooling
         self._check_what_is_trained()
         if self._trainable:
             model.float()
@@ -237,13 +267,16 @@ class SentenceTransformerEncoder(Encoder):
             "precision": self._precision,
             "train_layers": self._train_layers,
             "lora": self._lora,
+            "layers": self._layers,
+            "pooling": self._pooling,
         }
 
     def save(self, output_path: str | Path) -> None:
         """Save the whole model into an existing folder, in ``model/`` beside ``config.json``.
 
-        Adapters are merged in a copy, which takes the model's memory once more; the encoder itself
-        is not changed.
+        It is saved with the layers and the pooling that it has by now, so that neither is an
+        argument of what is loaded. Adapters are merged in a copy, which takes the model's memory
+        once more; the encoder itself is not changed.
         """
         folder = Path(output_path)
         config = {

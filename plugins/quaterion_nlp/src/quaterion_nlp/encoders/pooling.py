@@ -1,0 +1,50 @@
+"""How a sentence-transformers model pools token embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, LayerNorm, Pooling
+
+
+def replace_pooling(model: SentenceTransformer, pooling: str | Sequence[str]) -> None:
+    """Give a model another pooling, in place; whether it pools the prompt stays as it is.
+
+    Args:
+        model: A model with one ``Pooling`` module.
+        pooling: One of ``Pooling.POOLING_MODES`` or several, whose results are concatenated.
+
+    Raises:
+        ValueError: There is no such mode, the model has not one ``Pooling``, or a module after it
+            takes embeddings of another size.
+    """
+    modes = tuple(pooling) if isinstance(pooling, (list, tuple)) else (pooling,)
+    if not modes or any(mode not in Pooling.POOLING_MODES for mode in modes):
+        raise ValueError(
+            f"pooling should be one of {', '.join(Pooling.POOLING_MODES)}, or a list of some of "
+            f"them, but is {pooling!r}."
+        )
+    modules = list(model)
+    places = [place for place, module in enumerate(modules) if isinstance(module, Pooling)]
+    if len(places) != 1:
+        raise ValueError(
+            f"pooling=... needs a model with one Pooling module, but this one has {len(places)}: "
+            f"its modules are {', '.join(type(module).__name__ for module in modules)}."
+        )
+    (place,) = places
+    old = modules[place]
+    new = Pooling(old.embedding_dimension, modes, include_prompt=old.include_prompt)
+    size = new.get_embedding_dimension()
+    for module in modules[place + 1 :]:
+        if not isinstance(module, (Dense, LayerNorm)):
+            continue
+        takes = module.in_features if isinstance(module, Dense) else module.dimension
+        if takes != size:
+            raise ValueError(
+                f"pooling={pooling!r} makes embeddings of size {size}, but the model's "
+                f"{type(module).__name__} after it takes {takes}. Choose modes that make {takes}, "
+                "or a model without it; a head of Quaterion can take its place."
+            )
+        break
+    model[place] = new
