@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, overload
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.embedded import Embedded
 from quaterion_core.dataset.train_collator import Features, collate_features
 from quaterion_core.encoders.encoder import Encoder
@@ -232,7 +234,8 @@ class SimilarityModel(nn.Module):
 
         Args:
             inputs: A list of n objects, or one object, which counts as a list of one.
-            batch_size: Number of objects that go through the encoders at once.
+            batch_size: Number of objects that go through the encoders at once; of similar length,
+                where an encoder tells lengths, so that little is padded.
             to_numpy: Return a NumPy array; otherwise a tensor on the model's device.
             dim: Cut embeddings off to their first numbers, for a model that was trained with
                 :class:`~quaterion_core.loss.MatryoshkaLoss`. What is left does not have the
@@ -253,6 +256,7 @@ class SimilarityModel(nn.Module):
         objects = inputs if isinstance(inputs, list) else [inputs]
         device = next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
         collate = self.get_collate_fn()
+        chunks = self._chunks(objects, batch_size)
         embeddings = []
         modes = {module: module.training for module in self.modules()}
         self.eval()
@@ -260,8 +264,8 @@ class SimilarityModel(nn.Module):
             for encoder in self._set_aside.values():
                 encoder.to(device)
             with torch.no_grad():
-                for start in range(0, len(objects), batch_size):
-                    batch = move_to_device(collate(objects[start : start + batch_size]), device)
+                for rows in chunks:
+                    batch = move_to_device(collate([objects[row] for row in rows]), device)
                     output = self.forward(batch)
                     if not torch.isfinite(output).all():
                         self._explain_not_finite(batch)
@@ -273,9 +277,15 @@ class SimilarityModel(nn.Module):
             for module, mode in modes.items():
                 module.training = mode
         result = torch.cat(embeddings) if embeddings else torch.empty(0, dim or self.embedding_size)
+        result = result[torch.tensor(list(chain.from_iterable(chunks))).argsort()]
         if not to_numpy:
             return result
         return (result.float() if result.dtype == torch.bfloat16 else result).numpy()
+
+    def _chunks(self, objects: list[Any], size: int) -> list[list[int]]:
+        """Return the rows to embed at once: of similar length, where an encoder tells lengths."""
+        lengths = {key: tell for key, e in self.encoders.items() if (tell := e.get_length_fn())}
+        return Chunking(size, lengths if len(objects) > size else None)(objects)
 
     def _explain_not_finite(self, batch: Features) -> None:
         self.check_finite(batch)

@@ -9,6 +9,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from quaterion_core import SimilarityModel
+from quaterion_core.encoders import Encoder
 from quaterion_core.heads import EmptyHead, GatedHead, SkipConnectionHead
 
 OBJECTS = [[1.0, 2.0], [0.0, -1.0], [3.0, 0.5]]
@@ -44,6 +45,29 @@ def test_encode_does_not_depend_on_the_batch_size(model):
 def test_encode_takes_one_object_and_no_object(model):
     assert model.encode(OBJECTS[0:1][0:1]).shape == (1, 7)
     assert model.encode([]).shape == (0, 7)
+
+
+def test_encode_takes_objects_of_similar_length_together_and_keeps_their_order():
+    batches = []
+
+    class Words(Encoder):
+        trainable = False
+        embedding_size = 2
+
+        def get_collate_fn(self):
+            return lambda words: torch.tensor([[len(word), ord(word[0])] for word in words]).float()
+
+        def get_length_fn(self):
+            return lambda words: [len(word) for word in words]
+
+        def forward(self, batch):
+            batches.append(batch[:, 0].tolist())
+            return batch
+
+    words = ["dddd", "a", "bb", "eeeee", "ccc"]
+    embeddings = SimilarityModel(Words(), EmptyHead(2)).encode(words, batch_size=2)
+    assert batches == [[1, 2], [3, 4], [5]]
+    assert embeddings.tolist() == [[len(word), ord(word[0])] for word in words]
 
 
 def test_encode_restores_every_mode(model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import torch
 from rich.progress import track
@@ -21,6 +21,9 @@ from quaterion_core.eval.samplers.base_sampler import BaseSampler
 if TYPE_CHECKING:
     from quaterion_core.model import SimilarityModel
 
+_BATCHES_READ_AT_ONCE: Final = 16
+"""Among so many batches of objects, those of similar length are encoded together."""
+
 
 class DatasetSampler(BaseSampler):
     """Encodes a dataset, and draws the objects of it that query.
@@ -31,7 +34,8 @@ class DatasetSampler(BaseSampler):
 
     Args:
         sample_size: Number of queries; -1 for all, which is also what a number above takes.
-        encode_batch_size: Number of samples to read and encode at once.
+        encode_batch_size: Number of objects to encode at once; 16 times as many samples are read at
+            once.
         device: Where distances and metrics are computed; by default the CPU.
         log_progress: Whether to show a progress bar while the dataset is encoded.
         seed: Makes the sample the same in each evaluation, so that two models can be compared by
@@ -186,9 +190,10 @@ class DatasetSampler(BaseSampler):
     def _encode(self, model: SimilarityModel, source: Any, name: str) -> int:
         """Collect the embeddings and targets of all samples; return the number of embeddings."""
         collected = len(self.accumulator)
-        batches = -(-len(source) // self.encode_batch_size) if isinstance(source, Sized) else None
+        size = self.encode_batch_size * _BATCHES_READ_AT_ONCE
+        batches = -(-len(source) // size) if isinstance(source, Sized) else None
         for samples in track(
-            self._batches(source, name), "Encoding", total=batches, disable=not self.log_progress
+            self._batches(source, name, size), "Encoding", total=batches, disable=not self.log_progress
         ):
             objects, targets = self.loader_type.pre_collate_fn(samples)
             embeddings = model.encode(objects, batch_size=self.encode_batch_size, to_numpy=False)
@@ -197,10 +202,10 @@ class DatasetSampler(BaseSampler):
             raise ValueError(f"There is nothing to evaluate: the {name} has no samples.")
         return len(self.accumulator) - collected
 
-    def _batches(self, source: Any, name: str) -> Iterator[list[Any]]:
+    def _batches(self, source: Any, name: str, size: int) -> Iterator[list[Any]]:
         samples = _iterate(source, name)
         position = 0
-        while batch := list(islice(samples, self.encode_batch_size)):
+        while batch := list(islice(samples, size)):
             self._check_samples(batch, name, position)
             yield batch
             position += len(batch)

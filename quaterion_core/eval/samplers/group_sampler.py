@@ -25,7 +25,8 @@ class GroupSampler(DatasetSampler):
     Args:
         sample_size: Number of objects that query; -1 for all, which is also what a number above
             takes.
-        encode_batch_size: Number of samples to read and encode at once.
+        encode_batch_size: Number of objects to encode at once; 16 times as many samples are read at
+            once.
         device: Where distances and metrics are computed; by default the CPU.
         log_progress: Whether to show a progress bar while the dataset is encoded.
         seed: Makes the sample the same in each evaluation, so that two models can be compared by

@@ -20,7 +20,8 @@ class PairSampler(DatasetSampler):
             is left out of the metrics.
         distinguish: Let each ``obj_a`` query all ``obj_b``, such as questions the answers. By
             default every object queries all others.
-        encode_batch_size: Number of samples to read and encode at once.
+        encode_batch_size: Number of objects to encode at once; 16 times as many samples are read at
+            once.
         device: Where distances and metrics are computed; by default the CPU.
         log_progress: Whether to show a progress bar while the dataset is encoded.
         seed: Makes the sample the same in each evaluation, so that two models can be compared by
