@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import click
@@ -25,6 +26,7 @@ from quaterion_core.recipe import Recipe, RecipeError, read_recipe
 from quaterion_core.storage import json_text
 from quaterion_core.train.cache import CacheConfig, CacheType
 from quaterion_core.train.xbm import XbmConfig
+from quaterion_core.utils.epoch_lines import EpochLines
 from quaterion_core.utils.progress_bar import QuaterionProgressBar
 
 
@@ -82,7 +84,8 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
         "enable_checkpointing": False,
         "enable_model_summary": False,
         "logger": False,
-        "callbacks": _callbacks(recipe),
+        "callbacks": _callbacks(recipe, console),
+        "enable_progress_bar": console.is_terminal,
     }
     lifecycle = activate(recipe.plugins)
     trainer = pl.Trainer(**lifecycle.trainer_arguments(defaults, given=recipe.trainer))
@@ -123,11 +126,16 @@ def _cache(recipe: Recipe) -> CacheConfig | None:
     return CacheConfig(cache_type=CacheType(settings.pop("type")), **settings)
 
 
-def _callbacks(recipe: Recipe) -> list[pl.Callback]:
-    """Return a progress bar, unless the recipe wants none, and its early stopping."""
+def _callbacks(recipe: Recipe, console: Console) -> list[pl.Callback]:
+    """Return what shows the progress, and the recipe's early stopping.
+
+    That is a progress bar, or a line for each epoch where there is no terminal to draw it on, and
+    nothing if the recipe wants no bar.
+    """
     callbacks: list[pl.Callback] = []
     if recipe.trainer.get("enable_progress_bar", True):
-        callbacks.append(QuaterionProgressBar())
+        write = partial(console.print, highlight=False, soft_wrap=True)
+        callbacks.append(QuaterionProgressBar() if console.is_terminal else EpochLines(write))
     if recipe.early_stopping is not None:
         callbacks.append(EarlyStopping(**recipe.early_stopping.model_dump()))
     return callbacks

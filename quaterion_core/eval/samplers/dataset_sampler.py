@@ -193,7 +193,10 @@ class DatasetSampler(BaseSampler):
         size = self.encode_batch_size * _BATCHES_READ_AT_ONCE
         batches = -(-len(source) // size) if isinstance(source, Sized) else None
         for samples in track(
-            self._batches(source, name, size), "Encoding", total=batches, disable=not self.log_progress
+            self._batches(source, name, size),
+            "Encoding",
+            total=batches,
+            disable=not self.log_progress,
         ):
             objects, targets = self.loader_type.pre_collate_fn(samples)
             embeddings = model.encode(objects, batch_size=self.encode_batch_size, to_numpy=False)

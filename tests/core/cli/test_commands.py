@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -60,6 +61,18 @@ def folder(tmp_path):
 
 def run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_a_log_gets_a_line_for_each_epoch(folder):
+    recipe = folder / "recipe.yaml"
+    quiet = run("fit", recipe, "--output", folder / "quiet")
+    recipe.write_text(recipe.read_text().replace("enable_progress_bar: false, ", ""))
+    logged = run("fit", recipe, "--output", folder / "model")
+    assert logged.exit_code == 0, logged.output
+    figures = r"train_loss \d\.\d{4}, .*validation_loss \d\.\d{4}, "
+    lines = re.findall(rf"^Epoch (\d): {figures}.* \(\d+\.\d s\)$", logged.output, re.MULTILINE)
+    assert lines == ["1", "2", "3", "4", "5"]
+    assert "Epoch" not in quiet.output
 
 
 def test_fit_evaluate_and_search(folder):
