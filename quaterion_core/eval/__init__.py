@@ -3,7 +3,12 @@
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.base_metric import BaseMetric
 from quaterion_core.eval.evaluator import Evaluator
-from quaterion_core.eval.group import GroupMetric, KNNAccuracy, RetrievalRPrecision
+from quaterion_core.eval.group import (
+    GroupMetric,
+    KNNAccuracy,
+    RetrievalRPrecision,
+    WholeGroupsMetric,
+)
 from quaterion_core.eval.pair import (
     PairMetric,
     PairScoreMetric,
@@ -26,4 +31,5 @@ __all__ = [
     "RetrievalPrecision",
     "RetrievalRPrecision",
     "RetrievalReciprocalRank",
+    "WholeGroupsMetric",
 ]

@@ -6,11 +6,13 @@ from quaterion_core.eval.group.retrieval_r_precision import (
     RetrievalRPrecision,
     retrieval_r_precision,
 )
+from quaterion_core.eval.group.whole_groups_metric import WholeGroupsMetric
 
 __all__ = [
     "GroupMetric",
     "KNNAccuracy",
     "RetrievalRPrecision",
+    "WholeGroupsMetric",
     "is_group_of_nearest",
     "retrieval_r_precision",
 ]

@@ -9,15 +9,14 @@ from torch import Tensor
 
 from quaterion_core.distances import Distance
 from quaterion_core.eval.base_metric import ReduceFunction
-from quaterion_core.eval.group.group_metric import GroupMetric
-from quaterion_core.eval.ranking import check_k, relevant
-from quaterion_core.eval.retrieval import Retrieval
+from quaterion_core.eval.group.whole_groups_metric import WholeGroupsMetric
+from quaterion_core.eval.ranking import check_k
 
 _VOTE_OF_THE_NEAREST: Final = 2**40
 """Votes are whole numbers: equal ones stay equal in whatever order they are added."""
 
 
-class KNNAccuracy(GroupMetric):
+class KNNAccuracy(WholeGroupsMetric):
     """The share of queries whose group a vote of the k nearest objects tells.
 
     Each of the k nearest objects votes for its group. Either all votes count alike, or, with a
@@ -78,29 +77,12 @@ class KNNAccuracy(GroupMetric):
         self.k = k
         self.temperature = temperature
 
-    def of_retrieval(self, retrieval: Retrieval) -> Tensor:
-        """Return :func:`is_group_of_nearest` of the queries that have a relevant object."""
-        groups = retrieval.targets["groups"]
-        values = []
-        for queries in retrieval.query_blocks():
-            distances = retrieval.distance_matrix(self.distance, queries)
-            relevance = relevant(distances, retrieval.labels(self.prepare_labels, queries))
-            is_right = is_group_of_nearest(
-                distances, groups[queries], groups[retrieval.candidates], self.k, self.temperature
-            )
-            values.append(is_right[relevance.any(dim=1)].to(distances.dtype))
-        return self.reduce(torch.cat(values))
-
-    def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
-        """Refuse a matrix of queries and candidates, which does not show all groups.
-
-        Raises:
-            TypeError: Always.
-        """
-        raise TypeError(
-            f"{type(self).__name__} counts the votes of each group, but labels only show which "
-            "objects are of the group of the query. Evaluate it with GroupSampler, or with "
-            "update() and evaluate()."
+    def group_values(
+        self, distance_matrix: Tensor, query_groups: Tensor, candidate_groups: Tensor
+    ) -> Tensor:
+        """Return :func:`is_group_of_nearest`."""
+        return is_group_of_nearest(
+            distance_matrix, query_groups, candidate_groups, self.k, self.temperature
         )
 
     def get_config_dict(self) -> dict[str, Any]:

@@ -192,7 +192,7 @@ def test_k_below_one_is_refused():
 
 def test_a_matrix_of_queries_and_candidates_is_refused():
     labels, distances = KNNAccuracy().precompute(torch.eye(3), groups=torch.tensor([1, 1, 2]))
-    with pytest.raises(TypeError, match="KNNAccuracy counts the votes of each group.*GroupSampler"):
+    with pytest.raises(TypeError, match="has to know the group of each object.*GroupSampler"):
         KNNAccuracy().raw_compute(distances, labels)
 
 

@@ -1,0 +1,56 @@
+"""The base of group metrics that have to know which group each object is of."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from quaterion_core.eval.group.group_metric import GroupMetric
+from quaterion_core.eval.ranking import relevant
+from quaterion_core.eval.retrieval import Retrieval
+
+
+class WholeGroupsMetric(GroupMetric):
+    """A metric that asks for the groups themselves, not only whether two objects are of one.
+
+    Derive from it and define :meth:`group_values`; blocks of queries and ``reduce_func`` are then
+    taken care of. A query whose group no other object has is left out.
+    """
+
+    @abstractmethod
+    def group_values(
+        self, distance_matrix: Tensor, query_groups: Tensor, candidate_groups: Tensor
+    ) -> Tensor:
+        """Return the value of each query, shape (Q,).
+
+        Args:
+            distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
+                object would find itself.
+            query_groups: Group of each query, shape (Q,), int64.
+            candidate_groups: Group of each object, shape (N,), int64.
+        """
+
+    def of_retrieval(self, retrieval: Retrieval) -> Tensor:
+        """Return the reduced values of the queries that have a relevant object."""
+        groups = retrieval.targets["groups"]
+        values = []
+        for queries in retrieval.query_blocks():
+            distances = retrieval.distance_matrix(self.distance, queries)
+            relevance = relevant(distances, retrieval.labels(self.prepare_labels, queries))
+            block = self.group_values(distances, groups[queries], groups[retrieval.candidates])
+            values.append(block[relevance.any(dim=1)].to(distances.dtype))
+        return self.reduce(torch.cat(values))
+
+    def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
+        """Refuse a matrix of queries and candidates, which does not show all groups.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            f"{type(self).__name__} has to know the group of each object, but labels only show "
+            "which objects are of the group of the query. Evaluate it with GroupSampler, or with "
+            "update() and evaluate()."
+        )
