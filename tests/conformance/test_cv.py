@@ -49,12 +49,20 @@ test_conformance = conformance_tests(
         "image-folder": [
             Example(arguments={"root": str(FOLDER), "on_error": "skip"}),
             Example(arguments={"root": str(FOLDER), "shares": {"validation": 0.25}}),
+            Example(
+                arguments={
+                    "root": str(FOLDER.parent),
+                    "folders": {"train": FOLDER.name},
+                    "group_folders": "innermost",
+                    "turned_groups": True,
+                }
+            ),
         ],
         "timm": [
             images(in_chans=1),
             images(trainable=True),
             images(trainable=True, train_stages=2, pooling="gem"),
-            images(augmentation=["crop", {"name": "rotate", "degrees": 10}]),
+            images(augmentation=["crop", {"name": "rotate", "degrees": 10}, "affine"]),
         ],
     },
 )

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from quaterion_cv.images import read_image
+from quaterion_cv.images import TurnedImage, read_image
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
@@ -29,6 +29,26 @@ def test_an_8_bit_image_is_the_same_in_every_form(tmp_path, make):
 
     assert image.mode == "RGB"
     assert np.array_equal(np.asarray(image), PIXELS)
+
+
+@pytest.mark.parametrize("quarter_turns", [1, 2, 3])
+def test_a_turned_image_is_turned_anticlockwise(tmp_path, quarter_turns):
+    path = save(Image.fromarray(PIXELS), tmp_path / "image.png")
+
+    image = read_image(TurnedImage(path, quarter_turns), channels=3)
+
+    assert np.array_equal(np.asarray(image), np.rot90(PIXELS, quarter_turns))
+
+
+@pytest.mark.parametrize("quarter_turns", [0, 4, -1, 90])
+def test_other_turns_are_refused(tmp_path, quarter_turns):
+    with pytest.raises(ValueError, match=f"1, 2 or 3 times 90 degrees, but got {quarter_turns}"):
+        TurnedImage(tmp_path / "image.png", quarter_turns)
+
+
+def test_a_turned_image_that_is_missing_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no image file .*lost\.png"):
+        read_image(TurnedImage(tmp_path / "lost.png", 1), channels=3)
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1)])

@@ -17,6 +17,7 @@ HEAD = "quaterion-cv/bn-neck"
 OF_GROUPS = [
     {"name": "recall-at-k", "k": 2},
     "map-at-r",
+    {"name": "one-shot-accuracy", "ways": 3},
     "roc-auc",
     {"name": "tar-at-far", "far": 0.1},
 ]

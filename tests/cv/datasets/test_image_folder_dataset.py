@@ -1,3 +1,4 @@
+import pickle
 from collections import Counter
 from itertools import chain
 
@@ -5,6 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from quaterion_core.dataset.object_digest import object_digest
 from quaterion_cv import ImageFolderDataset
 from quaterion_cv.encoders.image_collator import ImageCollator
 
@@ -182,6 +184,107 @@ def test_a_broken_image_stops_a_worker_with_its_name(tmp_path, write_image, writ
 
     with pytest.raises(ValueError, match=r"(?s)worker.*2\.png cannot be read as an image"):
         list(loader)
+
+
+@pytest.fixture
+def alphabets(tmp_path, write_image):
+    """Characters of the same names in two alphabets, in folders as Omniglot has them."""
+    for alphabet in ("Greek", "Latin"):
+        for character in ("character01", "character02"):
+            write_image(tmp_path / alphabet / character / "1.png")
+    return tmp_path
+
+
+def test_the_innermost_folders_can_be_the_groups(alphabets):
+    dataset = ImageFolderDataset(alphabets, group_folders="innermost")
+
+    assert listed(dataset) == [
+        ("Greek/character01/1.png", "Greek/character01"),
+        ("Greek/character02/1.png", "Greek/character02"),
+        ("Latin/character01/1.png", "Latin/character01"),
+        ("Latin/character02/1.png", "Latin/character02"),
+    ]
+
+
+def test_innermost_groups_may_be_of_any_depth(tmp_path, write_image):
+    for name in ("Greek/alpha/1.png", "Greek/alpha/small/2.png", "digit/3.png"):
+        write_image(tmp_path / name)
+
+    groups = dict(listed(ImageFolderDataset(tmp_path, group_folders="innermost")))
+
+    assert groups == {
+        "Greek/alpha/1.png": "Greek/alpha",
+        "Greek/alpha/small/2.png": "Greek/alpha/small",
+        "digit/3.png": "digit",
+    }
+
+
+def test_a_part_of_the_alphabets_can_be_a_split(alphabets):
+    dataset = ImageFolderDataset(
+        alphabets, folders={"train": ".", "latin": "Latin"}, group_folders="innermost"
+    )
+
+    assert [group for _, group in listed(dataset, "latin")] == ["character01", "character02"]
+    assert len(listed(dataset)) == 4
+
+
+def test_innermost_groups_can_be_divided(alphabets):
+    dataset = ImageFolderDataset(
+        alphabets, shares={"test": 0.5}, divide="groups", group_folders="innermost"
+    )
+
+    parts = [{group for _, group in listed(dataset, split)} for split in dataset.splits]
+
+    assert [len(groups) for groups in parts] == [2, 2]
+    assert not parts[0] & parts[1]
+
+
+def test_an_unknown_choice_of_group_folders_is_refused(flat):
+    with pytest.raises(ValueError, match="'outermost' or 'innermost', but got 'deepest'"):
+        ImageFolderDataset(flat, group_folders="deepest")
+
+
+def test_turned_training_images_are_groups_of_their_own(flat):
+    options = {"shares": {"test": 0.2}}
+    upright = ImageFolderDataset(flat, **options).load("train")
+
+    samples = ImageFolderDataset(flat, turned_groups=True, **options).load("train")
+
+    assert samples[: len(upright)] == upright
+    assert len(samples) == 4 * len(upright)
+    groups = Counter(sample.group for sample in samples)
+    assert len(groups) == 40
+    assert set(groups.values()) == {8}
+    assert groups["group3"] == groups["group3 turned by 270 degrees"] == 8
+    for group in range(10):
+        turned = {s.obj.path for s in samples if s.group == f"group{group} turned by 90 degrees"}
+        assert turned == {s.obj for s in upright if s.group == f"group{group}"}
+
+
+def test_images_of_other_splits_are_not_turned(flat):
+    options = {"shares": {"test": 0.2}}
+    assert listed(ImageFolderDataset(flat, turned_groups=True, **options), "test") == listed(
+        ImageFolderDataset(flat, **options), "test"
+    )
+
+
+def test_turned_images_are_told_apart_by_a_cache(flat):
+    samples = ImageFolderDataset(flat, turned_groups=True).load("train")
+
+    digests = {object_digest(sample.obj) for sample in samples}
+
+    assert len(digests) == len(samples)
+    again = pickle.loads(pickle.dumps(samples[-1].obj))
+    assert object_digest(again) == object_digest(samples[-1].obj)
+
+
+def test_broken_images_are_left_out_in_every_turn(tmp_path, write_image, write_broken_image):
+    write_image(tmp_path / "cat" / "1.png")
+    write_broken_image(tmp_path / "cat" / "2.png")
+    dataset = ImageFolderDataset(tmp_path, turned_groups=True, on_error="skip")
+
+    with pytest.warns(UserWarning, match="1 of the 2 image files"):
+        assert len(dataset.load("train")) == 4
 
 
 def test_images_are_read_by_the_collate_function(tmp_path, write_image):

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from quaterion_cv.encoders.augmentations import AUGMENTATIONS, build_augmentation
+from quaterion_cv.encoders.elastic_change import ElasticChange
 from quaterion_cv.encoders.image_collator import ImageCollator
 
 PIXELS = np.random.default_rng(0).integers(256, size=(40, 56, 3), dtype=np.uint8)
@@ -65,6 +66,124 @@ def test_a_crop_takes_the_place_of_the_one_in_the_middle():
     assert torch.equal(cropped, collator(crop_pct=1.0, crop_mode="squash")([square]))
 
 
+STILL = {"degrees": 0, "translate": 0, "scale": [1, 1], "shear": 0}
+
+
+def affine(**changes):
+    return collator([{"name": "affine", **STILL, **changes}], channels=1, crop_mode="squash")
+
+
+@pytest.mark.parametrize("image", [PIXELS[..., 0], PIXELS[..., 0] / 255], ids=["uint8", "float"])
+@pytest.mark.parametrize(("fill", "brightness"), [(0.0, -1.0), (1.0, 1.0)])
+def test_what_comes_in_from_outside_is_as_bright_as_the_background(image, fill, brightness):
+    smaller = affine(scale=[0.5, 0.5], fill=fill)([image])[0, 0]
+
+    outside = torch.ones(32, 32, dtype=torch.bool)
+    outside[7:25, 7:25] = False
+    assert torch.all(smaller[outside] == brightness)
+    assert smaller[~outside].std() > 0.1
+
+
+def test_an_affine_change_by_nothing_changes_nothing():
+    image = Image.fromarray(PIXELS[..., 0])
+
+    assert torch.equal(affine()([image]), collator(channels=1, crop_mode="squash")([image]))
+
+
+def moments(picture):
+    """Return the centre (x, y) of a bright shape, in pixels from the middle, and its slopes."""
+    weights = (picture - picture.min()).double()
+    weights = weights / weights.sum()
+    steps = torch.arange(32.0, dtype=torch.float64) - 15.5
+    centre = (weights.sum(0) @ steps).item(), (weights.sum(1) @ steps).item()
+    x, y = torch.meshgrid(steps - centre[0], steps - centre[1], indexing="xy")
+    covariance = (weights * x * y).sum()
+    across, along = (weights * x * x).sum(), (weights * y * y).sum()
+    return centre, (covariance / along).item(), (covariance / across).item()
+
+
+def bar(upright):
+    pixels = np.zeros((32, 32), dtype=np.uint8)
+    pixels[8:24, 14:18] = 255
+    return Image.fromarray(pixels if upright else pixels.T)
+
+
+def test_shapes_are_turned_to_both_sides_within_bounds():
+    torch.manual_seed(0)
+    slopes = [moments(picture[0])[1] for picture in affine(degrees=20)([bar(True)] * 100)]
+
+    assert 0.2 < max(slopes) < np.tan(np.radians(21))
+    assert 0.2 < -min(slopes) < np.tan(np.radians(21))
+
+
+def test_rows_and_columns_are_slanted_to_both_sides_within_bounds():
+    torch.manual_seed(0)
+    of_columns = [moments(picture[0])[1] for picture in affine(shear=20)([bar(True)] * 100)]
+    of_rows = [moments(picture[0])[2] for picture in affine(shear=20)([bar(False)] * 100)]
+
+    for slopes in (of_columns, of_rows):
+        assert 0.2 < max(slopes) < 0.5
+        assert 0.2 < -min(slopes) < 0.5
+
+
+def test_shapes_are_shifted_to_all_sides_within_bounds():
+    torch.manual_seed(0)
+    centres = [moments(picture[0])[0] for picture in affine(translate=0.2)([bar(True)] * 100)]
+
+    for shifts in zip(*centres, strict=True):  # 0.2 · 32 = 6.4, and whole pixels
+        assert 4 < max(shifts) <= 7
+        assert 4 < -min(shifts) <= 7
+
+
+def test_shapes_are_bent_smoothly_and_by_the_deviation_that_is_asked_for():
+    torch.manual_seed(0)
+    ramp = Image.fromarray(np.tile(np.arange(100, 164, dtype=np.uint8), (64, 1)))  # 1 a pixel
+    change = ElasticChange(deviation=0.05, points=4)
+    corners = [np.asarray(change(ramp), dtype=float)[21::21, 21::21] for _ in range(300)]
+
+    shifts = np.stack(corners)[:, :2, :2] - np.array([121.0, 142.0])
+
+    assert shifts.std() == pytest.approx(0.05 * 64, rel=0.1)
+    assert abs(shifts.mean()) < 0.3
+
+
+def test_an_elastic_change_draws_few_points_where_it_is_to_be_smooth():
+    def roughness(points):
+        torch.manual_seed(0)
+        change = ElasticChange(deviation=0.05, points=points)
+        shifts = change.make_params([torch.zeros(1, 64, 48)])["grid"]
+        assert shifts.shape == (1, 64, 48, 2)
+        return shifts.diff(dim=1).diff(dim=1).std()
+
+    assert roughness(3) < 0.5 * roughness(8)
+
+
+def test_an_elastic_change_by_nothing_changes_nothing():
+    still = collator({"name": "elastic", "deviation": 0.0}, channels=1)
+    image = Image.fromarray(PIXELS[..., 0])
+
+    torch.testing.assert_close(still([image]), collator(channels=1)([image]), atol=1e-6, rtol=0)
+
+
+def test_an_elastic_change_goes_on_outside_as_the_edge_is():
+    torch.manual_seed(0)
+    strong = collator({"name": "elastic", "deviation": 0.2}, channels=1)
+
+    for white in (np.full((40, 40), 255, dtype=np.uint8), np.ones((40, 40))):
+        torch.testing.assert_close(strong([white]), torch.ones(1, 1, 32, 32))
+
+
+@pytest.mark.parametrize("arguments", [{"points": 1}, {"deviation": -0.1}])
+def test_an_elastic_change_out_of_range_is_refused(arguments):
+    with pytest.raises(ValueError, match="'elastic' does not take the arguments"):
+        collator({"name": "elastic", **arguments})
+
+
+def test_a_brightness_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="fill is a brightness from 0, black, to 1, white"):
+        affine(fill=255)
+
+
 def test_the_order_is_that_of_the_names():
     torch.manual_seed(0)
     grey_last = collator([{"name": "color-jitter", "p": 1.0}, {"name": "grayscale", "p": 1.0}])
@@ -89,7 +208,7 @@ def test_colours_cannot_be_changed_where_there_are_none(name):
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are():
-    with pytest.raises(ValueError, match="no augmentation 'flop'. Choose among: blur, .*, flip"):
+    with pytest.raises(ValueError, match="no augmentation 'flop'. Choose among: affine, .*, flip"):
         collator("flop")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from quaterion_cv.losses.sub_center_arcface_loss import SubCenterArcFaceLoss
     from quaterion_cv.losses.sup_con_loss import SupConLoss
     from quaterion_cv.metrics.map_at_r import MapAtR
+    from quaterion_cv.metrics.one_shot_accuracy import OneShotAccuracy
     from quaterion_cv.metrics.recall_at_k import RecallAtK
     from quaterion_cv.metrics.roc_auc import PairRocAuc, RocAuc
     from quaterion_cv.metrics.tar_at_far import PairTarAtFar, TarAtFar
@@ -30,6 +31,7 @@ __all__ = [
     "MapAtR",
     "MultiSimilarityLoss",
     "NTXentLoss",
+    "OneShotAccuracy",
     "PairRocAuc",
     "PairTarAtFar",
     "ProxyAnchorLoss",
@@ -50,6 +52,7 @@ _HOMES = {
     "MapAtR": "quaterion_cv.metrics.map_at_r",
     "MultiSimilarityLoss": "quaterion_cv.losses.multi_similarity_loss",
     "NTXentLoss": "quaterion_cv.losses.nt_xent_loss",
+    "OneShotAccuracy": "quaterion_cv.metrics.one_shot_accuracy",
     "PairRocAuc": "quaterion_cv.metrics.roc_auc",
     "PairTarAtFar": "quaterion_cv.metrics.tar_at_far",
     "ProxyAnchorLoss": "quaterion_cv.losses.proxy_anchor_loss",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,40 @@ from torch import Tensor
 
 _MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}
 _LUMA: Final = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights that Pillow uses
+_QUARTER_TURNS: Final = {
+    1: Image.Transpose.ROTATE_90,
+    2: Image.Transpose.ROTATE_180,
+    3: Image.Transpose.ROTATE_270,
+}
+
+
+@dataclass(frozen=True)
+class TurnedImage:
+    """An image file that is read turned.
+
+    Args:
+        path: The file.
+        quarter_turns: By how many times 90 degrees, anticlockwise: 1, 2 or 3.
+
+    Raises:
+        ValueError: ``quarter_turns`` is none of these.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "high.png"
+        >>> Image.new("L", (6, 8)).save(path)
+        >>> read_image(TurnedImage(path, 1), channels=1).size
+        (8, 6)
+    """
+
+    path: Path
+    quarter_turns: int
+
+    def __post_init__(self) -> None:
+        if self.quarter_turns not in _QUARTER_TURNS:
+            raise ValueError(
+                f"quarter_turns is 1, 2 or 3 times 90 degrees, but got {self.quarter_turns!r}."
+            )
 
 
 def read_image(obj: Any, channels: int) -> Image.Image | Tensor:
@@ -26,9 +61,9 @@ def read_image(obj: Any, channels: int) -> Image.Image | Tensor:
     an array or as a tensor. Images of higher precision are not rounded to 8 bits.
 
     Args:
-        obj: A Pillow image, the path of an image file, a NumPy array (H, W) or (H, W, C), or a
-            tensor (H, W) or (C, H, W). Arrays and tensors hold uint8, or floating-point values
-            in [0, 1].
+        obj: A Pillow image, the path of an image file, a :class:`TurnedImage`, a NumPy array
+            (H, W) or (H, W, C), or a tensor (H, W) or (C, H, W). Arrays and tensors hold uint8,
+            or floating-point values in [0, 1].
         channels: C of the result.
 
     Returns:
@@ -49,6 +84,8 @@ def read_image(obj: Any, channels: int) -> Image.Image | Tensor:
     """
     if isinstance(obj, (str, Path)):
         obj = _open(Path(obj))
+    elif isinstance(obj, TurnedImage):
+        obj = _open(obj.path).transpose(_QUARTER_TURNS[obj.quarter_turns])
     elif isinstance(obj, Image.Image):
         obj = ImageOps.exif_transpose(obj)
     image = _from_pillow(obj) if isinstance(obj, Image.Image) else _from_values(obj)

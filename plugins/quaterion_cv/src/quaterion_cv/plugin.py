@@ -36,6 +36,7 @@ def quaterion_metrics() -> dict[str, str]:
     """Declare the metrics of images."""
     return {
         "map-at-r": "quaterion_cv.metrics.map_at_r:MapAtR",
+        "one-shot-accuracy": "quaterion_cv.metrics.one_shot_accuracy:OneShotAccuracy",
         "pair-roc-auc": "quaterion_cv.metrics.roc_auc:PairRocAuc",
         "pair-tar-at-far": "quaterion_cv.metrics.tar_at_far:PairTarAtFar",
         "recall-at-k": "quaterion_cv.metrics.recall_at_k:RecallAtK",

@@ -13,6 +13,7 @@ from PIL import Image
 from quaterion_core.dataset import SimilarityGroupSample, SplitDataset
 from quaterion_core.dataset.targets import stable_id
 from quaterion_cv.datasets.image_files import ImageFiles, OnError
+from quaterion_cv.images import TurnedImage
 
 _SPLITS: Final = ("train", "validation", "test")
 _ItemT = TypeVar("_ItemT")
@@ -36,8 +37,9 @@ class ImageFolderDataset(SplitDataset):
 
     Samples are :class:`~quaterion_core.dataset.SimilarityGroupSample` in the order of the paths.
     The object is the :class:`~pathlib.Path` of an image, which is read where it is needed, in the
-    workers of a loader. Images may lie in folders within that of their group. Files that are not
-    named like an image, hidden ones, and those outside of the folders of groups do not count.
+    workers of a loader. Images may lie in folders within that of their group, unless these are
+    groups, too; see ``group_folders``. Files that are not named like an image, hidden ones, and
+    those outside of the folders of groups do not count.
 
     Args:
         root: The folder.
@@ -49,6 +51,14 @@ class ImageFolderDataset(SplitDataset):
             images in each split, or ``"groups"``, so that each split has groups of its own, which
             tells how well a model does on new ones.
         seed: Which images or groups it is. The same seed and files make the same splits.
+        group_folders: ``"outermost"``: the folders right below that of a split are the groups, with
+            all that is in them. ``"innermost"``: those in which images lie, however deep; a group
+            is then named by its whole path, such as ``"Greek/character01"``.
+        turned_groups: Have the split ``train`` hold every image also turned by 90, 180 and 270
+            degrees, each turn of a group as a group of its own: four times as many samples and
+            groups, for what means something else once it is turned, such as characters. A turned
+            image is a :class:`~quaterion_cv.images.TurnedImage`. Santoro et al., Meta-Learning
+            with Memory-Augmented Neural Networks, ICML 2016, section 4.1.
         on_error: ``"raise"``: a broken image stops the run when it is read, with its name.
             ``"skip"``: broken images are left out and counted; for that, each one is read once
             when its split is loaded. See :class:`~quaterion_cv.datasets.image_files.ImageFiles`.
@@ -77,6 +87,8 @@ class ImageFolderDataset(SplitDataset):
         shares: Mapping[str, float] | None = None,
         divide: Literal["samples", "groups"] = "samples",
         seed: int = 0,
+        group_folders: Literal["outermost", "innermost"] = "outermost",
+        turned_groups: bool = False,
         on_error: OnError = "raise",
     ):
         self.root = Path(root)
@@ -89,8 +101,14 @@ class ImageFolderDataset(SplitDataset):
             )
         if divide not in ("samples", "groups"):
             raise ValueError(f"divide is 'samples' or 'groups', but got {divide!r}.")
+        if group_folders not in ("outermost", "innermost"):
+            raise ValueError(
+                f"group_folders is 'outermost' or 'innermost', but got {group_folders!r}."
+            )
         self.divide = divide
         self.seed = seed
+        self.group_folders = group_folders
+        self.turned_groups = turned_groups
         self._files = ImageFiles(on_error)
         self._folders = self._find_folders()
         for folder in self._folders.values():
@@ -123,7 +141,11 @@ class ImageFolderDataset(SplitDataset):
         """
         self.check_split(split)
         folder = self._folders[split]
-        images = [(path, group.name) for group in _folders_in(folder) for path in _images_in(group)]
+        images = [
+            (path, self._group(folder, path))
+            for outermost in _folders_in(folder)
+            for path in _images_in(outermost)
+        ]
         if not images:
             raise ValueError(
                 f"{folder.absolute()} has no images. Expected was a folder for each group, with "
@@ -142,7 +164,12 @@ class ImageFolderDataset(SplitDataset):
                     else f"its share is too small for so few {self.divide}."
                 )
             )
-        return samples
+        return samples + _turned(samples) if self.turned_groups and split == "train" else samples
+
+    def _group(self, folder: Path, path: Path) -> str:
+        """Name the group of an image of the folder of a split."""
+        within = path.relative_to(folder)
+        return within.parts[0] if self.group_folders == "outermost" else within.parent.as_posix()
 
     def _part(self, split: str, images: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
         """Return the images of a split that has a share of them."""
@@ -169,6 +196,8 @@ class ImageFolderDataset(SplitDataset):
             "shares": dict(self.shares),
             "divide": self.divide,
             "seed": self.seed,
+            "group_folders": self.group_folders,
+            "turned_groups": self.turned_groups,
             "on_error": self._files.on_error,
         }
 
@@ -198,6 +227,16 @@ def _divide(items: Iterable[_ItemT], shares: Mapping[str, float]) -> dict[str, l
         rest = [item for item, is_taken in zip(rest, taken, strict=True) if not is_taken]
         left -= share
     return {**parts, "train": rest}
+
+
+def _turned(samples: Sequence[SimilarityGroupSample]) -> list[SimilarityGroupSample]:
+    return [
+        SimilarityGroupSample(
+            TurnedImage(sample.obj, turns), f"{sample.group} turned by {90 * turns} degrees"
+        )
+        for turns in (1, 2, 3)
+        for sample in samples
+    ]
 
 
 def _folders_in(folder: Path) -> list[Path]:

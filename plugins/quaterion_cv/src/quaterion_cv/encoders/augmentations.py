@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
 from quaterion_core.components import split_choice
+from quaterion_cv.encoders.elastic_change import ElasticChange
 
 AugmentationChoice: TypeAlias = str | Mapping[str, Any]
 """A name of :data:`AUGMENTATIONS`, or a mapping of ``name`` and arguments."""
@@ -52,6 +54,44 @@ def rotate(image_size: tuple[int, int], interpolation: str, *, degrees: float = 
     return [v2.RandomRotation(degrees, interpolation=InterpolationMode.BILINEAR)]
 
 
+def affine(
+    image_size: tuple[int, int],
+    interpolation: str,
+    *,
+    degrees: float = 15,
+    translate: float = 0.1,
+    scale: Sequence[float] = (0.8, 1.2),
+    shear: float = 10,
+    fill: float = 0.0,
+) -> list[Any]:
+    """Turn, shift, scale and slant, all at once, as handwriting varies.
+
+    Source: Simard, Steinkraus, Platt, Best Practices for Convolutional Neural Networks Applied to
+    Visual Document Analysis, ICDAR 2003, section 2.
+
+    Args:
+        image_size: Height and width of the batch.
+        interpolation: Not used.
+        degrees: The largest turn to either side.
+        translate: The largest shift to each side, as a share of the side.
+        scale: The smallest and largest factor of the size.
+        shear: The largest slant in either direction, in degrees, of the rows and of the columns.
+        fill: How bright what comes in from outside is: 0 black, 1 white. That of the background.
+    """
+    if not 0 <= fill <= 1:
+        raise ValueError(f"fill is a brightness from 0, black, to 1, white, but is {fill}.")
+    return [
+        v2.RandomAffine(
+            degrees,
+            translate=(translate, translate),
+            scale=tuple(scale),
+            shear=[-shear, shear, -shear, shear],
+            interpolation=InterpolationMode.BILINEAR,
+            fill={Tensor: fill, "others": round(255 * fill)},
+        )
+    ]
+
+
 def color_jitter(
     image_size: tuple[int, int],
     interpolation: str,
@@ -64,6 +104,28 @@ def color_jitter(
 ) -> list[Any]:
     """Change the colours with a probability of ``p``, by at most these shares, hue of a turn."""
     return [v2.RandomApply([v2.ColorJitter(brightness, contrast, saturation, hue)], p)]
+
+
+def elastic(
+    image_size: tuple[int, int],
+    interpolation: str,
+    *,
+    deviation: float = 0.04,
+    points: int = 5,
+) -> list[Any]:
+    """Bend smoothly, as handwriting and soft things vary.
+
+    Args:
+        image_size: Height and width of the batch.
+        interpolation: Not used.
+        deviation: Standard deviation of the shifts of pixels, as a share of the side.
+        points: Points along each side of the grid whose shifts are drawn: the fewer, the smoother.
+    """
+    if points < 2 or deviation < 0:
+        raise ValueError(
+            f"points is at least 2 and deviation at least 0, but they are {points} and {deviation}."
+        )
+    return [ElasticChange(deviation, points)]
 
 
 def grayscale(image_size: tuple[int, int], interpolation: str, *, p: float = 0.2) -> list[Any]:
@@ -134,9 +196,11 @@ def simclr(image_size: tuple[int, int], interpolation: str, *, strength: float =
 
 
 AUGMENTATIONS: Final[Mapping[str, Callable[..., list[Any]]]] = {
+    "affine": affine,
     "blur": blur,
     "color-jitter": color_jitter,
     "crop": crop,
+    "elastic": elastic,
     "flip": flip,
     "grayscale": grayscale,
     "randaugment": randaugment,
