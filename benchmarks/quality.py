@@ -276,10 +276,6 @@ TASKS: Final = {
         "accuracy of ten neighbours", 0.86, 30, banking77_ten_samples,
         accuracy_of_neighbours, sentence_transformers_trainer,
     ),
-    "banking77_finetuned": Task(
-        "accuracy of ten neighbours", 0.945, 30, banking77,
-        accuracy_of_neighbours, sentence_transformers_trainer,
-    ),
     "omniglot": Task(
         "20-way one-shot accuracy", 0.85, 20, omniglot,
         one_shot_accuracy, metric_learning_over_images,

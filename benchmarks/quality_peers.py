@@ -126,7 +126,9 @@ def metric_learning_over_embeddings(recipe: Recipe, samples: Sequence[Any]) -> P
         objects = [[sample.obj_a for sample in samples], [sample.obj_b for sample in samples]]
         inputs = torch.stack([frozen.encode(side, to_numpy=False) for side in objects], dim=1)
         labels = torch.arange(len(samples)).unsqueeze(1).expand(-1, 2)
-        loss: Any = losses.NTXentLoss(temperature=0.05)
+        # With two objects of each label this is NT-Xent; NTXentLoss itself lists all triples of a
+        # batch, 64 GiB for 2,048 pairs.
+        loss: Any = losses.SupConLoss(temperature=0.05)
     else:
         groups = sorted({sample.group for sample in samples})
         inputs = frozen.encode([s.obj for s in samples], to_numpy=False).unsqueeze(1)

@@ -7,9 +7,13 @@ from collections.abc import Callable
 
 import pytorch_lightning as pl
 
+from quaterion_core.utils.enums import TrainStage
+
 
 class EpochLines(pl.Callback):
     """Prints a line with the figures of each epoch, for logs that are read later.
+
+    Metrics of training are left out: each is of one batch, and so the last one's at the end.
 
     Args:
         write: Prints a line.
@@ -33,7 +37,7 @@ class EpochLines(pl.Callback):
             figures = {
                 name: float(value)
                 for name, value in trainer.callback_metrics.items()
-                if not name.endswith(("_step", "_epoch"))
+                if not name.endswith(("_step", "_epoch", f"_{TrainStage.TRAIN.value}"))
             }
             seconds = time.perf_counter() - self._start
             self._write(self.line(trainer.current_epoch + 1, seconds, figures))

@@ -72,6 +72,7 @@ def test_a_log_gets_a_line_for_each_epoch(folder):
     figures = r"train_loss \d\.\d{4}, .*validation_loss \d\.\d{4}, "
     lines = re.findall(rf"^Epoch (\d): {figures}.* \(\d+\.\d s\)$", logged.output, re.MULTILINE)
     assert lines == ["1", "2", "3", "4", "5"]
+    assert "_train " not in logged.output
     assert "Epoch" not in quiet.output
 
 
