@@ -36,7 +36,7 @@ from benchmarks.quality_peers import (
 )
 from benchmarks.report import report
 from quaterion_core import SimilarityModel
-from quaterion_core.components import build_component
+from quaterion_core.cli.model_data import dataset_of
 from quaterion_core.dataset import SplitDataset
 from quaterion_core.eval import Evaluator, KNNAccuracy
 from quaterion_core.eval.pair import RetrievalPrecision
@@ -127,12 +127,6 @@ def run_peer(name: str, task: Task) -> tuple[float, str]:
     model = task.peer(recipe, dataset.load(recipe.splits.train))
     print(f"{model.name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
     return task.score(model, dataset), model.name
-
-
-def dataset_of(recipe: Recipe) -> SplitDataset:
-    """Build a recipe's dataset."""
-    dataset: SplitDataset = build_component("dataset", recipe.data)
-    return dataset
 
 
 def precision_of_questions(model: Any, dataset: SplitDataset) -> float:

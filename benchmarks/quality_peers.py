@@ -6,7 +6,7 @@ Data, encoder, head, batch size, number of epochs, optimizer and schedule are th
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
@@ -28,10 +28,12 @@ from transformers import AutoTokenizer
 
 from benchmarks.cached_training import minilm
 from quaterion_core import Quaterion, SimilarityModel
+from quaterion_core.components import split_choice
 from quaterion_core.dataset import SimilarityPairSample
 from quaterion_core.heads import EmptyHead
 from quaterion_core.recipe import Recipe
-from quaterion_core.train.schedules import build_schedule
+from quaterion_core.train.assembly import OPTIMIZERS
+from quaterion_core.train.schedules import Schedule, build_schedule
 
 ST: Final = "sentence-transformers"
 PML: Final = "pytorch-metric-learning"
@@ -56,16 +58,16 @@ class PeerModel:
 
 def sentence_transformers_trainer(recipe: Recipe, samples: Sequence[Any]) -> PeerModel:
     """Train with sentence-transformers' own trainer."""
-    encoder = dict(recipe.encoder)  # type: ignore[arg-type]
-    if encoder["name"] == "static":
+    name, encoder = split_choice("encoder", recipe.encoder)
+    if name == "static":
         tokenizer = AutoTokenizer.from_pretrained(minilm())
         module = StaticEmbedding(tokenizer, embedding_dim=encoder["embedding_size"])
         model = SentenceTransformer(modules=[module], device="cpu")
     else:
         model = SentenceTransformer(minilm(), device="cpu")
     columns, loss, batches = _objective(recipe, samples, model)
-    optimizer = dict(recipe.optimizer)  # type: ignore[arg-type]
-    schedule = dict(recipe.schedule or {})  # type: ignore[arg-type]
+    _, optimizer = split_choice("optimizer", recipe.optimizer)
+    schedule = _schedule(recipe)
     with tempfile.TemporaryDirectory() as folder:
         arguments = SentenceTransformerTrainingArguments(
             folder,
@@ -74,8 +76,8 @@ def sentence_transformers_trainer(recipe: Recipe, samples: Sequence[Any]) -> Pee
             learning_rate=optimizer["lr"],
             weight_decay=optimizer.get("weight_decay", 0.0),
             max_grad_norm=0.0,
-            lr_scheduler_type=schedule.get("name", "constant"),
-            warmup_steps=schedule.get("warm_up", 0.0),
+            lr_scheduler_type=schedule.name,
+            warmup_steps=schedule.warm_up,
             batch_sampler=batches,
             bf16=recipe.trainer.get("precision") == "bf16-mixed",
             use_cpu=True,
@@ -95,9 +97,8 @@ def _objective(
 ) -> tuple[dict[str, list[Any]], nn.Module, str]:
     """Return the columns of the data, the loss, and how batches are made."""
     if not isinstance(samples[0], SimilarityPairSample):
-        groups = sorted({sample.group for sample in samples})
-        labels = [groups.index(sample.group) for sample in samples]
-        columns = {"text": [sample.obj for sample in samples], "label": labels}
+        texts = [sample.obj for sample in samples]
+        columns = {"text": texts, "label": _labels(samples).tolist()}
         return columns, BatchAllTripletLoss(model), "group_by_label"
     columns = {
         "anchor": [sample.obj_a for sample in samples],
@@ -105,7 +106,7 @@ def _objective(
     }
     directions = ("query_to_doc", "doc_to_query")
     settings = {"directions": directions, "partition_mode": "per_direction"}
-    scale = recipe.loss["scale"]  # type: ignore[index]
+    scale = split_choice("loss", recipe.loss)[1]["scale"]
     if recipe.grad_cache_chunk is None:
         return columns, MultipleNegativesRankingLoss(model, scale, **settings), "batch_sampler"
     loss = CachedMultipleNegativesRankingLoss(
@@ -118,7 +119,11 @@ def metric_learning_over_embeddings(recipe: Recipe, samples: Sequence[Any]) -> P
     """Train the recipe's head over embeddings with a loss of pytorch-metric-learning."""
     torch.manual_seed(recipe.seed)
     built = Quaterion.build(
-        encoder=recipe.encoder, encoders=recipe.encoders, head=recipe.head, loss=recipe.loss
+        encoder=recipe.encoder,
+        encoders=recipe.encoders,
+        head=recipe.head,
+        loss=recipe.loss,
+        data=samples,
     )
     head = built.model.head
     frozen = SimilarityModel(built.model.encoders, EmptyHead(head.input_embedding_size))
@@ -130,25 +135,15 @@ def metric_learning_over_embeddings(recipe: Recipe, samples: Sequence[Any]) -> P
         # batch, 64 GiB for 2,048 pairs.
         loss: Any = losses.SupConLoss(temperature=0.05)
     else:
-        groups = sorted({sample.group for sample in samples})
         inputs = frozen.encode([s.obj for s in samples], to_numpy=False).unsqueeze(1)
-        labels = torch.tensor([[groups.index(sample.group)] for sample in samples])
+        labels = _labels(samples).unsqueeze(1)
         loss = losses.SupConLoss(temperature=0.1)
-    _train(recipe, head, loss, inputs, labels)
+
+    def embed(rows: Tensor) -> Tensor:
+        return head(inputs[rows].flatten(0, 1))
+
+    _train(recipe, head, loss, embed, labels)
     return PeerModel(PML, lambda texts: head(frozen.encode(texts, to_numpy=False)).detach())
-
-
-def _train(recipe: Recipe, head: nn.Module, loss: Any, inputs: Tensor, labels: Tensor) -> None:
-    """Run a plain loop over inputs (S, V, D) of S samples with labels (S, V)."""
-    optimizer, schedule = _optimizer(recipe, head.parameters(), len(inputs))
-    for _ in range(recipe.epochs):
-        for rows in torch.randperm(len(inputs)).split(recipe.batch_size):
-            value = loss(head(inputs[rows].flatten(0, 1)), labels[rows].flatten())
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
-            schedule.step()
-    head.eval()
 
 
 def metric_learning_over_images(recipe: Recipe, samples: Sequence[Any]) -> PeerModel:
@@ -158,33 +153,56 @@ def metric_learning_over_images(recipe: Recipe, samples: Sequence[Any]) -> PeerM
         encoder=recipe.encoder, head=recipe.head, loss=recipe.loss, data=samples
     )
     model = built.model
-    groups = sorted({sample.group for sample in samples})
-    loss = losses.CosFaceLoss(len(groups), model.embedding_size, margin=0.35, scale=16)
+    labels = _labels(samples)
+    loss = losses.CosFaceLoss(int(labels.max()) + 1, model.embedding_size, margin=0.35, scale=16)
     collate = model.train_collates()["default"]
-    parameters = [*model.parameters(), *loss.parameters()]
-    optimizer, schedule = _optimizer(recipe, parameters, len(samples))
+
+    def embed(rows: Tensor) -> Tensor:
+        batch = collate([samples[row].obj for row in rows.tolist()])
+        with torch.autocast("cpu", torch.bfloat16):
+            return model.encoders["default"](batch).float()
+
+    _train(recipe, model, loss, embed, labels)
+    return PeerModel(PML, lambda images: model.encode(images, to_numpy=False))
+
+
+def _labels(samples: Sequence[Any]) -> Tensor:
+    """Number the groups of samples, shape (S,)."""
+    groups = sorted({sample.group for sample in samples})
+    return torch.tensor([groups.index(sample.group) for sample in samples])
+
+
+def _train(
+    recipe: Recipe,
+    model: nn.Module,
+    loss: Any,
+    embed: Callable[[Tensor], Tensor],
+    labels: Tensor,
+) -> None:
+    """Run a plain loop over S samples.
+
+    Args:
+        recipe: Says how many samples are in a batch, how many epochs there are, and how it steps.
+        model: What is trained, beside the loss.
+        loss: Takes embeddings and as many labels.
+        embed: Embeds the objects of some samples, (B,) to (B * V, D).
+        labels: Of the objects of each sample, shape (S,) or (S, V).
+    """
+    name, arguments = split_choice("optimizer", recipe.optimizer)
+    optimizer = OPTIMIZERS[name]([*model.parameters(), *loss.parameters()], **arguments)
+    steps = recipe.epochs * -(-len(labels) // recipe.batch_size)
+    schedule = _schedule(recipe).scheduler(optimizer, steps)
+    model.train()
     for _ in range(recipe.epochs):
-        model.train()
-        for rows in torch.randperm(len(samples)).split(recipe.batch_size):
-            batch = [samples[row] for row in rows.tolist()]
-            with torch.autocast("cpu", torch.bfloat16):
-                embeddings = model.encoders["default"](collate([s.obj for s in batch]))
-            labels = torch.tensor([groups.index(s.group) for s in batch])
-            value = loss(embeddings.float(), labels)
+        for rows in torch.randperm(len(labels)).split(recipe.batch_size):
+            value = loss(embed(rows), labels[rows].flatten())
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
             schedule.step()
-    return PeerModel(PML, lambda images: model.encode(images, to_numpy=False))
+    model.eval()
 
 
-def _optimizer(recipe: Recipe, parameters: Any, samples: int) -> tuple[Any, Any]:
-    """Return the recipe's AdamW and schedule for plain loops."""
-    optimizer = dict(recipe.optimizer)  # type: ignore[arg-type]
-    adamw = torch.optim.AdamW(
-        parameters, lr=optimizer["lr"], weight_decay=optimizer.get("weight_decay", 0.01)
-    )
-    steps = recipe.epochs * -(-samples // recipe.batch_size)
-    schedule = build_schedule(recipe.schedule or "constant")
-    assert schedule is not None
-    return adamw, schedule.scheduler(adamw, steps)
+def _schedule(recipe: Recipe) -> Schedule:
+    """Return the schedule of a recipe, which may name none."""
+    return build_schedule(recipe.schedule) or Schedule("constant")

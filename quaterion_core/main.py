@@ -17,6 +17,7 @@ from quaterion_core.dataset.batch_samplers import build_batch_sampler
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 from quaterion_core.dataset.train_collator import TrainCollator
+from quaterion_core.encoders.encoder import length_functions
 from quaterion_core.eval.evaluator import Evaluator
 from quaterion_core.model import SimilarityModel
 from quaterion_core.plugins import activate
@@ -293,8 +294,7 @@ def _chunking(trainable_model: TrainableModel, size: int | None) -> Chunking | N
     if size is None:
         return None
     trained = {k: e for k, e in trainable_model.model.encoders.items() if e.trainable}
-    lengths = {key: tell for key, encoder in trained.items() if (tell := encoder.get_length_fn())}
-    return Chunking(size, lengths)
+    return Chunking(size, length_functions(trained))
 
 
 @contextmanager

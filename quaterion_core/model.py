@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.embedded import Embedded
 from quaterion_core.dataset.train_collator import Features, collate_features
-from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.encoders.encoder import Encoder, length_functions
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.model_folder import load_parts, save_parts
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
@@ -284,8 +284,9 @@ class SimilarityModel(nn.Module):
 
     def _chunks(self, objects: list[Any], size: int) -> list[list[int]]:
         """Return the rows to embed at once: of similar length, where an encoder tells lengths."""
-        lengths = {key: tell for key, e in self.encoders.items() if (tell := e.get_length_fn())}
-        return Chunking(size, lengths if len(objects) > size else None)(objects)
+        if len(objects) <= size:  # a query that is served need not be measured
+            return Chunking(size)(objects)
+        return Chunking(size, length_functions(self.encoders))(objects)
 
     def _explain_not_finite(self, batch: Features) -> None:
         self.check_finite(batch)

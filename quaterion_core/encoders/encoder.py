@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +162,10 @@ class Encoder(nn.Module, ABC):
     def load(cls, input_path: str | Path) -> Self:
         """Load an encoder from a folder that :meth:`save` filled."""
         return load_module(cls, Path(input_path))
+
+
+def length_functions(
+    encoders: Mapping[str, Encoder],
+) -> dict[str, Callable[[list[Any]], Sequence[int]]]:
+    """Return the functions that tell the lengths of objects, of those encoders that have one."""
+    return {key: tell for key, encoder in encoders.items() if (tell := encoder.get_length_fn())}

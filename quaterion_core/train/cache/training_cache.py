@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.distinct_objects import DistinctObjects
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
-from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.encoders.encoder import Encoder, length_functions
 from quaterion_core.model import SimilarityModel
 from quaterion_core.train.cache.cache_config import CacheConfig, CacheType
 from quaterion_core.train.cache.cached_dataset import CachedDataset, CachedEncoder, as_it_is
@@ -90,7 +90,7 @@ class TrainingCache:
             ObjectSource(
                 loader,
                 {key: self._config.key_extractor_for(key) for key in self.keys},
-                {k: length for k, e in encoders.items() if (length := e.get_length_fn())},
+                length_functions(encoders),
                 self._num_workers,
             )
             for loader in self._loaders
