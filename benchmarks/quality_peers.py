@@ -32,7 +32,7 @@ from quaterion_core.components import split_choice
 from quaterion_core.dataset import SimilarityPairSample
 from quaterion_core.heads import EmptyHead
 from quaterion_core.recipe import Recipe
-from quaterion_core.train.assembly import OPTIMIZERS
+from quaterion_core.train.optimizers import choose_optimizer
 from quaterion_core.train.schedules import Schedule, build_schedule
 
 ST: Final = "sentence-transformers"
@@ -188,8 +188,8 @@ def _train(
         embed: Embeds the objects of some samples, (B,) to (B * V, D).
         labels: Of the objects of each sample, shape (S,) or (S, V).
     """
-    name, arguments = split_choice("optimizer", recipe.optimizer)
-    optimizer = OPTIMIZERS[name]([*model.parameters(), *loss.parameters()], **arguments)
+    choice = choose_optimizer(recipe.optimizer)
+    optimizer = choice.build({"head": model, "loss": loss})
     steps = recipe.epochs * -(-len(labels) // recipe.batch_size)
     schedule = _schedule(recipe).scheduler(optimizer, steps)
     model.train()

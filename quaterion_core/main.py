@@ -73,7 +73,9 @@ class Quaterion:
             metrics: Metrics to log in training and validation, as a list, or by the names to log
                 them under.
             optimizer: ``adam``, ``adamw``, ``adagrad``, ``rmsprop`` or ``sgd``, with PyTorch's
-                arguments. The learning rate ``lr`` is 1e-3 if not given.
+                arguments. The learning rate ``lr`` is 1e-3 if not given. ``parts`` gives parts of
+                the model arguments of their own: ``{"name": "adamw", "lr": 1e-4, "parts": {"head":
+                {"lr": 1e-3}}}``. Parts are ``encoder``, ``encoders.<key>``, ``head`` and ``loss``.
             schedule: How the learning rate goes: ``"linear"`` or ``"cosine"`` down to 0 over the
                 whole training, ``{"name": "cosine", "warm_up": 0.1}`` with a rise in the first
                 tenth of it; constant by default.

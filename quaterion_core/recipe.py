@@ -101,7 +101,9 @@ class Recipe(_Section):
         head: The head.
         loss: The loss.
         metrics: Metrics, as a list or by the names to log them under.
-        optimizer: Optimizer and its arguments.
+        optimizer: Optimizer and its arguments; ``parts`` has those of parts of the model that
+            differ, such as ``{head: {lr: 0.01}}``. Parts are ``encoder``, ``encoders.<key>``,
+            ``head`` and ``loss``.
         schedule: How the learning rate goes: ``linear`` or ``cosine`` down to 0, as a name or as a
             mapping of its name and ``warm_up``, a part of all steps; constant by default.
         cache: How to cache the embeddings of frozen encoders; not at all by default. ``{}`` takes

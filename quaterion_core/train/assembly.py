@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-import torch
+from torch import nn
 
-from quaterion_core.components import build_component, split_choice
+from quaterion_core.components import build_component
 from quaterion_core.dataset.similarity_samples import SimilarityGroupSample, SimilarityPairSample
 from quaterion_core.dataset.targets import stable_id
 from quaterion_core.encoders.encoder import Encoder
@@ -17,18 +17,10 @@ from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import DEFAULT_ENCODER_KEY, SimilarityModel
 from quaterion_core.train.cache import CacheConfig
+from quaterion_core.train.optimizers import OptimizerChoice, choose_optimizer
 from quaterion_core.train.schedules import Schedule, build_schedule
 from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.train.xbm import XbmConfig
-
-OPTIMIZERS: Final[Mapping[str, type[torch.optim.Optimizer]]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "adagrad": torch.optim.Adagrad,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
-}
-"""The optimizers that can be chosen by name, with the arguments that PyTorch gives them."""
 
 
 class AssembledModel(TrainableModel):
@@ -39,7 +31,8 @@ class AssembledModel(TrainableModel):
         head: The head.
         loss: The loss.
         metrics: Metrics to log in training and validation.
-        optimizer: Name and arguments of one of :data:`OPTIMIZERS`.
+        optimizer: What moves the weights. Its parts are named as in a recipe: ``encoder`` or
+            ``encoders.<key>``, ``head``, ``loss``.
         cache: How to cache the frozen encoders, if at all.
         xbm: A cross-batch memory, if there is to be one.
         schedule: How the learning rate goes; constant without one.
@@ -51,7 +44,7 @@ class AssembledModel(TrainableModel):
         head: EncoderHead,
         loss: SimilarityLoss,
         metrics: list[AttachedMetric],
-        optimizer: tuple[str, dict[str, Any]],
+        optimizer: OptimizerChoice,
         cache: CacheConfig | None = None,
         xbm: XbmConfig | None = None,
         schedule: Schedule | None = None,
@@ -63,6 +56,7 @@ class AssembledModel(TrainableModel):
         self._schedule = schedule
         super().__init__()
         del self._parts
+        optimizer.check_parts(self._named_parts())
 
     def configure_encoders(self) -> Mapping[str, Encoder]:
         """Return the given encoders."""
@@ -90,8 +84,8 @@ class AssembledModel(TrainableModel):
 
     def configure_optimizers(self) -> Any:
         """Return the chosen optimizer over all that is trainable, and the schedule."""
-        name, arguments = self._optimizer
-        optimizer = OPTIMIZERS[name](self.trainable_parameters(), **arguments)
+        self.trainable_parameters()  # tells what to do where there are none
+        optimizer = self._optimizer.build(self._named_parts())
         if self._schedule is None:
             return optimizer
         scheduler = self._schedule.scheduler(optimizer, self.trainer.estimated_stepping_batches)
@@ -99,6 +93,14 @@ class AssembledModel(TrainableModel):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def _named_parts(self) -> dict[str, nn.Module]:
+        """Return the parts of the model as a recipe names them."""
+        encoders = {
+            "encoder" if key == DEFAULT_ENCODER_KEY else f"encoders.{key}": encoder
+            for key, encoder in self.model.encoders.items()
+        }
+        return {**encoders, "head": self.model.head, "loss": self.loss}
 
 
 def assemble(
@@ -138,29 +140,11 @@ def assemble(
         built_head,
         built_loss,
         attached_metrics(metrics),
-        check_optimizer(optimizer),
+        choose_optimizer(optimizer),
         cache,
         xbm,
         build_schedule(schedule),
     )
-
-
-def check_optimizer(optimizer: object) -> tuple[str, dict[str, Any]]:
-    """Return name and arguments of an optimizer, its learning rate 1e-3 if none is given.
-
-    Raises:
-        ValueError: There is no optimizer of this name.
-        TypeError: It does not take these arguments.
-    """
-    name, arguments = split_choice("optimizer", optimizer)
-    if name not in OPTIMIZERS:
-        raise ValueError(f"There is no optimizer {name!r}. Choose one of: {', '.join(OPTIMIZERS)}.")
-    arguments.setdefault("lr", 1e-3)
-    try:
-        OPTIMIZERS[name]([torch.nn.Parameter(torch.zeros(1))], **arguments)
-    except TypeError as error:
-        raise TypeError(f"The optimizer {name!r} does not take these arguments: {error}") from error
-    return name, arguments
 
 
 def _objects(samples: Iterable[Any]) -> Iterator[Any]:
