@@ -47,6 +47,18 @@ def test_an_embedding_is_the_mean_of_the_tokens_rows(word_tokenizer):
     torch.testing.assert_close(embed(encoder, ["red red green", "green", "red green"]), expected)
 
 
+def test_every_mean_can_have_one_length(word_tokenizer, tmp_path):
+    encoder = StaticEncoder(word_tokenizer, embedding_size=2, length=5.0)
+    encoder.embedding.weight.data = torch.tensor([[0.0, 9.0], [0.6, 0.8], [3.0, 4.0]])
+    expected = torch.tensor([[3.0, 4.0], [3.0, 4.0], [0.0, 0.0], [0.0, 5.0]])
+    texts = ["red green", "red", "", "blue"]
+    torch.testing.assert_close(embed(encoder, texts), expected)
+    embed(encoder, texts).sum().backward()
+    assert torch.isfinite(encoder.embedding.weight.grad).all()
+    encoder.save(tmp_path)
+    assert torch.equal(embed(StaticEncoder.load(tmp_path), texts), embed(encoder, texts))
+
+
 def test_collate_writes_tokens_one_after_the_other(word_tokenizer):
     batch = StaticEncoder(word_tokenizer, 2).get_collate_fn()(["red green", "", "blue"])
     assert batch["input_ids"].tolist() == [1, 2, 0]
@@ -193,6 +205,8 @@ def test_a_users_tokenizer_is_copied_and_its_padding_and_truncation_unused(word_
         ({"vocab_size": 1e4}, "vocab_size should be a positive integer, but is 10000.0"),
         ({"embedding_size": 0}, "embedding_size should be a positive integer, but is 0"),
         ({"min_frequency": True}, "min_frequency should be a positive integer, but is True"),
+        ({"length": 0}, "length should be a positive number, or None .* but is 0"),
+        ({"length": float("inf")}, "length should be a positive number, or None .* but is inf"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):
@@ -387,13 +401,15 @@ def test_what_was_distilled_is_saved_and_loaded_without_the_model(small_model, t
 
 def test_all_options_are_given_by_name(small_model):
     _, folder = small_model
-    choice = {"name": "static", "model": str(folder), "pca": 4, "weighting": "sif"}
+    choice = {"name": "static", "model": str(folder), "pca": 4, "weighting": "sif", "length": 0.5}
     model = Quaterion.build(
         encoder=choice,
         loss="multiple-negatives-ranking",
         data=[SimilarityPairSample("red house", "reddish")],
     )
-    assert model.model.encode(["a red house"]).shape == (1, 4)
+    embeddings = model.model.encode(["a red house"])
+    assert embeddings.shape == (1, 4)
+    assert np.linalg.norm(embeddings) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(

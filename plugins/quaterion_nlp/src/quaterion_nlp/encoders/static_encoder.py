@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
+import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from typing_extensions import Self
@@ -52,8 +54,11 @@ class StaticEncoder(Encoder):
 
     A text without tokens, such as the empty one, has the embedding zero.
 
+    Beside a transformer, it adds what words a text has to what the transformer makes of them: give
+    it a ``length``, so that it counts as much in each text.
+
     The folder that :meth:`save` fills holds the tokenizer and the weights as sentence-transformers
-    stores them for its ``StaticEmbedding``, which can load it.
+    stores them for its ``StaticEmbedding``, which can load it; a ``length`` it does not know.
 
     Args:
         tokenizer: A tokenizer of the ``tokenizers`` library. It is copied; padding, truncation
@@ -61,10 +66,14 @@ class StaticEncoder(Encoder):
             ``backend_tokenizer``.
         embedding_size: Columns of the table, D.
         trainable: Whether training changes the table.
+        length: Scale every mean to this Euclidean length; by default it stays as it is. Among
+            several encoders, whose embeddings are concatenated, it is the weight of this one: most
+            transformers for texts make embeddings of the length 1.
 
     Raises:
         TypeError: The tokenizer is something else.
-        ValueError: The embedding size is not a positive integer, or the tokenizer is empty.
+        ValueError: The embedding size is not a positive integer, the tokenizer is empty, or
+            ``length`` is not positive.
 
     Example:
         >>> texts = ["delete a file", "remove a folder", "open a file", "a file or a folder"]
@@ -76,7 +85,13 @@ class StaticEncoder(Encoder):
         True
     """
 
-    def __init__(self, tokenizer: Tokenizer, embedding_size: int = 512, trainable: bool = True):
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        embedding_size: int = 512,
+        trainable: bool = True,
+        length: float | None = None,
+    ):
         super().__init__()
         if not isinstance(tokenizer, Tokenizer):
             raise TypeError(
@@ -86,7 +101,13 @@ class StaticEncoder(Encoder):
                 "transformers tokenizer."
             )
         check_positive("embedding_size", embedding_size)
+        if length is not None and not 0 < length < math.inf:
+            raise ValueError(
+                "length should be a positive number, or None for means as they are, but is "
+                f"{length!r}."
+            )
         self._trainable = trainable
+        self._length = length
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
@@ -108,6 +129,7 @@ class StaticEncoder(Encoder):
         pca: int | None = None,
         weighting: str | None = None,
         trainable: bool = True,
+        length: float | None = None,
     ) -> Self:
         """Build an encoder with a tokenizer trained from texts, or a pretrained one.
 
@@ -137,6 +159,7 @@ class StaticEncoder(Encoder):
                 tokens in the texts, see
                 :func:`~quaterion_nlp.encoders.token_vectors.sif_weights`; not at all by default.
             trainable: Whether training changes the table.
+            length: Scale every mean to this length; not at all by default.
 
         Raises:
             TypeError: An object is not a string.
@@ -152,7 +175,7 @@ class StaticEncoder(Encoder):
         if model is not None:
             unused = {**training, "tokenizer": tokenizer, "embedding_size": embedding_size}
             _check_unused(unused, "model", "The model has a tokenizer; pca=... reduces its size.")
-            encoder = cls._of_model(model, pca, trainable)
+            encoder = cls._of_model(model, pca, trainable, length)
         else:
             if pca is not None:
                 raise ValueError(
@@ -167,7 +190,7 @@ class StaticEncoder(Encoder):
                 _check_unused(training, "tokenizer", "They are for training one from the texts.")
             if not isinstance(tokenizer, Tokenizer):
                 tokenizer = open_tokenizer(str(tokenizer))
-            encoder = cls(tokenizer, size, trainable)
+            encoder = cls(tokenizer, size, trainable, length)
         if weighting == "sif":
             rows = encoder.embedding.num_embeddings
             weights = sif_weights(encoder.tokenizer, texts, rows)
@@ -176,7 +199,11 @@ class StaticEncoder(Encoder):
 
     @classmethod
     def _of_model(
-        cls, model: str | Path | SentenceTransformer, pca: int | None, trainable: bool
+        cls,
+        model: str | Path | SentenceTransformer,
+        pca: int | None,
+        trainable: bool,
+        length: float | None,
     ) -> Self:
         """Build an encoder whose table is what a pretrained model makes of its tokens.
 
@@ -188,7 +215,7 @@ class StaticEncoder(Encoder):
         vectors = token_vectors(opened, _count_rows(tokenizer))
         if pca is not None:
             vectors = principal_components(vectors, pca)
-        encoder = cls(tokenizer, vectors.shape[1], trainable)
+        encoder = cls(tokenizer, vectors.shape[1], trainable, length)
         encoder.embedding.weight.data.copy_(vectors / vectors.norm(dim=1).mean())
         return encoder
 
@@ -222,7 +249,9 @@ class StaticEncoder(Encoder):
             Embeddings of shape (N, D).
         """
         embeddings: Tensor = self.embedding(batch["input_ids"], batch["offsets"])
-        return embeddings
+        if self._length is None:
+            return embeddings
+        return self._length * F.normalize(embeddings, dim=1)
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments of the constructor, the tokenizer as its JSON."""
@@ -230,6 +259,7 @@ class StaticEncoder(Encoder):
             "tokenizer": json.loads(self._tokenizer.to_str()),
             "embedding_size": self.embedding_size,
             "trainable": self.trainable,
+            "length": self._length,
         }
 
     @classmethod
