@@ -55,6 +55,7 @@ test_conformance = conformance_tests(
                     "folders": {"train": FOLDER.name},
                     "group_folders": "innermost",
                     "turned_groups": True,
+                    "mirrored_groups": True,
                 }
             ),
         ],

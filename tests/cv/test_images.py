@@ -40,10 +40,21 @@ def test_a_turned_image_is_turned_anticlockwise(tmp_path, quarter_turns):
     assert np.array_equal(np.asarray(image), np.rot90(PIXELS, quarter_turns))
 
 
-@pytest.mark.parametrize("quarter_turns", [0, 4, -1, 90])
-def test_other_turns_are_refused(tmp_path, quarter_turns):
-    with pytest.raises(ValueError, match=f"1, 2 or 3 times 90 degrees, but got {quarter_turns}"):
-        TurnedImage(tmp_path / "image.png", quarter_turns)
+@pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
+def test_a_mirrored_image_is_turned_afterwards(tmp_path, quarter_turns):
+    path = save(Image.fromarray(PIXELS), tmp_path / "image.png")
+
+    image = read_image(TurnedImage(path, quarter_turns, mirrored=True), channels=3)
+
+    assert np.array_equal(np.asarray(image), np.rot90(np.fliplr(PIXELS), quarter_turns))
+
+
+@pytest.mark.parametrize(
+    ("quarter_turns", "mirrored"), [(0, False), (4, False), (-1, False), (90, False), (4, True)]
+)
+def test_other_turns_are_refused(tmp_path, quarter_turns, mirrored):
+    with pytest.raises(ValueError, match=f"1, 2 or 3 times 90 .* but got {quarter_turns}"):
+        TurnedImage(tmp_path / "image.png", quarter_turns, mirrored)
 
 
 def test_a_turned_image_that_is_missing_is_named(tmp_path):

@@ -261,11 +261,36 @@ def test_turned_training_images_are_groups_of_their_own(flat):
         assert turned == {s.obj for s in upright if s.group == f"group{group}"}
 
 
-def test_images_of_other_splits_are_not_turned(flat):
+def test_mirrored_training_images_are_groups_of_their_own(flat):
+    upright = ImageFolderDataset(flat).load("train")
+
+    samples = ImageFolderDataset(flat, mirrored_groups=True).load("train")
+
+    assert samples[: len(upright)] == upright
+    assert [sample.group for sample in samples[len(upright) :]] == [
+        f"{sample.group} mirrored" for sample in upright
+    ]
+    assert all(sample.obj.mirrored for sample in samples[len(upright) :])
+
+
+def test_mirrored_images_are_turned_too(flat):
+    upright = ImageFolderDataset(flat).load("train")
+    options = {"turned_groups": True, "mirrored_groups": True}
+
+    samples = ImageFolderDataset(flat, **options).load("train")
+
+    assert len({object_digest(sample.obj) for sample in samples}) == len(samples)
+    assert len(samples) == 8 * len(upright)
+    groups = Counter(sample.group for sample in samples)
+    assert len(groups) == 80
+    assert set(groups.values()) == {10}
+    assert "group3 mirrored turned by 270 degrees" in groups
+
+
+def test_images_of_other_splits_are_not_changed(flat):
     options = {"shares": {"test": 0.2}}
-    assert listed(ImageFolderDataset(flat, turned_groups=True, **options), "test") == listed(
-        ImageFolderDataset(flat, **options), "test"
-    )
+    changed = ImageFolderDataset(flat, turned_groups=True, mirrored_groups=True, **options)
+    assert listed(changed, "test") == listed(ImageFolderDataset(flat, **options), "test")
 
 
 def test_turned_images_are_told_apart_by_a_cache(flat):

@@ -22,14 +22,15 @@ _QUARTER_TURNS: Final = {
 
 @dataclass(frozen=True)
 class TurnedImage:
-    """An image file that is read turned.
+    """An image file that is read turned, mirrored, or mirrored and then turned.
 
     Args:
         path: The file.
-        quarter_turns: By how many times 90 degrees, anticlockwise: 1, 2 or 3.
+        quarter_turns: By how many times 90 degrees, anticlockwise: 0 to 3.
+        mirrored: Whether left and right are swapped, before it is turned.
 
     Raises:
-        ValueError: ``quarter_turns`` is none of these.
+        ValueError: ``quarter_turns`` is none of these, or the image is neither turned nor mirrored.
 
     Example:
         >>> import tempfile
@@ -41,12 +42,24 @@ class TurnedImage:
 
     path: Path
     quarter_turns: int
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
-        if self.quarter_turns not in _QUARTER_TURNS:
+        if self.quarter_turns not in _QUARTER_TURNS and not (
+            self.mirrored and self.quarter_turns == 0
+        ):
             raise ValueError(
-                f"quarter_turns is 1, 2 or 3 times 90 degrees, but got {self.quarter_turns!r}."
+                "quarter_turns is 1, 2 or 3 times 90 degrees, or 0 for an image that is mirrored, "
+                f"but got {self.quarter_turns!r}."
             )
+
+    def read(self) -> Image.Image:
+        """Open the file; see :func:`read_image` for the errors."""
+        image = _open(self.path)
+        if self.mirrored:
+            image = ImageOps.mirror(image)
+        turn = _QUARTER_TURNS.get(self.quarter_turns)
+        return image if turn is None else image.transpose(turn)
 
 
 def read_image(obj: Any, channels: int) -> Image.Image | Tensor:
@@ -85,7 +98,7 @@ def read_image(obj: Any, channels: int) -> Image.Image | Tensor:
     if isinstance(obj, (str, Path)):
         obj = _open(Path(obj))
     elif isinstance(obj, TurnedImage):
-        obj = _open(obj.path).transpose(_QUARTER_TURNS[obj.quarter_turns])
+        obj = obj.read()
     elif isinstance(obj, Image.Image):
         obj = ImageOps.exif_transpose(obj)
     image = _from_pillow(obj) if isinstance(obj, Image.Image) else _from_values(obj)

@@ -59,6 +59,9 @@ class ImageFolderDataset(SplitDataset):
             groups, for what means something else once it is turned, such as characters. A turned
             image is a :class:`~quaterion_cv.images.TurnedImage`. Santoro et al., Meta-Learning
             with Memory-Augmented Neural Networks, ICML 2016, section 4.1.
+        mirrored_groups: Have the split ``train`` hold every image also mirrored, the mirror images
+            of a group as a group of its own: twice as many samples and groups, eight times with
+            ``turned_groups``.
         on_error: ``"raise"``: a broken image stops the run when it is read, with its name.
             ``"skip"``: broken images are left out and counted; for that, each one is read once
             when its split is loaded. See :class:`~quaterion_cv.datasets.image_files.ImageFiles`.
@@ -89,6 +92,7 @@ class ImageFolderDataset(SplitDataset):
         seed: int = 0,
         group_folders: Literal["outermost", "innermost"] = "outermost",
         turned_groups: bool = False,
+        mirrored_groups: bool = False,
         on_error: OnError = "raise",
     ):
         self.root = Path(root)
@@ -109,6 +113,7 @@ class ImageFolderDataset(SplitDataset):
         self.seed = seed
         self.group_folders = group_folders
         self.turned_groups = turned_groups
+        self.mirrored_groups = mirrored_groups
         self._files = ImageFiles(on_error)
         self._folders = self._find_folders()
         for folder in self._folders.values():
@@ -164,7 +169,22 @@ class ImageFolderDataset(SplitDataset):
                     else f"its share is too small for so few {self.divide}."
                 )
             )
-        return samples + _turned(samples) if self.turned_groups and split == "train" else samples
+        return samples + self._changed(samples) if split == "train" else samples
+
+    def _changed(self, samples: Sequence[SimilarityGroupSample]) -> list[SimilarityGroupSample]:
+        """Return turned and mirrored images, as groups of their own."""
+        return [
+            SimilarityGroupSample(
+                TurnedImage(sample.obj, turns, mirrored),
+                sample.group
+                + " mirrored" * mirrored
+                + f" turned by {90 * turns} degrees" * (turns > 0),
+            )
+            for mirrored in (False, True)[: 1 + self.mirrored_groups]
+            for turns in range(4 if self.turned_groups else 1)
+            if mirrored or turns
+            for sample in samples
+        ]
 
     def _group(self, folder: Path, path: Path) -> str:
         """Name the group of an image of the folder of a split."""
@@ -198,6 +218,7 @@ class ImageFolderDataset(SplitDataset):
             "seed": self.seed,
             "group_folders": self.group_folders,
             "turned_groups": self.turned_groups,
+            "mirrored_groups": self.mirrored_groups,
             "on_error": self._files.on_error,
         }
 
@@ -227,16 +248,6 @@ def _divide(items: Iterable[_ItemT], shares: Mapping[str, float]) -> dict[str, l
         rest = [item for item, is_taken in zip(rest, taken, strict=True) if not is_taken]
         left -= share
     return {**parts, "train": rest}
-
-
-def _turned(samples: Sequence[SimilarityGroupSample]) -> list[SimilarityGroupSample]:
-    return [
-        SimilarityGroupSample(
-            TurnedImage(sample.obj, turns), f"{sample.group} turned by {90 * turns} degrees"
-        )
-        for turns in (1, 2, 3)
-        for sample in samples
-    ]
 
 
 def _folders_in(folder: Path) -> list[Path]:
