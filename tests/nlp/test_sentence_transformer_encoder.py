@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import subprocess
@@ -133,6 +134,15 @@ def test_collate_is_picklable_and_holds_no_weights(encoder):
     assert all(tensor.is_meta for tensor in collate.module.state_dict().values())
     assert torch.equal(encoder(collate(TEXTS)), embed(encoder, TEXTS))
     assert not any(p.is_meta for p in encoder.parameters())
+
+
+def test_nothing_is_copied_where_nothing_is_pickled(encoder):
+    collate = encoder.get_collate_fn()
+    assert collate.module is encoder.model[0]
+    encoder.model.max_seq_length = 4  # with [CLS] and [SEP]
+    assert collate(["a very long house"])["input_ids"].shape == (1, 4)
+    assert pickle.loads(pickle.dumps(collate))(["a very long house"])["input_ids"].shape == (1, 4)
+    assert torch.equal(embed(copy.deepcopy(encoder), TEXTS), embed(encoder, TEXTS))
 
 
 def test_lengths_are_the_numbers_of_tokens_that_the_model_sees(encoder):

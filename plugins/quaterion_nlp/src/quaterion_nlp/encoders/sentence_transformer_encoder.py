@@ -20,7 +20,7 @@ from quaterion_core.utils.precision import at_least_float32
 from quaterion_nlp.encoders.partial_training import add_adapters, merged, top_modules
 from quaterion_nlp.encoders.pooling import replace_pooling
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer
-from quaterion_nlp.encoders.tokenization import TokenCounts, Tokenization, without_weights
+from quaterion_nlp.encoders.tokenization import TokenCounts, Tokenization
 from quaterion_nlp.encoders.transformer_layers import keep_first_layers
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class SentenceTransformerEncoder(Encoder):
         return self._embedding_size
 
     def get_collate_fn(self) -> Tokenization:
-        """Return the function that tokenizes N strings; it holds no weights."""
+        """Return the function that tokenizes N strings; pickled, it holds no weights."""
         prompt, prompts = self._prompt, self._prompts
         if prompts is None:
             own = {role: self.model.prompts.get(role) or "" for role in _ROLES}
@@ -228,7 +228,7 @@ class SentenceTransformerEncoder(Encoder):
         one_prompt = any(
             isinstance(module, Pooling) and not module.include_prompt for module in self.model
         )
-        return Tokenization(without_weights(self.model[0]), prompt, prompts, one_prompt)
+        return Tokenization(self.model[0], prompt, prompts, one_prompt)
 
     def get_length_fn(self) -> TokenCounts:
         """Return the function that counts the tokens of N strings."""

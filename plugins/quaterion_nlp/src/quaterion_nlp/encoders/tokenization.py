@@ -17,6 +17,9 @@ from quaterion_nlp.encoders.texts import check_texts
 class Tokenization:
     """Turns strings into the batch of a ``SentenceTransformerEncoder``.
 
+    What is pickled for the workers of a loader is a copy without weights. In the process of the
+    model there is no copy, which would take several times as long as embedding a query.
+
     Args:
         module: The first module of the model, whose weights are not used.
         prompt: What is put in front of a text that has no prompt by its role.
@@ -58,6 +61,9 @@ class Tokenization:
             )
         together = [prompt + text for prompt, text in zip(prompts, plain, strict=True)]
         return dict(self.module.preprocess(together))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "module": without_weights(self.module)}
 
     def _prompt_of(self, text: str) -> str:
         if isinstance(text, RoleText):
