@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -154,12 +154,97 @@ class Quaterion:
             TypeError: A loader, a sample or the loss is of the wrong kind for the others.
             ValueError: A loader has no data, or there is nothing to train.
         """
+        with cls.prepare(
+            trainable_model,
+            trainer,
+            train_dataloader,
+            val_dataloader,
+            ckpt_path,
+            batch_sampler=batch_sampler,
+            grad_cache_chunk=grad_cache_chunk,
+            plugins=plugins,
+        ) as train:
+            train()
+
+    @classmethod
+    @contextmanager
+    def prepare(
+        cls,
+        trainable_model: TrainableModel,
+        trainer: pl.Trainer | None,
+        train_dataloader: SimilarityDataLoader[Any],
+        val_dataloader: SimilarityDataLoader[Any] | None = None,
+        ckpt_path: str | None = None,
+        *,
+        batch_sampler: Any = None,
+        grad_cache_chunk: int | None = None,
+        plugins: Sequence[Any] = (),
+        evaluated: Sequence[SimilarityDataLoader[Any]] = (),
+    ) -> Iterator[Callable[[], None]]:
+        """Prepare a training, so that evaluations before and after it share its cache.
+
+        Frozen encoders that are cached embed the data of all loaders here and now. As long as the
+        context lasts, :meth:`evaluate` and the model's ``encode`` look these embeddings up; they
+        run the head, the other encoders, and any encoder for what it has not embedded. Without a
+        cache nothing is looked up.
+
+        Args:
+            trainable_model: What to train, as in :meth:`fit`.
+            trainer: A Lightning trainer, or ``None`` for a default one, as in :meth:`fit`.
+            train_dataloader: Training data.
+            val_dataloader: Validation data.
+            ckpt_path: A Lightning checkpoint to go on from.
+            batch_sampler: Which training samples come together in a batch, as in :meth:`fit`.
+            grad_cache_chunk: Number of objects to embed at once, as in :meth:`fit`.
+            plugins: Plugins whose lifecycle hooks take part, as in :meth:`fit`.
+            evaluated: Loaders of what is evaluated on besides validation data, such as a
+                reference. Training data need to be among them only where the encoder augments
+                them: give ``train_dataloader`` itself.
+
+        Yields:
+            The function that trains. It takes nothing, returns nothing, and is to be called once.
+
+        Raises:
+            TypeError: A loader, a sample or the loss is of the wrong kind for the others.
+            ValueError: A loader has no data, or there is nothing to train.
+
+        Example:
+            >>> import torch
+            >>> from quaterion_core.dataset import GroupSimilarityDataLoader, SimilarityGroupSample
+            >>> from quaterion_core.encoders import Encoder
+            >>> from quaterion_core.eval.group import RetrievalRPrecision
+            >>> from quaterion_core.eval.samplers import GroupSampler
+            >>> class Letters(Encoder):
+            ...     trainable, embedding_size = False, 26
+            ...     def get_collate_fn(self): return list
+            ...     def forward(self, words):
+            ...         print("embedding", *words)
+            ...         return torch.tensor([[float(w.count(chr(97 + n))) for n in range(26)]
+            ...                              for w in words])
+            >>> samples = [SimilarityGroupSample(w, w[0]) for w in ("cat", "dog", "cow", "duck")]
+            >>> model = Quaterion.build(
+            ...     encoder=Letters(), head="gated", loss="triplet", cache=CacheConfig()
+            ... )
+            >>> trainer = pl.Trainer(
+            ...     max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
+            ...     enable_progress_bar=False, enable_model_summary=False,
+            ... )
+            >>> loader = GroupSimilarityDataLoader(samples, batch_size=4)
+            >>> evaluator = Evaluator(RetrievalRPrecision(), GroupSampler(log_progress=False))
+            >>> with Quaterion.prepare(model, trainer, loader) as train:
+            ...     before = Quaterion.evaluate(evaluator, samples, model.model)
+            ...     train()
+            ...     after = Quaterion.evaluate(evaluator, samples, model.model)
+            embedding cat dog cow duck
+        """
         loaders = {"train_dataloader": train_dataloader}
         if val_dataloader is not None:
             loaders["val_dataloader"] = val_dataloader
         for name, loader in loaders.items():
             check_loader(loader, name)
             check_loss_fits(trainable_model.loss, loader, name)
+        for number, loader in enumerate(evaluated):
+            check_loader(loader, f"evaluated[{number}]")
         check_chunk(grad_cache_chunk)
         lifecycle = activate(plugins)
         if trainer is None:
@@ -178,25 +263,31 @@ class Quaterion:
             sampler = build_batch_sampler(batch_sampler)
             plan = SamplerPlan(sampler, train_dataloader, trainer.world_size)
         lifecycle.before_fit(trainer, trainable_model)
-        with ExitStack() as stack, warnings.catch_warnings():
-            # Frozen encoders are in evaluation mode on purpose.
-            warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")
-            prepared = _prepare(
+        with ExitStack() as stack:
+            prepared, cached = _prepare(
                 trainable_model,
                 list(loaders.values()),
                 trainer,
                 stack,
                 _chunking(trainable_model, grad_cache_chunk),
+                evaluated,
             )
             if trainer.overfit_batches > 0:  # type: ignore[attr-defined]
                 plan = ordered_plan(prepared[0])
             prepared[0] = epoch_loader(prepared[0], plan)
             prepared[1:] = [epoch_loader(loader, fixed_order=True) for loader in prepared[1:]]
             callbacks = [MetricsCallback(), LossParametersCallback(), RandomStateCallback()]
-            stack.enter_context(_added(trainer, callbacks))
-            train, validation = [*prepared, None][:2]
-            trainer.fit(trainable_model, train, validation, ckpt_path=ckpt_path)
-        lifecycle.after_fit(trainer, trainable_model)
+
+            def train() -> None:
+                training, validation = [*prepared, None][:2]
+                aside = trainable_model.model.set_aside(cached)
+                with aside, _added(trainer, callbacks), warnings.catch_warnings():
+                    # Frozen encoders are in evaluation mode on purpose.
+                    warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")
+                    trainer.fit(trainable_model, training, validation, ckpt_path=ckpt_path)
+                lifecycle.after_fit(trainer, trainable_model)
+
+            yield train
 
     @classmethod
     def evaluate(
@@ -266,19 +357,26 @@ def _prepare(
     trainer: pl.Trainer,
     stack: ExitStack,
     chunking: Chunking | None,
-) -> list[Any]:
-    """Derive the loaders of a training: over the cache, if one is configured, or raw objects."""
+    evaluated: Sequence[SimilarityDataLoader[Any]],
+) -> tuple[list[Any], list[str]]:
+    """Derive the loaders of a training: over the cache, if one is configured, or raw objects.
+
+    Returns:
+        The loaders, and the keys of the encoders that are cached.
+    """
     model = trainable_model.model
     config = trainable_model.configure_caches()
     if config is not None:
         device = trainer.strategy.root_device
-        cache = TrainingCache(model, config, loaders, device, trainer.world_size, chunking)
+        cache = TrainingCache(
+            model, config, loaders, device, trainer.world_size, chunking, evaluated
+        )
         stack.callback(cache.close)
         if cache.keys:
             with torch.random.fork_rng(devices=[]):  # as random as without a cache
                 prepared = cache.prepare()
-            stack.enter_context(model.set_aside(cache.keys))
-            return prepared
+            stack.enter_context(model.looking_up(cache.look_ups))
+            return prepared, cache.keys
     extractors = model.meta_extractors()
     collates = [model.train_collates(), model.encoder_collates()][: len(loaders)]
     return [
@@ -288,7 +386,7 @@ def _prepare(
             )
         )
         for loader, own in zip(loaders, collates, strict=True)
-    ]
+    ], []
 
 
 def _chunking(trainable_model: TrainableModel, size: int | None) -> Chunking | None:

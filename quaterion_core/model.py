@@ -62,6 +62,7 @@ class SimilarityModel(nn.Module):
         self._keys = sorted(encoders)
         self._encoders = nn.ModuleList(encoders[key] for key in self._keys)
         self._set_aside: dict[str, Encoder] = {}
+        self._look_ups: Mapping[str, CollateFnType] = {}
         self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
             _allow_missing_frozen_encoders
         )
@@ -97,6 +98,21 @@ class SimilarityModel(nn.Module):
                 del self._set_aside[key]
                 self._encoders[self._keys.index(key)] = encoder
 
+    @contextmanager
+    def looking_up(self, look_ups: Mapping[str, CollateFnType]) -> Iterator[None]:
+        """Let :meth:`encode` take embeddings from elsewhere for a while.
+
+        Args:
+            look_ups: By the keys of frozen encoders, collate functions to use instead of theirs.
+                They return :class:`~quaterion_core.dataset.embedded.Embedded` where they know the
+                embeddings of all the objects, else what the encoder takes.
+        """
+        before, self._look_ups = self._look_ups, look_ups
+        try:
+            yield
+        finally:
+            self._look_ups = before
+
     @property
     def embedding_size(self) -> int:
         """D, the size of the model's embeddings."""
@@ -129,7 +145,10 @@ class SimilarityModel(nn.Module):
 
     def encoder_collates(self) -> dict[str, CollateFnType]:
         """Return the collate function of each encoder."""
-        return {key: encoder.get_collate_fn() for key, encoder in self.encoders.items()}
+        return {
+            key: self._look_ups.get(key) or encoder.get_collate_fn()
+            for key, encoder in self.encoders.items()
+        }
 
     def train_collates(self) -> dict[str, CollateFnType]:
         """Return the collate function of each encoder for training data."""
@@ -286,7 +305,8 @@ class SimilarityModel(nn.Module):
         """Return the rows to embed at once: of similar length, where an encoder tells lengths."""
         if len(objects) <= size:  # a query that is served need not be measured
             return Chunking(size)(objects)
-        return Chunking(size, length_functions(self.encoders))(objects)
+        running = {key: e for key, e in self.encoders.items() if key not in self._look_ups}
+        return Chunking(size, length_functions(running))(objects)
 
     def _explain_not_finite(self, batch: Features) -> None:
         self.check_finite(batch)

@@ -90,19 +90,28 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
     lifecycle = activate(recipe.plugins)
     trainer = pl.Trainer(**lifecycle.trainer_arguments(defaults, given=recipe.trainer))
     metrics = attached_metrics(recipe.metrics)
-    before = evaluate_samples(model.model, validation, metrics, reference)
+    evaluate = partial(evaluate_samples, model.model, validation, metrics, reference)
+    train_loader = loader(train, batch_size=recipe.batch_size, **{"shuffle": True, **recipe.loader})
+    evaluated = []
+    if reference is not None and validation and metrics:
+        evaluated = [train_loader if reference is train else loader_for(reference[0])(reference)]
     started = time.perf_counter()
-    Quaterion.fit(
+    with Quaterion.prepare(
         model,
         trainer,
-        loader(train, batch_size=recipe.batch_size, **{"shuffle": True, **recipe.loader}),
+        train_loader,
         loader(validation, batch_size=recipe.batch_size) if validation else None,
         batch_sampler=recipe.batch_sampler,
         grad_cache_chunk=recipe.grad_cache_chunk,
         plugins=recipe.plugins,
-    )
-    seconds = time.perf_counter() - started
-    after = evaluate_samples(model.model, validation, metrics, reference)
+        evaluated=evaluated,
+    ) as train_model:
+        seconds = time.perf_counter() - started
+        before = evaluate()
+        started = time.perf_counter()
+        train_model()
+        seconds += time.perf_counter() - started
+        after = evaluate()
     if trainer.is_global_zero:
         report = {"before": before, "after": after, "seconds": round(seconds, 2)}
         model.model.save(

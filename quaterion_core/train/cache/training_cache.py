@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,7 @@ from quaterion_core.train.cache.cached_dataset import CachedDataset, CachedEncod
 from quaterion_core.train.cache.embedding_table import EmbeddingTable
 from quaterion_core.train.cache.filling import FillProgress, fill_table, plan_batches
 from quaterion_core.train.cache.fingerprint import cache_fingerprint
+from quaterion_core.train.cache.look_up import LookUp
 from quaterion_core.train.cache.object_source import CollatedBatches, ObjectSource
 from quaterion_core.types import CollateFnType
 
@@ -47,6 +48,11 @@ class TrainingCache:
         processes: Number of processes of the training. Several share their tables on disk, so
             that one of them fills each and the others wait for it.
         chunking: How to cut the batches of the other encoders into chunks, if at all.
+        evaluated: Further data to embed without augmentation, such as ``loaders[0]`` once more.
+
+    Attributes:
+        keys: Keys of the encoders that are cached.
+        look_ups: By key, what looks embeddings up, of all data but augmented ones.
 
     Raises:
         ValueError: The configuration does not fit the model, or a loader cannot be cached.
@@ -60,10 +66,12 @@ class TrainingCache:
         device: torch.device,
         processes: int = 1,
         chunking: Chunking | None = None,
+        evaluated: Sequence[SimilarityDataLoader[Any]] = (),
     ):
         self._model = model
         self._config = config
         self._loaders = loaders
+        self._evaluated = evaluated
         self._device = device
         self._num_workers = (
             loaders[0].num_workers if config.num_workers is None else config.num_workers
@@ -75,6 +83,7 @@ class TrainingCache:
             _check_views(key, model.encoders[key], config.views)
         self._processes = processes
         self._chunking = chunking
+        self.look_ups: dict[str, LookUp] = {}
         self._temporary_folders: list[Path] = []
 
     def close(self) -> None:
@@ -86,22 +95,24 @@ class TrainingCache:
     def prepare(self) -> list[DataLoader[Any]]:
         """Fill the tables and return a loader over them for each of the given ones."""
         encoders = {key: self._model.encoders[key] for key in self.keys}
-        sources = [
-            ObjectSource(
-                loader,
-                {key: self._config.key_extractor_for(key) for key in self.keys},
-                length_functions(encoders),
-                self._num_workers,
-            )
-            for loader in self._loaders
-        ]
+        keys = {key: self._config.key_extractor_for(key) for key in self.keys}
+        lengths = length_functions(encoders)
+        loaders = [*self._loaders, *self._evaluated]
+        read = {  # each once, also where the training data are evaluated on too
+            loader: ObjectSource(loader, keys, lengths, self._num_workers)
+            for loader in dict.fromkeys(loaders)
+        }
+        sources = [read[loader] for loader in loaders]
         cached = {key: self._cache(key, encoder, sources) for key, encoder in encoders.items()}
-        collates = [self._model.train_collates(), self._model.encoder_collates()][: len(sources)]
+        collates = [self._model.train_collates(), self._model.encoder_collates()]
         return [
-            self._loader(loader, source, {key: parts[number] for key, parts in cached.items()}, own)
-            for number, (loader, source, own) in enumerate(
-                zip(self._loaders, sources, collates, strict=True)
+            self._loader(
+                loader,
+                read[loader],
+                {key: parts[number] for key, parts in cached.items()},
+                collates[number],
             )
+            for number, loader in enumerate(self._loaders)
         ]
 
     def _cache(
@@ -111,10 +122,14 @@ class TrainingCache:
         views = self._config.views
         collate, train_collate = encoder.get_collate_fn(), encoder.get_train_collate_fn()
         if train_collate is None:
-            return self._fill(key, encoder, sources, collate, views)
+            self.look_ups[key], cached = self._fill(key, encoder, sources, collate, views)
+            return cached
         train, others = sources[:1], sources[1:]
-        cached = self._fill(key, encoder, train, train_collate, views)
-        return cached + (self._fill(key, encoder, others, collate, views=1) if others else [])
+        _, cached = self._fill(key, encoder, train, train_collate, views)
+        if others:
+            self.look_ups[key], plain = self._fill(key, encoder, others, collate, views=1)
+            cached += plain
+        return cached
 
     def _fill(
         self,
@@ -123,12 +138,11 @@ class TrainingCache:
         sources: list[ObjectSource],
         collate: CollateFnType,
         views: int,
-    ) -> list[CachedEncoder]:
-        """Fill a table of one encoder and return its rows for each source."""
+    ) -> tuple[LookUp, list[CachedEncoder]]:
+        """Fill a table of one encoder; return what finds objects in it, and its rows by source."""
         config = self._config
-        distinct = DistinctObjects.from_digests(
-            np.concatenate([source.facts.digests[key] for source in sources])
-        )
+        digests = np.concatenate([source.facts.digests[key] for source in sources])
+        distinct = DistinctObjects.from_digests(digests)
         lengths = _lengths(key, sources, distinct)
         assert config.batch_size is not None
         batches = plan_batches(lengths, len(distinct.first), config.batch_size)
@@ -154,9 +168,12 @@ class TrainingCache:
                 table.to_memory(self._device)
             elif kind == CacheType.CPU and table.file is not None:
                 table.to_memory()
+        look_up = LookUp(
+            encoder, config.key_extractor_for(key), digests[distinct.first], table, views
+        )
         meta = self._meta(key, sources, distinct)
         ends = np.cumsum([len(source) for source in sources])[:-1]
-        return [
+        return look_up, [
             CachedEncoder(table, torch.from_numpy(rows.reshape(-1, source.parts)), views, meta)
             for rows, source in zip(np.split(distinct.rows, ends), sources, strict=True)
         ]

@@ -3,14 +3,19 @@
 import csv
 import json
 import re
+from collections import Counter
+from typing import ClassVar
 
 import pytest
+import torch
 from click.testing import CliRunner
 from sklearn.neighbors import KNeighborsClassifier
 
 from quaterion_core import SimilarityModel
 from quaterion_core.cli import main
 from quaterion_core.dataset.readers import CsvDataset
+from quaterion_core.encoders import Encoder
+from quaterion_core.plugins import register_encoder
 
 pytest.importorskip("quaterion_nlp")
 
@@ -141,6 +146,71 @@ def referring(folder):
     text = text.replace("metrics: [", "metrics: [knn-accuracy, ") + "splits: {reference: train}\n"
     (folder / "recipe.yaml").write_text(text)
     return folder
+
+
+@register_encoder("counting-letters")
+class CountingLetters(Encoder):
+    """Counts letters, and how often it is asked for each text."""
+
+    trainable, embedding_size = False, 26
+    seen: ClassVar = Counter()
+
+    def get_collate_fn(self):
+        return list
+
+    def forward(self, texts):
+        self.seen.update(texts)
+        return torch.tensor([[float(t.count(chr(97 + n))) for n in range(26)] for t in texts])
+
+    def get_config_dict(self):
+        return {}
+
+
+@pytest.mark.parametrize("reference", [None, "train", "validation", "gallery"])
+def test_a_cached_encoder_embeds_each_text_once_for_training_and_metrics(folder, reference):
+    words = ("card", "fee", "pin", "account")
+    texts = {  # with what is to be found: the letter, which the words hide
+        "train": {f"{word} {letter}": letter for word in words for letter in "abcdef"},
+        "validation": {f"{word} of {letter}": letter for word in words for letter in "abc"},
+        "gallery": {f"what {letter} {word}": letter for word in words for letter in "abc"},
+    }
+    texts["validation"]["fee a"] = "a"  # as in the training data
+    for split, letters in texts.items():
+        lines = [f"{text},{letter}" for text, letter in letters.items()]
+        (folder / f"{split}.csv").write_text("\n".join(["text,label", *lines, lines[0]]))
+    files = ", ".join(f"{split}: {folder}/{split}.csv" for split in texts)
+    recipe = re.sub("files: .*", f"files: {{{files}}}", RECIPE.format(folder=folder))
+    recipe = re.sub("encoder: .*", "encoder: local/counting-letters\nhead: skip-connection", recipe)
+    recipe = recipe.replace("metrics: [", "metrics: [knn-accuracy, ").replace("0.01", "0.2")
+    if reference is not None:
+        recipe += f"splits: {{reference: {reference}}}\n"
+    reports = {}
+    for name, cache in {"plain": "", "cached": "cache: {}\n"}.items():
+        (folder / f"{name}.yaml").write_text(recipe + cache)
+        CountingLetters.seen.clear()
+        result = run("fit", folder / f"{name}.yaml", "--output", folder / name)
+        assert result.exit_code == 0, result.output
+        reports[name] = json.loads((folder / name / "report.json").read_text())
+
+    used = {*texts["train"], *texts["validation"]} | set(texts.get(reference, ()))
+    assert CountingLetters.seen == dict.fromkeys(used, 1)
+    for moment in ("before", "after"):
+        assert reports["cached"][moment] == pytest.approx(reports["plain"][moment], abs=1e-6)
+    assert reports["cached"]["before"] != reports["cached"]["after"]
+
+
+def test_without_validation_a_reference_is_not_embedded(folder):
+    recipe = (folder / "recipe.yaml").read_text().replace("train:", "gallery: {0}/val.csv, train:")
+    recipe = re.sub("encoder: .*", "encoder: local/counting-letters\nhead: gated", recipe)
+    recipe += "splits: {validation: null, reference: gallery}\ncache: {}\n"
+    (folder / "recipe.yaml").write_text(recipe.replace("{0}", str(folder)))
+    (folder / "val.csv").write_text("text,label\nnever seen,card\n")
+    CountingLetters.seen.clear()
+    result = run("fit", folder / "recipe.yaml", "--output", folder / "model")
+    assert result.exit_code == 0, result.output
+    assert len(CountingLetters.seen) == 15
+    assert "never seen" not in CountingLetters.seen
+    assert json.loads((folder / "model" / "report.json").read_text())["before"] == {}
 
 
 def evaluation(*arguments):
