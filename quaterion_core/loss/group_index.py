@@ -46,7 +46,8 @@ class GroupIndex(nn.Module):
         """Look up the rows of groups.
 
         In training a new group takes the next free row. In evaluation it has none, and the first
-        time a warning says so.
+        time after training has shown groups a warning says so; before, as in the look at
+        validation data that comes ahead of a training, it is nothing to warn of.
 
         Args:
             groups: Shape (N,), int64.
@@ -65,7 +66,7 @@ class GroupIndex(nn.Module):
         if self.training:
             self._add(torch.unique(groups[is_new]))
             return self._look_up(groups)
-        if not self._has_warned:
+        if not self._has_warned and (self.rows != _NO_ROW).any():
             self._has_warned = True
             warnings.warn(
                 f"{int(is_new.sum())} of {len(groups)} objects are of groups that training has "

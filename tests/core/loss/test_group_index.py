@@ -37,9 +37,11 @@ def test_ids_may_be_any_int64():
 
 
 def test_the_highest_id_is_not_known_before_it_is_seen():
-    index = GroupIndex(2).eval()
+    index = GroupIndex(2)
+    index(ids(1))
+    index.eval()
     with pytest.warns(UserWarning, match="training has not shown"):
-        assert index(ids(2**63 - 1)).tolist() == [-1]
+        assert index(ids(2**63 - 1, 1)).tolist() == [-1, 0]
 
 
 def test_narrower_integers_are_ids_too():
@@ -64,12 +66,16 @@ def test_a_group_that_training_has_not_shown_has_no_row_in_evaluation():
     assert index(ids(5)).tolist() == [2]
 
 
-def test_the_warning_comes_once():
-    index = GroupIndex(3).eval()
+def test_the_warning_comes_once_and_not_before_training_has_shown_groups():
+    index = GroupIndex(3)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        assert index.eval()(ids(5)).tolist() == [-1]
+        assert not caught
+        index.train()(ids(1))
+        index.eval()
         for _ in range(3):
-            index(ids(5))
+            assert index(ids(5, 1)).tolist() == [-1, 0]
     assert len(caught) == 1
 
 
