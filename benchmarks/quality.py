@@ -266,6 +266,10 @@ TASKS: Final = {
         "accuracy of five neighbours", 0.937, 3, banking77,
         accuracy_of_neighbours, metric_learning_over_embeddings,
     ),
+    "banking77_finetuned": Task(
+        "accuracy of five neighbours", 0.945, 30, banking77,
+        accuracy_of_neighbours, sentence_transformers_trainer,
+    ),
     "banking77_ten_samples": Task(
         "accuracy of five neighbours", 0.86, 30, banking77_ten_samples,
         accuracy_of_neighbours, sentence_transformers_trainer,

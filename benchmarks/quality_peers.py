@@ -58,7 +58,7 @@ class PeerModel:
 
 def sentence_transformers_trainer(recipe: Recipe, samples: Sequence[Any]) -> PeerModel:
     """Train with sentence-transformers' own trainer."""
-    name, encoder = split_choice("encoder", recipe.encoder)
+    place, (name, encoder) = _trained_encoder(recipe)
     if name == "static":
         tokenizer = AutoTokenizer.from_pretrained(minilm())
         module = StaticEmbedding(tokenizer, embedding_dim=encoder["embedding_size"])
@@ -66,15 +66,17 @@ def sentence_transformers_trainer(recipe: Recipe, samples: Sequence[Any]) -> Pee
     else:
         model = SentenceTransformer(minilm(), device="cpu")
     columns, loss, batches = _objective(recipe, samples, model)
-    _, optimizer = split_choice("optimizer", recipe.optimizer)
+    optimizer = choose_optimizer(recipe.optimizer)
+    settings = {**optimizer.arguments, **optimizer.parts.get(place, {})}
     schedule = _schedule(recipe)
     with tempfile.TemporaryDirectory() as folder:
         arguments = SentenceTransformerTrainingArguments(
             folder,
             num_train_epochs=recipe.epochs,
-            per_device_train_batch_size=recipe.batch_size,
-            learning_rate=optimizer["lr"],
-            weight_decay=optimizer.get("weight_decay", 0.0),
+            # Its sampler by labels takes even numbers only.
+            per_device_train_batch_size=recipe.batch_size + recipe.batch_size % 2,
+            learning_rate=settings["lr"],
+            weight_decay=settings.get("weight_decay", 0.0),
             max_grad_norm=0.0,
             lr_scheduler_type=schedule.name,
             warmup_steps=schedule.warm_up,
@@ -90,6 +92,20 @@ def sentence_transformers_trainer(recipe: Recipe, samples: Sequence[Any]) -> Pee
         SentenceTransformerTrainer(model, arguments, train_dataset=data, loss=loss).train()
     model.eval()
     return PeerModel(ST, lambda texts: model.encode(texts, convert_to_tensor=True).clone())
+
+
+def _trained_encoder(recipe: Recipe) -> tuple[str, tuple[str, dict[str, Any]]]:
+    """Return the place of the first encoder that is trained, and its name and arguments.
+
+    The peer has one encoder: what a recipe puts beside it is ours alone.
+    """
+    if recipe.encoder is not None:
+        return "encoder", split_choice("encoder", recipe.encoder)
+    choices = {
+        f"encoders.{key}": split_choice("encoder", choice)
+        for key, choice in (recipe.encoders or {}).items()
+    }
+    return next((place, choice) for place, choice in choices.items() if choice[1].get("trainable"))
 
 
 def _objective(
@@ -154,12 +170,19 @@ def metric_learning_over_images(recipe: Recipe, samples: Sequence[Any]) -> PeerM
     )
     model = built.model
     labels = _labels(samples)
-    loss = losses.CosFaceLoss(int(labels.max()) + 1, model.embedding_size, margin=0.35, scale=16)
+    _, arguments = split_choice("loss", recipe.loss)
+    loss = losses.CosFaceLoss(
+        int(labels.max()) + 1,
+        model.embedding_size,
+        margin=arguments["margin"],
+        scale=arguments["scale"],
+    )
+    mixed = recipe.trainer.get("precision") == "bf16-mixed"
     collate = model.train_collates()["default"]
 
     def embed(rows: Tensor) -> Tensor:
         batch = collate([samples[row].obj for row in rows.tolist()])
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
             return model.encoders["default"](batch).float()
 
     _train(recipe, model, loss, embed, labels)
