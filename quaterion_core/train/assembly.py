@@ -119,6 +119,8 @@ def assemble(
     """Make a trainable model; :meth:`Quaterion.build <quaterion_core.Quaterion.build>` says how."""
     if (encoder is None) == (encoders is None):
         raise TypeError("Give either one encoder=... or several encoders={key: ...}.")
+    # Encoders may take minutes to build, so that what is quick to check comes first.
+    chosen_optimizer, chosen_schedule = choose_optimizer(optimizer), build_schedule(schedule)
     choices = encoders if encoders is not None else {DEFAULT_ENCODER_KEY: encoder}
     samples = None if data is None else list(data)
     built = {
@@ -140,10 +142,10 @@ def assemble(
         built_head,
         built_loss,
         attached_metrics(metrics),
-        choose_optimizer(optimizer),
+        chosen_optimizer,
         cache,
         xbm,
-        build_schedule(schedule),
+        chosen_schedule,
     )
 
 

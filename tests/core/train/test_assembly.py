@@ -82,3 +82,11 @@ def test_a_wrong_part_is_named(vector_encoder, change, error, message):
     arguments = {"encoder": vector_encoder(6, 5), "loss": "triplet", **change}
     with pytest.raises(error, match=message):
         Quaterion.build(**arguments)
+
+
+def test_a_wrong_optimizer_is_named_before_an_encoder_is_built(monkeypatch):
+    monkeypatch.setattr(
+        "quaterion_core.train.assembly.build_component", lambda *_, **__: pytest.fail("built")
+    )
+    with pytest.raises(ValueError, match="no optimizer 'adamm'"):
+        Quaterion.build(encoder="static", loss="triplet", optimizer="adamm")
