@@ -173,18 +173,19 @@ class ImageFolderDataset(SplitDataset):
 
     def _changed(self, samples: Sequence[SimilarityGroupSample]) -> list[SimilarityGroupSample]:
         """Return turned and mirrored images, as groups of their own."""
-        return [
-            SimilarityGroupSample(
-                TurnedImage(sample.obj, turns, mirrored),
-                sample.group
-                + " mirrored" * mirrored
-                + f" turned by {90 * turns} degrees" * (turns > 0),
-            )
-            for mirrored in (False, True)[: 1 + self.mirrored_groups]
-            for turns in range(4 if self.turned_groups else 1)
-            if mirrored or turns
-            for sample in samples
-        ]
+        changed = []
+        for mirrored in (False, True) if self.mirrored_groups else (False,):
+            for turns in range(4 if self.turned_groups else 1):
+                change = " mirrored" if mirrored else ""
+                change += f" turned by {90 * turns} degrees" if turns else ""
+                changed += [
+                    SimilarityGroupSample(
+                        TurnedImage(sample.obj, turns, mirrored), f"{sample.group}{change}"
+                    )
+                    for sample in samples
+                    if change
+                ]
+        return changed
 
     def _group(self, folder: Path, path: Path) -> str:
         """Name the group of an image of the folder of a split."""
