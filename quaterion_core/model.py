@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -18,6 +19,7 @@ from quaterion_core.dataset.embedded import Embedded
 from quaterion_core.dataset.train_collator import Features, collate_features
 from quaterion_core.encoders.encoder import Encoder, length_functions
 from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead, check_neighbourhood
 from quaterion_core.model_folder import load_parts, save_parts
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
 from quaterion_core.utils.options import KEY_PATTERN
@@ -314,6 +316,67 @@ class SimilarityModel(nn.Module):
             f"The head ({type(self.head).__name__}) returns NaN or infinity for finite input. "
             "Its weights are broken, most likely by a training that diverged."
         )
+
+    def reduce_hubness(
+        self,
+        objects: Sequence[Any],
+        neighbors: int = 20,
+        weight: float = 3.0,
+        *,
+        max_objects: int = 5000,
+        batch_size: int = 32,
+    ) -> None:
+        """Make a trained model embed hubs, which are near to everything, away from the others.
+
+        Embeddings get one more number, by which an object of a sparse region is nearer to a query
+        than one of a crowded region at the same angle. What is found by cosine, dot product or
+        Euclidean distance changes accordingly, and nothing else has to be done for it.
+
+        It is meant for queries that have one answer, or few, such as questions and their answers:
+        there crowded regions win too often. Where the crowd itself is the answer, such as in
+        groups of many objects, it does not help.
+
+        The head of the model gets into a
+        :class:`~quaterion_core.heads.HubnessReductionHead`, or if it is in one already, into a
+        new one.
+
+        Args:
+            objects: Raw objects of all kinds that the model is for, such as all questions and
+                answers that it was trained on.
+            neighbors: How many of them make up the neighbourhood of an embedding.
+            weight: How much crowds count.
+            max_objects: Of more objects than this, as many are taken at random, the same ones
+                each time. All of their embeddings are saved with the model.
+            batch_size: Number of objects that go through the encoders at once.
+
+        Raises:
+            ValueError: There are fewer objects than ``neighbors``, ``neighbors`` is less than 1,
+                or the weight is negative.
+
+        Example:
+            >>> import torch
+            >>> from quaterion_core.heads import EmptyHead
+            >>> class Points(Encoder):
+            ...     trainable, embedding_size = False, 2
+            ...     def get_collate_fn(self): return torch.tensor
+            ...     def forward(self, batch): return batch
+            >>> model = SimilarityModel(Points(), EmptyHead(2))
+            >>> model.reduce_hubness([[1.0, 0.0], [1.0, 0.1], [1.0, 0.2], [0.0, 1.0]], neighbors=3)
+            >>> model.encode([[1.0, 0.0], [0.0, 1.0]]).round(2)  # in the crowd, and out of it
+            array([[1.  , 0.  , 0.01],
+                   [0.  , 0.71, 0.7 ]], dtype=float32)
+        """
+        rows: Sequence[int] = range(len(objects))
+        if len(rows) > max_objects:
+            rows = sorted(random.Random(0).sample(rows, max_objects))
+        check_neighbourhood(neighbors, len(rows))
+        before = self.head
+        self.head = inner = before.head if isinstance(before, HubnessReductionHead) else before
+        try:
+            reference = self.encode([objects[row] for row in rows], batch_size, to_numpy=False)
+        finally:
+            self.head = before
+        self.head = HubnessReductionHead(inner, reference, neighbors, weight).train(self.training)
 
     def save(
         self,

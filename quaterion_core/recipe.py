@@ -90,6 +90,20 @@ class Memory(_Section):
     start_iteration: int = Field(default=1000, ge=0)
 
 
+class HubnessReduction(_Section):
+    """How to make hubs lose, once the model is trained.
+
+    Attributes:
+        neighbors: How many of the training objects make up the neighbourhood of an embedding.
+        weight: How much crowds count.
+        max_objects: Of more training objects than this, as many are taken at random.
+    """
+
+    neighbors: int = Field(default=20, ge=1)
+    weight: float = Field(default=3.0, ge=0)
+    max_objects: int = Field(default=5000, ge=1)
+
+
 class Recipe(_Section):
     """A training: data, model, and how to fit it.
 
@@ -115,6 +129,10 @@ class Recipe(_Section):
         grad_cache_chunk: Number of objects to embed at once, for batches whose encoders would not
             fit into memory; by default the whole batch.
         xbm: A cross-batch memory; none by default. ``{}`` takes the defaults.
+        hubness_reduction: How to make hubs lose by
+            :meth:`SimilarityModel.reduce_hubness <quaterion_core.SimilarityModel.reduce_hubness>`
+            with the training objects, after the training; not at all by default. ``{}`` takes the
+            defaults.
         seed: Where all randomness starts.
         early_stopping: When to stop early; never by default.
         loader: Further arguments of the data loader, such as ``num_workers``.
@@ -138,6 +156,7 @@ class Recipe(_Section):
     batch_sampler: str | dict[str, Any] | None = None
     grad_cache_chunk: int | None = Field(default=None, ge=1)
     xbm: Memory | None = None
+    hubness_reduction: HubnessReduction | None = None
     seed: int = Field(default=0, ge=0)
     early_stopping: EarlyStop | None = None
     loader: dict[str, Any] = {}
@@ -184,6 +203,7 @@ class Recipe(_Section):
 _SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "cache": Cache,
     "early_stopping": EarlyStop,
+    "hubness_reduction": HubnessReduction,
     "splits": Splits,
     "xbm": Memory,
 }

@@ -19,6 +19,7 @@ from quaterion_core.components import build_component
 from quaterion_core.dataset.similarity_data_loader import loader_for
 from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.eval.metric_choices import attached_metrics
+from quaterion_core.heads.hubness_reduction_head import check_neighbourhood
 from quaterion_core.main import Quaterion
 from quaterion_core.model_folder import check_model_output
 from quaterion_core.plugins import activate
@@ -66,6 +67,10 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
     reference = load_reference(dataset, recipe.splits.reference, loaded)
     loader = loader_for(train[0])
     console.print(f"Data: {len(train):,} training samples, {len(validation):,} for validation.")
+    reduction = recipe.hubness_reduction
+    if reduction is not None:
+        objects, _ = loader.pre_collate_fn(list(train))
+        check_neighbourhood(reduction.neighbors, min(len(objects), reduction.max_objects))
 
     model = Quaterion.build(
         encoder=recipe.encoder,
@@ -110,6 +115,8 @@ def _fit(recipe: Recipe, text: str, output: Path, overwrite: bool) -> None:
         before = evaluate()
         started = time.perf_counter()
         train_model()
+        if reduction is not None:
+            model.model.reduce_hubness(objects, **reduction.model_dump())
         seconds += time.perf_counter() - started
         after = evaluate()
     if trainer.is_global_zero:

@@ -3,6 +3,7 @@
 from quaterion_core.heads.empty_head import EmptyHead
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.heads.gated_head import GatedHead
+from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead
 from quaterion_core.heads.linear_projection_head import LinearProjectionHead
 from quaterion_core.heads.sequential_head import SequentialHead
 from quaterion_core.heads.skip_connection_head import SkipConnectionHead
@@ -15,6 +16,7 @@ __all__ = [
     "EmptyHead",
     "EncoderHead",
     "GatedHead",
+    "HubnessReductionHead",
     "LinearProjectionHead",
     "SequentialHead",
     "SkipConnectionHead",

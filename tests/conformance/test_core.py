@@ -9,10 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow
+import torch
 from pyarrow import parquet
 from torch import nn
 
-from quaterion_core.heads import GatedHead, SequentialHead, SkipConnectionHead, SwitchHead
+from quaterion_core.heads import (
+    GatedHead,
+    HubnessReductionHead,
+    SequentialHead,
+    SkipConnectionHead,
+    SwitchHead,
+)
 from quaterion_core.testing import Example, conformance_tests
 
 DATA = Path(__file__).with_name("data")
@@ -46,6 +53,11 @@ test_conformance = conformance_tests(
             odd_objects=["", np.zeros((1, 1), dtype=np.uint8)],
         ),
         "gated": Example(arguments={"dropout": 0.2}),
+        "hubness-reduction": Example(
+            build=lambda: HubnessReductionHead(
+                GatedHead(8, dropout=0.2), torch.eye(8).repeat(3, 1), neighbors=5
+            )
+        ),
         "identity": Example(arguments={"dropout": 0.2}),
         "linear-projection": Example(arguments={"output_size": 5, "dropout": 0.2}),
         "sequential": Example(

@@ -244,3 +244,63 @@ def test_embeddings_are_cut_off_to_their_first_numbers(vector_encoder):
     assert model.encode([], dim=2).shape == (0, 2)
     with pytest.raises(ValueError, match="dim should be between 1 and the embedding size 4"):
         model.encode(objects, dim=5)
+
+
+def test_hubness_is_reduced_by_what_the_head_gives(model):
+    vectors = model.encode(OBJECTS, to_numpy=False)
+    model.reduce_hubness(OBJECTS, neighbors=2, weight=1.0)
+    unit = torch.nn.functional.normalize(vectors, dim=1)
+    crowding = (unit @ unit.T).topk(2).values.mean(dim=1, keepdim=True)
+    expected = torch.nn.functional.normalize(torch.cat([unit, 1 - crowding], dim=1), dim=1)
+    embeddings = model.encode(OBJECTS)
+    np.testing.assert_allclose(embeddings, expected.numpy(), atol=1e-6)
+    assert model.embedding_size == 8
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_reduction_of_hubness_keeps_the_mode_of_the_model(model, training):
+    model.train(training)
+    modes = [module.training for module in model.modules()]
+    model.reduce_hubness(OBJECTS, neighbors=2)
+    model.head, reduction = model.head.head, model.head
+    assert reduction.training is training
+    assert [module.training for module in model.modules()] == modes
+
+
+def test_hubness_that_is_reduced_again_is_that_of_the_head_inside(model):
+    inner = model.head
+    model.reduce_hubness(OBJECTS, neighbors=2)
+    once = model.encode(OBJECTS)
+    model.reduce_hubness(OBJECTS, neighbors=2)
+    assert model.head.head is inner
+    np.testing.assert_array_equal(model.encode(OBJECTS), once)
+
+
+def test_a_saved_model_keeps_its_hubness_reduction(model, vector_encoder, tmp_path):
+    model.reduce_hubness(OBJECTS, neighbors=2)
+    model.save(tmp_path / "model")
+    restored = SimilarityModel.load(
+        tmp_path / "model", components={"local/vector-encoder": vector_encoder}
+    )
+    np.testing.assert_array_equal(restored.encode(OBJECTS), model.encode(OBJECTS))
+
+
+def test_hubness_is_reduced_by_a_sample_of_many_objects(vector_encoder):
+    model = SimilarityModel(vector_encoder(1, 2), EmptyHead(2))
+    objects = [[float(number)] for number in range(50)]
+    model.reduce_hubness(objects, neighbors=3, max_objects=10)
+    sample = model.head.reference
+    model.reduce_hubness(objects, neighbors=3, max_objects=10)
+    assert len(sample) == 10
+    assert torch.equal(model.head.reference, sample)
+
+
+def test_a_reduction_that_cannot_be_leaves_the_model_as_it_was(model):
+    head = model.head
+    with pytest.raises(ValueError, match="between 1 and 3 neighbors"):
+        model.reduce_hubness(OBJECTS)
+    with pytest.raises(ValueError, match="weight"):
+        model.reduce_hubness(OBJECTS, neighbors=2, weight=-1.0)
+    with pytest.raises((TypeError, ValueError)):
+        model.reduce_hubness(["no", "vectors"], neighbors=2)
+    assert model.head is head

@@ -70,6 +70,11 @@ def test_numbers_mean_what_people_write(recipe):
         ("samples_per_group: 2", "samples_per_group: 3", ["batch_sampler: ", "8 is no multiple"]),
         ("samples_per_group: 2", "per_group: 2", ["batch_sampler: ", "'per_group': did you mean"]),
         ("loss: {name: triplet, margin: 1e-1}", "", ["the key 'loss' is missing"]),
+        (
+            "epochs: 3",
+            "hubness_reduction: {neighbours: 5}",
+            ["'hubness_reduction.neighbours'. Did you mean 'neighbors'?"],
+        ),
         ("epochs: 3", "epochs: 3\nepochs: 4", ["not valid YAML", "epochs"]),
     ],
 )

@@ -98,6 +98,28 @@ def test_fit_evaluate_and_search(folder):
     assert "1.000" in result.output.splitlines()[-1]
 
 
+def test_hubness_is_reduced_after_the_training(folder):
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(recipe.read_text() + "hubness_reduction: {neighbors: 4, max_objects: 12}\n")
+    result = run("fit", recipe, "--output", folder / "model")
+    assert result.exit_code == 0, result.output
+    model = SimilarityModel.load(folder / "model")
+    assert (len(model.head.reference), model.head.neighbors) == (12, 4)
+    report = json.loads((folder / "model" / "report.json").read_text())
+    result = run("evaluate", folder / "model", "--json")
+    assert json.loads(result.output)["metrics"] == report["after"]
+
+
+def test_a_reduction_of_hubness_that_cannot_be_is_refused_before_the_training(folder):
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(recipe.read_text() + "hubness_reduction: {}\n")
+    result = run("fit", recipe, "--output", folder / "model")
+    assert result.exit_code == 1
+    assert "takes between 1 and 15 neighbors" in result.output
+    assert "neighbors is 20" in result.output
+    assert not (folder / "model").exists()
+
+
 def test_search_in_a_file_of_lines(folder):
     run("fit", folder / "recipe.yaml", "--output", folder / "model")
     (folder / "corpus.txt").write_text("the fee\n\nthe pin\n")

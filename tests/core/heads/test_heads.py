@@ -11,6 +11,7 @@ from quaterion_core.heads import (
     EmptyHead,
     EncoderHead,
     GatedHead,
+    HubnessReductionHead,
     LinearProjectionHead,
     SequentialHead,
     SkipConnectionHead,
@@ -30,6 +31,9 @@ HEADS = {
     "widening": lambda: WideningHead(6, expansion_factor=1.5, activation_fn="silu", dropout=0.1),
     "sequential": lambda: SequentialHead(
         nn.Dropout(0.1), nn.Linear(6, 4), nn.LayerNorm(4), GatedHead(4), output_size=4
+    ),
+    "hubness-reduction": lambda: HubnessReductionHead(
+        GatedHead(6, dropout=0.1), torch.randn(9, 6), neighbors=4, weight=2.0
     ),
     "switch": lambda: SwitchHead(
         {

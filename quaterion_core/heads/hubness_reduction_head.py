@@ -1,0 +1,138 @@
+"""A head that tells objects of sparse regions from those of crowded ones."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from typing_extensions import Self
+
+from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.utils.child_components import describe, rebuild
+
+
+class HubnessReductionHead(EncoderHead):
+    """Adds a number to each embedding that makes hubs, which are near to everything, lose.
+
+    Let ``z`` be the embedding that another head gives, scaled to the length 1, and ``c`` the mean
+    of its cosines with the ``neighbors`` reference embeddings nearest to it. The embedding of
+    this head is ``[z, sqrt(weight) * (1 - c)]``, scaled to the length 1. Of two objects at the
+    same angle to a query, the one whose neighbourhood is less crowded is then the nearer one. So
+    it is by cosine, dot product and Euclidean distance alike: nothing else has to know of it.
+
+    In high dimensions some objects are among the nearest of far too many others (Radovanović,
+    Nanopoulos and Ivanović, "Hubs in Space", JMLR 11, 2010). Localized centering (Hara et al.,
+    AAAI 2015) and CSLS (Conneau et al., "Word Translation Without Parallel Data", ICLR 2018,
+    section 2.3) subtract the same mean ``c`` from similarities, for which a search has to be
+    changed. Here it is a part of the embedding.
+
+    :meth:`SimilarityModel.reduce_hubness <quaterion_core.SimilarityModel.reduce_hubness>` puts
+    this head around that of a trained model.
+
+    Args:
+        head: Gives the embeddings (N, D).
+        reference: Embeddings that ``head`` gives of typical objects, shape (R, D). They are
+            scaled to the length 1, saved with the head, and not trained.
+        neighbors: How many of the reference make up the neighbourhood of an embedding.
+        weight: How much crowds count; with 0 embeddings keep their angles.
+
+    Raises:
+        TypeError: ``head`` is not a head.
+        ValueError: The reference is of another shape or has fewer than ``neighbors`` rows,
+            ``neighbors`` is less than 1, or the weight is negative.
+
+    Example:
+        Both objects are at the same angle to the query, but three are where the first one is:
+
+        >>> import torch
+        >>> from quaterion_core.distances import Cosine
+        >>> from quaterion_core.heads import EmptyHead
+        >>> reference = torch.tensor([[1.0, 0.0], [1.0, 0.1], [1.0, 0.2], [0.0, 1.0]])
+        >>> head = HubnessReductionHead(EmptyHead(2), reference, neighbors=3, weight=1.0)
+        >>> query, objects = torch.tensor([[1.0, 1.0]]), torch.eye(2)
+        >>> Cosine.similarity_matrix(head(query), head(objects))
+        tensor([[0.6911, 0.7096]])
+    """
+
+    def __init__(
+        self,
+        head: EncoderHead,
+        reference: Tensor,
+        neighbors: int = 20,
+        weight: float = 3.0,
+    ):
+        if not isinstance(head, EncoderHead):
+            raise TypeError(
+                f"HubnessReductionHead goes around an EncoderHead, but got a {type(head).__name__}."
+            )
+        super().__init__(head.input_embedding_size)
+        if reference.ndim != 2 or reference.shape[1] != head.output_size:
+            raise ValueError(
+                "The reference should be embeddings of the head that HubnessReductionHead goes "
+                f"around, shape (R, {head.output_size}), but has the shape "
+                f"{tuple(reference.shape)}."
+            )
+        check_neighbourhood(neighbors, len(reference))
+        if weight < 0:
+            raise ValueError(f"weight should not be negative, but is {weight}.")
+        self.head = head
+        self.neighbors = neighbors
+        self.weight = weight
+        self.reference: Tensor
+        self.register_buffer("reference", F.normalize(reference.detach(), dim=1))
+
+    @property
+    def output_size(self) -> int:
+        """D + 1, one more than that of the head inside."""
+        return self.head.output_size + 1
+
+    def forward(self, input_vectors: Tensor, meta: list[Any] | None = None) -> Tensor:
+        """Map embeddings (N, D_in) to embeddings (N, D + 1) of the length 1.
+
+        Raises:
+            ValueError: The embeddings have another size than ``input_embedding_size``.
+        """
+        self.check_input_size(input_vectors)
+        vectors = F.normalize(self.head(self.dropout(input_vectors), meta), dim=1)
+        cosines = vectors @ self.reference.T
+        crowding = cosines.topk(self.neighbors, dim=1).values.mean(dim=1, keepdim=True)
+        sparsity = math.sqrt(self.weight) * (1 - crowding)
+        return F.normalize(torch.cat([vectors, sparsity], dim=1), dim=1)
+
+    def transform(self, input_vectors: Tensor) -> Tensor:
+        """Map embeddings (N, D_in) to embeddings (N, D + 1), without meta."""
+        return self.forward(input_vectors)
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the description of the head inside, and the settings, as JSON values.
+
+        Raises:
+            NotSavableError: The class of the head inside is not registered, and no id can be made
+                of its name.
+        """
+        return {
+            "head": describe("head", self.head),
+            "reference_size": len(self.reference),
+            "neighbors": self.neighbors,
+            "weight": self.weight,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build a head from what :meth:`get_config_dict` returned; its reference is all zeros."""
+        head: EncoderHead = rebuild("head", config["head"])
+        settings = {name: config[name] for name in ("neighbors", "weight")}
+        return cls(head, torch.zeros(config["reference_size"], head.output_size), **settings)
+
+
+def check_neighbourhood(neighbors: int, reference_size: int) -> None:
+    """Raise a ``ValueError`` where a reference cannot have so many nearest neighbors."""
+    if not 1 <= neighbors <= reference_size:
+        raise ValueError(
+            f"Hubness reduction takes between 1 and {reference_size} neighbors where "
+            f"{reference_size} objects are the reference, but neighbors is {neighbors}. Take fewer "
+            "neighbors, or more objects."
+        )
