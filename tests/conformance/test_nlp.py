@@ -21,6 +21,12 @@ QUESTIONS = {
     "obj_a": "question",
     "obj_b": "answer",
 }
+INTENTS = {
+    "name": "csv",
+    "files": {"train": str(Path(__file__).with_name("data") / "intents.csv")},
+    "obj": "text",
+    "group": "intent",
+}
 
 
 def fasttext():
@@ -45,6 +51,7 @@ test_conformance = conformance_tests(
                 "guide": {"name": "sentence-transformer", "model": MINILM},
             }
         ),
+        "named-groups": Example(arguments={"data": INTENTS}),
         "normalized-projection": Example(arguments={"output_size": 5}),
         "sentence-transformer": [
             texts(model=MINILM, max_seq_length=16, prompt="query: "),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from quaterion_nlp.datasets.guided_pairs import GuidedPairs, GuidedPairSample, with_guide
+    from quaterion_nlp.datasets.named_groups import NamedGroups
     from quaterion_nlp.datasets.python_docs import PythonDocs
     from quaterion_nlp.encoders.fasttext_encoder import FasttextEncoder
     from quaterion_nlp.encoders.sentence_transformer_encoder import SentenceTransformerEncoder
@@ -31,6 +32,7 @@ __all__ = [
     "GuidedPairs",
     "KLDistillationLoss",
     "MarginMSELoss",
+    "NamedGroups",
     "NormalizedProjectionHead",
     "PearsonCorrelation",
     "PythonDocs",
@@ -50,6 +52,7 @@ _HOMES = {
     "GuidedPairs": "quaterion_nlp.datasets.guided_pairs",
     "KLDistillationLoss": "quaterion_nlp.losses.kl_distillation_loss",
     "MarginMSELoss": "quaterion_nlp.losses.margin_mse_loss",
+    "NamedGroups": "quaterion_nlp.datasets.named_groups",
     "NormalizedProjectionHead": "quaterion_nlp.heads.normalized_projection_head",
     "PearsonCorrelation": "quaterion_nlp.metrics.pearson_correlation",
     "PythonDocs": "quaterion_nlp.datasets.python_docs",

@@ -60,5 +60,6 @@ def quaterion_datasets() -> dict[str, str]:
     """Declare the datasets of texts."""
     return {
         "guided-pairs": "quaterion_nlp.datasets.guided_pairs:GuidedPairs",
+        "named-groups": "quaterion_nlp.datasets.named_groups:NamedGroups",
         "python-docs": "quaterion_nlp.datasets.python_docs:PythonDocs",
     }

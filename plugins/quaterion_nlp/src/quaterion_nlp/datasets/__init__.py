@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from quaterion_nlp.datasets.guided_pairs import GuidedPairs, GuidedPairSample, with_guide
+    from quaterion_nlp.datasets.named_groups import NamedGroups
     from quaterion_nlp.datasets.python_docs import PythonDocs
 
 __all__ = [
     "GuidedPairSample",
     "GuidedPairs",
+    "NamedGroups",
     "PythonDocs",
     "with_guide",
 ]
@@ -19,6 +21,7 @@ __all__ = [
 _HOMES = {
     "GuidedPairSample": "quaterion_nlp.datasets.guided_pairs",
     "GuidedPairs": "quaterion_nlp.datasets.guided_pairs",
+    "NamedGroups": "quaterion_nlp.datasets.named_groups",
     "PythonDocs": "quaterion_nlp.datasets.python_docs",
     "with_guide": "quaterion_nlp.datasets.guided_pairs",
 }

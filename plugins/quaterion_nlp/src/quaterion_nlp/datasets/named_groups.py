@@ -1,0 +1,82 @@
+"""Groups of texts whose names are texts of them too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from quaterion_core.components import ComponentChoice, build_component
+from quaterion_core.dataset import SimilarityGroupSample, SplitDataset
+
+
+class NamedGroups(SplitDataset):
+    """A dataset of groups of texts, with the name of each group as one more text of it.
+
+    Where a name says what its group is about, such as ``lost_or_stolen_card``, it is worth a
+    sample. That counts where there are few of them.
+
+    In a recipe::
+
+        data:
+          name: named-groups
+          data: {name: csv, files: {train: intents.csv}, obj: text, group: intent}
+
+    Args:
+        data: A registered dataset of groups, by its name, or as a mapping of name and arguments.
+            It may also be an object that is there already, which a configuration cannot hold.
+        splits: The splits that get the names; by default the one for training.
+
+    Raises:
+        MissingComponentError: There is no such dataset.
+        ValueError: The dataset has no split of ``splits``.
+
+    Example:
+        >>> class Intents(SplitDataset):
+        ...     splits = ("train",)
+        ...     def load(self, split):
+        ...         return [SimilarityGroupSample("Where is it?", "card_arrival")]
+        >>> NamedGroups(Intents()).load("train")
+        [SimilarityGroupSample(obj='Where is it?', group='card_arrival'),
+        SimilarityGroupSample(obj='card arrival', group='card_arrival')]
+    """
+
+    def __init__(self, data: ComponentChoice | SplitDataset, splits: Sequence[str] = ("train",)):
+        self._data = data
+        self._named = tuple(splits)
+        self._dataset: SplitDataset = build_component("dataset", data)
+        for split in self._named:
+            self._dataset.check_split(split)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Those of the dataset."""
+        return self._dataset.splits
+
+    def load(self, split: str) -> Sequence[Any]:
+        """Return the samples of a split, and after them the names, in the order of the groups.
+
+        Underscores of a name become spaces.
+
+        Raises:
+            ValueError: There is no such split.
+            TypeError: The dataset does not hold groups, or the name of one is not a text.
+        """
+        samples = self._dataset.load(split)
+        if split not in self._named:
+            return samples
+        groups: dict[str, None] = {}
+        for position, sample in enumerate(samples):
+            if not isinstance(sample, SimilarityGroupSample) or not isinstance(sample.group, str):
+                raise TypeError(
+                    "Names are added to SimilarityGroupSample whose groups are texts, but sample "
+                    f"{position} of {type(self._dataset).__name__} is {sample!r:.100}."
+                )
+            groups[sample.group] = None
+        return [
+            *samples,
+            *(SimilarityGroupSample(group.replace("_", " ").strip(), group) for group in groups),
+        ]
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this dataset again, as JSON values."""
+        return {"data": self._data, "splits": list(self._named)}
