@@ -12,7 +12,10 @@ from quaterion_core.recipe import read_recipe
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RECIPES = sorted(EXAMPLES.glob("*.yaml"))
-TEXTS = {"card": ["Where is my card?", "No card yet"], "money": ["Pay me back", "I want a refund"]}
+TEXTS = {
+    "card": ["Where is my card?", "No card yet", "When does it come?", "Still no card", "Lost it"],
+    "money": ["Pay me back", "I want a refund", "Where is the money?", "It was too much", "Why?"],
+}
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
