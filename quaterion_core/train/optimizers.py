@@ -59,7 +59,12 @@ class OptimizerChoice:
                 f"arguments, such as {{'head': {{'lr': 0.01}}}}, but got {self.parts!r:.80}."
             )
         for place, own in {"": {}, **self.parts}.items():
-            self._check(place, {"lr": 1e-3, **self.arguments, **own})
+            self._check(place, {**self._common, **own})
+
+    @property
+    def _common(self) -> dict[str, Any]:
+        """The arguments of all that has none of its own."""
+        return {"lr": 1e-3, **self.arguments}
 
     def _check(self, place: str, arguments: Mapping[str, Any]) -> None:
         try:
@@ -106,9 +111,7 @@ class OptimizerChoice:
             groups.append({"params": _fresh(modules[part].parameters(), taken), **own})
         rest = (parameter for module in modules.values() for parameter in module.parameters())
         groups.insert(0, {"params": _fresh(rest, taken)})
-        return OPTIMIZERS[self.name](
-            [group for group in groups if group["params"]], **{"lr": 1e-3, **self.arguments}
-        )
+        return OPTIMIZERS[self.name]([group for group in groups if group["params"]], **self._common)
 
 
 def choose_optimizer(choice: object) -> OptimizerChoice:

@@ -188,8 +188,17 @@ class CountingLetters(Encoder):
         return {}
 
 
-@pytest.mark.parametrize("reference", [None, "train", "validation", "gallery"])
-def test_a_cached_encoder_embeds_each_text_once_for_training_and_metrics(folder, reference):
+@pytest.mark.parametrize(
+    ("reference", "further"),
+    [
+        (None, ""),
+        ("train", ""),
+        ("validation", ""),
+        ("gallery", ""),
+        (None, "hubness_reduction: {}"),
+    ],
+)
+def test_a_cached_encoder_embeds_each_text_once_for_all_of_a_fit(folder, reference, further):
     words = ("card", "fee", "pin", "account")
     texts = {  # with what is to be found: the letter, which the words hide
         "train": {f"{word} {letter}": letter for word in words for letter in "abcdef"},
@@ -208,7 +217,7 @@ def test_a_cached_encoder_embeds_each_text_once_for_training_and_metrics(folder,
         recipe += f"splits: {{reference: {reference}}}\n"
     reports = {}
     for name, cache in {"plain": "", "cached": "cache: {}\n"}.items():
-        (folder / f"{name}.yaml").write_text(recipe + cache)
+        (folder / f"{name}.yaml").write_text(recipe + cache + further)
         CountingLetters.seen.clear()
         result = run("fit", folder / f"{name}.yaml", "--output", folder / name)
         assert result.exit_code == 0, result.output
