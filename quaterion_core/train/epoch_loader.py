@@ -39,8 +39,7 @@ def epoch_loader(
         return loader
     batches = EpochBatches(plan or LoaderPlan(loader))
     arguments = {name: getattr(loader, name) for name in _KEPT if hasattr(loader, name)}
-    generator = torch.Generator()
-    planned = DataLoader(loader.dataset, batch_sampler=batches, generator=generator, **arguments)
+    planned = DataLoader(loader.dataset, batch_sampler=batches, **arguments)
     return EpochLoader(planned, batches, fixed_order=fixed_order)
 
 
@@ -52,7 +51,8 @@ class EpochLoader:
     checkpoint is the seed of the epoch and the number of batches that were read of it.
 
     Args:
-        loader: A loader whose batch sampler is ``batches``, and whose generator seeds workers.
+        loader: A loader whose batch sampler is ``batches``. Each epoch gives it a generator, which
+            seeds workers.
         batches: The batches of this process.
         fixed_order: Give the same batches in every epoch, as for validation.
     """
@@ -82,8 +82,8 @@ class EpochLoader:
         self._goes_on = False
         rank, processes = _place()
         self._batches.start(self._seed, rank, processes, skip=self._position)
-        assert self._loader.generator is not None
-        self._loader.generator.manual_seed(self._seed + rank)
+        # Made here, since a generator cannot be passed on to a process that is spawned.
+        self._loader.generator = torch.Generator().manual_seed(self._seed + rank)
         for batch in self._loader:
             self._position += 1
             yield batch

@@ -47,8 +47,9 @@ class XbmBuffer(nn.Module):
         """Remember the embeddings (N, D) and groups (N,) of a batch in place of the oldest."""
         size = len(self._targets)
         device = embeddings.device if self._device == XbmDevice.AUTO else self._device.value
-        if not self._seen:
+        if not self._seen:  # memory of its own, where processes that are spawned share theirs
             self._embeddings = self._embeddings.new_zeros(size, embeddings.shape[1])
+            self._targets = torch.zeros_like(self._targets)
         self._embeddings = self._embeddings.to(device, embeddings.dtype)
         self._targets = self._targets.to(device)
         latest = embeddings.detach()[-size:].to(device)

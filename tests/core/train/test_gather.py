@@ -80,6 +80,20 @@ def test_a_training_in_processes_is_that_in_one(tmp_path, settings):
             torch.testing.assert_close(result, alone)
 
 
+@pytest.mark.parametrize("settings", [PAIRS, GROUPS], ids=["cached pairs", "groups"])
+def test_spawned_processes_hand_back_what_one_learns(tmp_path, settings):
+    """Losses and the memory stay in the processes, which have ended."""
+    results = []
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        spawning = {**settings, "strategy": "ddp_spawn", "processes": processes}
+        run("train_in_processes.py", json.dumps(spawning), folder)
+        result = torch.load(folder / "rank0.pt")
+        results.append({k: v for k, v in result.items() if k not in ("losses", "memory")})
+    torch.testing.assert_close(*results)
+
+
 def test_processes_go_on_from_a_checkpoint_with_the_same_losses(tmp_path):
     """With dropout, which every process draws for itself, and over a cache."""
     settings = {**PAIRS, "dropout": 0.5, "processes": 2}

@@ -120,7 +120,7 @@ def main(settings, folder):
     trainer = pl.Trainer(
         max_epochs=4, accelerator="cpu", devices=processes, logger=False,
         callbacks=[losses, ModelCheckpoint(folder, "{step}", every_n_train_steps=5, save_top_k=-1)],
-        strategy="ddp" if processes > 1 else "auto",
+        strategy=settings.get("strategy", "ddp") if processes > 1 else "auto",
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
     )  # fmt: skip
     loader_type = PairsSimilarityDataLoader if settings["pairs"] else GroupSimilarityDataLoader
