@@ -334,7 +334,7 @@ class SimilarityModel(nn.Module):
 
         It is meant for queries that have one answer, or few, such as questions and their answers:
         there crowded regions win too often. Where the crowd itself is the answer, such as in
-        groups of many objects, it does not help.
+        groups of many objects, it does not help. ``encode(..., dim=...)`` cuts the number off.
 
         The head of the model gets into a
         :class:`~quaterion_core.heads.HubnessReductionHead`, or if it is in one already, into a

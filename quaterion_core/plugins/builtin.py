@@ -19,7 +19,7 @@ def quaterion_heads() -> dict[str, str]:
     """Declare core's heads."""
     return {
         "gated": "quaterion_core.heads.gated_head:GatedHead",
-        "hubness-reduction": ("quaterion_core.heads.hubness_reduction_head:HubnessReductionHead"),
+        "hubness-reduction": "quaterion_core.heads.hubness_reduction_head:HubnessReductionHead",
         "identity": "quaterion_core.heads.empty_head:EmptyHead",
         "linear-projection": "quaterion_core.heads.linear_projection_head:LinearProjectionHead",
         "sequential": "quaterion_core.heads.sequential_head:SequentialHead",
