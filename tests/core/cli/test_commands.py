@@ -221,6 +221,7 @@ def test_a_cached_encoder_embeds_each_text_once_for_all_of_a_fit(folder, referen
         CountingLetters.seen.clear()
         result = run("fit", folder / f"{name}.yaml", "--output", folder / name)
         assert result.exit_code == 0, result.output
+        assert ("s for the cache; saved" in " ".join(result.output.split())) == (name == "cached")
         reports[name] = json.loads((folder / name / "report.json").read_text())
 
     used = {*texts["train"], *texts["validation"]} | set(texts.get(reference, ()))
