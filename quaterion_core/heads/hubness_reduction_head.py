@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import Self
 
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.utils.child_components import describe, rebuild
+from quaterion_core.utils.utils import l2_norm
 
 
 class HubnessReductionHead(EncoderHead):
@@ -82,7 +82,7 @@ class HubnessReductionHead(EncoderHead):
         self.neighbors = neighbors
         self.weight = weight
         self.reference: Tensor
-        self.register_buffer("reference", F.normalize(reference.detach(), dim=1))
+        self.register_buffer("reference", l2_norm(reference.detach(), dim=1))
 
     @property
     def output_size(self) -> int:
@@ -96,11 +96,11 @@ class HubnessReductionHead(EncoderHead):
             ValueError: The embeddings have another size than ``input_embedding_size``.
         """
         self.check_input_size(input_vectors)
-        vectors = F.normalize(self.head(self.dropout(input_vectors), meta), dim=1)
+        vectors = l2_norm(self.head(self.dropout(input_vectors), meta), dim=1)
         cosines = vectors @ self.reference.T
         crowding = cosines.topk(self.neighbors, dim=1).values.mean(dim=1, keepdim=True)
         sparsity = math.sqrt(self.weight) * (1 - crowding)
-        return F.normalize(torch.cat([vectors, sparsity], dim=1), dim=1)
+        return l2_norm(torch.cat([vectors, sparsity], dim=1), dim=1)
 
     def transform(self, input_vectors: Tensor) -> Tensor:
         """Map embeddings (N, D_in) to embeddings (N, D + 1), without meta."""
