@@ -161,12 +161,10 @@ class SimilarityModel(nn.Module):
 
     def meta_extractors(self) -> dict[str, MetaExtractorFnType]:
         """Return the meta extractor of each encoder that has one of its own."""
-        inherited = (Encoder.extract_meta.__func__, Encoder.get_meta_extractor)  # type: ignore[attr-defined]
         return {
             key: encoder.get_meta_extractor()
             for key, encoder in self.encoders.items()
-            if (type(encoder).extract_meta.__func__, type(encoder).get_meta_extractor)  # type: ignore[attr-defined]
-            != inherited
+            if encoder.reads_meta
         }
 
     def forward(self, batch: Features) -> Tensor:
@@ -195,7 +193,7 @@ class SimilarityModel(nn.Module):
                 with torch.set_grad_enabled(torch.is_grad_enabled() and encoder.trainable):
                     output = encoder(data)
             _check_output(key, encoder, output, batch["count"])
-            outputs.append(output)
+            outputs.append(_outside_inference_mode(key, encoder, output))
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
     def check_finite(self, batch: Features) -> None:
@@ -480,3 +478,16 @@ def _check_output(key: str, encoder: Encoder, output: object, count: int) -> Non
             f"{name} returned {tuple(output.shape)} of {output.dtype} instead of {expected}: one "
             "row for each object, and as many columns as its embedding_size says."
         )
+
+
+def _outside_inference_mode(key: str, encoder: Encoder, output: Tensor) -> Tensor:
+    """Return embeddings that a graph may hold, unless inference mode is on here, too."""
+    if not output.is_inference() or torch.is_inference_mode_enabled():
+        return output
+    if encoder.trainable and torch.is_grad_enabled():
+        raise ValueError(
+            f"The encoder {key!r} ({type(encoder).__name__}) is trainable, but its forward() runs "
+            "in torch.inference_mode(), so that it gets no gradient. SentenceTransformer.encode(), "
+            "for one, does so: call the model itself. Or freeze the encoder: trainable = False."
+        )
+    return output.clone()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import getattr_static
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+from torch.utils.data import default_collate
 from typing_extensions import Self
 
 from quaterion_core.storage import load_module, save_module
@@ -59,13 +61,14 @@ class Encoder(nn.Module, ABC):
     def embedding_size(self) -> int:
         """Number of columns D that :meth:`forward` returns."""
 
-    @abstractmethod
     def get_collate_fn(self) -> CollateFnType:
         """Return the function that turns a list of raw objects into a batch for :meth:`forward`.
 
-        It runs in the data loader's workers: it has to be picklable and should not hold the
-        encoder's weights.
+        By default PyTorch's :func:`~torch.utils.data.default_collate`, which stacks tensors, NumPy
+        arrays and numbers, also within dictionaries and tuples. It runs in the data loader's
+        workers: it has to be picklable and should not hold the encoder's weights.
         """
+        return default_collate
 
     def get_train_collate_fn(self) -> CollateFnType | None:
         """Return the collate function for training data, for an encoder that augments them.
@@ -114,6 +117,18 @@ class Encoder(nn.Module, ABC):
     def get_meta_extractor(self) -> MetaExtractorFnType:
         """Return the function that reads facts off raw objects; :meth:`extract_meta` by default."""
         return self.extract_meta
+
+    @property
+    def reads_meta(self) -> bool:
+        """Whether the encoder has a meta extractor of its own; otherwise meta is empty.
+
+        By default: whether the class overrides :meth:`extract_meta` or
+        :meth:`get_meta_extractor`.
+        """
+        return any(
+            getattr_static(type(self), name) is not getattr_static(Encoder, name)
+            for name in ("extract_meta", "get_meta_extractor")
+        )
 
     def get_length_fn(self) -> Callable[[list[Any]], Sequence[int]] | None:
         """Return a function that tells how much work each of N raw objects is.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from typing_extensions import Self
@@ -10,6 +10,7 @@ from typing_extensions import Self
 from quaterion_core.components import build_component
 from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.encoders.switch_encoder import SwitchEncoder
+from quaterion_core.utils.items import LazyItems, rereadable
 
 TEXT: Final = "text"
 IMAGE: Final = "image"
@@ -77,13 +78,16 @@ class TextAndImageEncoder(SwitchEncoder):
             text: The encoder of texts: a name, a mapping of a name and arguments, or an encoder.
             image: The encoder of images, in the same way.
         """
-        of_option: dict[str, list[Any]] = {TEXT: [], IMAGE: []}
-        for obj in objects:
-            of_option[cls.encoder_selection(obj)].append(obj)
+        source = rereadable(objects)
         choices = {TEXT: text, IMAGE: image}
         return cls(
             {
-                key: build_component("encoder", choice, objects=of_option[key])
+                key: build_component("encoder", choice, objects=LazyItems(cls._reader(source, key)))
                 for key, choice in choices.items()
             }
         )
+
+    @classmethod
+    def _reader(cls, objects: Iterable[Any], key: str) -> Callable[[], Iterator[Any]]:
+        """Return a function that iterates over the objects for one of the encoders."""
+        return lambda: (obj for obj in objects if cls.encoder_selection(obj) == key)

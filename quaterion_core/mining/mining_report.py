@@ -41,10 +41,11 @@ class MiningReport:
 
     def __str__(self) -> str:
         refused = ", ".join(f"by {reason}: {count:,}" for reason, count in self.refused.items())
+        negatives = f", {self.negative_score:.4f} to hard negatives" if self.found else ""
         return (
             f"{self.found:,} hard negatives for {self.queries:,} queries among {self.corpus:,} "
             f"objects; {self.short:,} {'query' if self.short == 1 else 'queries'} got fewer than "
             f"asked for.\nLooked at {self.considered:,} candidates"
             f"{'; refused ' + refused if refused else ''}.\nMean similarity: "
-            f"{self.positive_score:.4f} to partners, {self.negative_score:.4f} to hard negatives."
+            f"{self.positive_score:.4f} to partners{negatives}."
         )

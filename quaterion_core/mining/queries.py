@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from quaterion_core.dataset.object_digest import object_digests
 from quaterion_core.dataset.similarity_data_loader import PairsSimilarityDataLoader
 from quaterion_core.dataset.similarity_samples import SimilarityPairSample
 from quaterion_core.mining.relation import Relation
+from quaterion_core.utils.items import items_of
 
 _TRIES: Final = 50
 
@@ -26,7 +28,8 @@ class Queries:
 
     Args:
         samples: S pairs.
-        corpus: What can be found; by default all ``obj_b``.
+        corpus: What can be found; by default all ``obj_b``. A NumPy array holds one object in each
+            row.
 
     Attributes:
         samples: The samples as a list.
@@ -36,14 +39,14 @@ class Queries:
         partners: Query and target of each distinct pair with a score above 0, shape (E, 2).
 
     Raises:
-        TypeError: A sample is no pair.
+        TypeError: A sample is no pair, or the corpus is one text.
         ValueError: There are no pairs with a score above 0, or there is no corpus.
     """
 
     def __init__(
         self, samples: Iterable[SimilarityPairSample], corpus: Sequence[Any] | None = None
     ):
-        self.samples = list(samples)
+        self.samples: list[SimilarityPairSample] = list(items_of(samples))
         PairsSimilarityDataLoader.check_samples(self.samples)
         similar = torch.tensor([sample.score > 0 for sample in self.samples], dtype=torch.bool)
         if not similar.any():
@@ -51,12 +54,13 @@ class Queries:
                 f"There is no query to mine for: none of the {len(self.samples)} samples has a "
                 "score above 0."
             )
-        if corpus is not None and not len(corpus):
+        searched_objects = [] if corpus is None else _listed(corpus)
+        if corpus is not None and not searched_objects:
             raise ValueError("There is nothing to mine in: corpus is empty.")
         count = len(self.samples)
         everything = [sample.obj_a for sample in self.samples]
         everything += [sample.obj_b for sample in self.samples]
-        everything += list(corpus or ())
+        everything += searched_objects
         distinct = DistinctObjects.from_digests(object_digests(everything))
         rows, places = torch.from_numpy(distinct.rows), distinct.first
         first, second, searched = rows[:count], rows[count : 2 * count], rows[2 * count :]
@@ -164,6 +168,16 @@ class Queries:
         missing = (negatives < 0).nonzero().flatten()
         chance = allowed[torch.randint(len(allowed), missing.shape, generator=generator)]
         negatives[missing] = torch.cat((unused, chance))[: len(missing)]
+
+
+def _listed(corpus: Iterable[Any]) -> list[Any]:
+    """List the objects of a corpus; those of a one-dimensional array as plain Python objects."""
+    if isinstance(corpus, (str, bytes)):
+        raise TypeError(f"Expected a sequence of objects as corpus, got one text: {corpus!r:.60}.")
+    if isinstance(corpus, np.ndarray) and corpus.ndim == 1:
+        objects: list[Any] = corpus.tolist()
+        return objects
+    return list(items_of(corpus))
 
 
 def _numbered(numbers: Tensor, total: int) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from quaterion_core.dataset.targets import stable_id
 from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.metric_choices import attached_metrics
+from quaterion_core.eval.samplers.dataset_sampler import samples_of
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import DEFAULT_ENCODER_KEY, SimilarityModel
@@ -21,6 +22,7 @@ from quaterion_core.train.optimizers import OptimizerChoice, choose_optimizer
 from quaterion_core.train.schedules import Schedule, build_schedule
 from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.train.xbm import XbmConfig
+from quaterion_core.utils.items import LazyItems, rereadable
 
 
 class AssembledModel(TrainableModel):
@@ -122,10 +124,10 @@ def assemble(
     # Encoders may take minutes to build, so that what is quick to check comes first.
     chosen_optimizer, chosen_schedule = choose_optimizer(optimizer), build_schedule(schedule)
     choices = encoders if encoders is not None else {DEFAULT_ENCODER_KEY: encoder}
-    samples = None if data is None else list(data)
+    samples = None if data is None else rereadable(samples_of(data))
+    objects = LazyItems(lambda: _objects(samples or ()))
     built = {
-        key: build_component("encoder", choice, objects=_objects(samples or []))
-        for key, choice in choices.items()
+        key: build_component("encoder", choice, objects=objects) for key, choice in choices.items()
     }
     size = SimilarityModel.get_encoders_output_size(built)
     built_head = build_component("head", head, provided={"input_embedding_size": lambda: size})
@@ -158,8 +160,8 @@ def _objects(samples: Iterable[Any]) -> Iterator[Any]:
             yield sample.obj
 
 
-def _count_groups(samples: list[Any] | None) -> int:
-    if not samples or not isinstance(samples[0], SimilarityGroupSample):
+def _count_groups(samples: Iterable[Any] | None) -> int:
+    if samples is None or not isinstance(next(iter(samples), None), SimilarityGroupSample):
         raise TypeError(
             "The loss needs num_groups. Give it, or pass the training samples of groups as data=..."
         )

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from quaterion_core.utils.items import items_of
+
 _SHORTEST_NORM = 1e-12
 """Vectors shorter than this have no direction that could be trusted, nor a bounded gradient."""
 
@@ -217,18 +219,7 @@ def iter_by_batch(sequence: Any, batch_size: int, log_progress: bool = True) -> 
     """
     if batch_size < 1:
         raise ValueError(f"batch_size should be positive, but is {batch_size}.")
-    return _batches(_items(sequence), _length(sequence), batch_size, log_progress)
-
-
-def _items(sequence: Any) -> Iterable[Any]:
-    if hasattr(sequence, "__iter__"):
-        return sequence  # type: ignore[no-any-return]
-    if hasattr(sequence, "__getitem__") and hasattr(sequence, "__len__"):
-        return (sequence[index] for index in range(len(sequence)))
-    raise TypeError(
-        f"{type(sequence).__name__} can be neither iterated nor indexed. Give it __iter__, or "
-        "__len__ and __getitem__."
-    )
+    return _batches(items_of(sequence), _length(sequence), batch_size, log_progress)
 
 
 def _length(sequence: Any) -> int | None:

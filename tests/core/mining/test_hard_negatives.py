@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,6 +8,7 @@ from quaterion_core.dataset import SimilarityGroupSample, SimilarityPairSample
 from quaterion_core.distances import Distance
 from quaterion_core.mining import MiningRules, mine_hard_negatives
 from quaterion_core.mining import nearest as nearest_module
+from quaterion_core.mining.queries import Queries
 
 # Dot products with q = (1, 0) are the first number: similarity is read off the vector.
 VECTORS = {
@@ -247,3 +249,27 @@ def test_samples_that_cannot_be_mined_for_are_refused(model):
         mine(model, corpus=[])
     with pytest.raises(TypeError, match="SimilarityGroupSample"):
         mine(model, samples=[SimilarityGroupSample("q", 1)])
+
+
+@pytest.mark.parametrize("kind", [np.array, lambda names: np.array(names, dtype=object), iter])
+def test_a_corpus_may_be_an_array_or_an_iterator(model, kind):
+    mined = mine(model, corpus=kind(CORPUS))
+    assert found(mined) == found(mine(model))
+    assert {type(pair.obj_b) for pair in mined} == {str}
+
+
+def test_rows_of_a_matrix_are_objects_of_a_corpus():
+    corpus = Queries(SAMPLES, np.arange(6.0).reshape(3, 2)).corpus
+    assert [row.tolist() for row in corpus] == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
+
+
+def test_a_corpus_that_is_one_text_is_refused(model):
+    with pytest.raises(TypeError, match="Expected a sequence of objects as corpus, got one text"):
+        mine(model, corpus="n1 n3")
+
+
+def test_a_report_without_hard_negatives_shows_no_number_for_them(model):
+    report = mine(model, {"max_score": -2.0}).report
+    assert report.found == 0
+    assert "nan" not in str(report)
+    assert str(report).endswith("Mean similarity: 0.8000 to partners.")

@@ -141,7 +141,8 @@ class StaticEncoder(Encoder):
         short texts as there are tokens, half a minute for a small model on one core.
 
         Args:
-            objects: The training texts; read once. None are needed for a pretrained tokenizer.
+            objects: The training texts. They are read once, or not at all with a pretrained
+                tokenizer or model and without ``weighting``.
             vocab_size: The largest number of tokens, more than the 256 bytes; 2,000 by default. For
                 a few thousand texts that is best: a word that is rare is then made of parts that
                 are not. Use 10,000 to 30,000 for hundreds of thousands of texts.
@@ -166,10 +167,11 @@ class StaticEncoder(Encoder):
             ValueError: There are no texts where some are needed; an argument is out of range, or
                 does not go with another one; a tokenizer or model cannot be opened.
         """
-        texts = list(objects)
-        check_texts(texts, cls.__name__)
         if weighting not in (None, "sif"):
             raise ValueError(f"weighting should be 'sif' or None, but is {weighting!r}.")
+        are_needed = weighting == "sif" or (tokenizer is None and model is None)
+        texts = list(objects) if are_needed else []
+        check_texts(texts, cls.__name__)
         given = {"vocab_size": vocab_size, "min_frequency": min_frequency, "lowercase": lowercase}
         training = {name: value for name, value in given.items() if value is not None}
         if model is not None:
