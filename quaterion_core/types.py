@@ -20,4 +20,7 @@ MetaExtractorFnType: TypeAlias = Callable[[list[Any]], list[dict[str, Any]]]
 """Reads one dictionary of facts off each raw object, for heads that look at them."""
 
 Targets: TypeAlias = dict[str, Tensor]
-"""What a loss needs beside embeddings: ``groups``, or ``pairs``, ``labels`` and ``subgroups``."""
+"""What a loss needs beside embeddings: ``groups``, or ``pairs``, ``labels`` and ``subgroups``.
+
+Loaders add ``objects``, the ids of the objects: objects of equal content have equal ids.
+"""

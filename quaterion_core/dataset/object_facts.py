@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from quaterion_core.dataset.object_digest import object_digests
+from quaterion_core.dataset.object_digest import ids_of_digests, object_digests
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 
 KeyOf = Callable[[Any], Hashable]
@@ -31,7 +31,7 @@ class ObjectFacts:
         digests: Digest of each object, by the name of what identifies it, shape (S · P, 16),
             bytes. The objects of a sample follow one another.
         lengths: Length of each object, by encoder that tells lengths, shape (S · P,).
-        targets: Targets of the samples, first dimension S.
+        targets: Targets of the samples, first dimension S, with the ids of their ``objects``.
         objects: The objects themselves, where the data set yields them only once.
     """
 
@@ -92,16 +92,29 @@ class _Reader:
         objects = [
             flat[part * len(samples) + s] for s in range(len(samples)) for part in range(parts)
         ]
+        digests = {
+            key: object_digests(objects if extract is None else map(extract, objects))
+            for key, extract in self._keys.items()
+        }
+        ids = self._ids(digests).reshape(-1, parts)
         return ObjectFacts(
             parts=parts,
-            digests={
-                key: object_digests(objects if extract is None else map(extract, objects))
-                for key, extract in self._keys.items()
-            },
+            digests=digests,
             lengths={
                 key: np.asarray(lengths(objects), dtype=np.int64)
                 for key, lengths in self._lengths.items()
             },
-            targets=self._loader_type.sample_targets(samples),
+            targets={
+                "objects": ids.squeeze(1) if parts == 1 else ids,
+                **self._loader_type.sample_targets(samples),
+            },
             objects=objects if self._keep_objects else None,
         )
+
+    def _ids(self, digests: Mapping[str, npt.NDArray[np.uint8]]) -> Tensor:
+        """Return the ids of objects: of their content or, where it is not read, of all keys."""
+        for key, extract in self._keys.items():
+            if extract is None:
+                return ids_of_digests(digests[key])
+        joined = np.concatenate([digests[key] for key in sorted(digests)], axis=1)
+        return ids_of_digests(object_digests(map(bytes, joined)))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar, cast
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from quaterion_core.dataset.object_digest import object_ids
 from quaterion_core.dataset.similarity_samples import (
     SimilarityGroupSample,
     SimilarityPairSample,
@@ -69,12 +70,15 @@ class SimilarityDataLoader(DataLoader[SampleT]):
     def pre_collate_fn(cls, batch: list[SampleT]) -> tuple[list[Any], Targets]:
         """Split samples into N raw objects and the targets of the loss.
 
+        Beside what :meth:`collate_labels` returns, the targets hold ``objects`` (N,) int64, an id
+        for each object: objects of equal content have equal ids.
+
         Raises:
             TypeError: A sample is not of this loader's type.
         """
         cls.check_samples(batch)
         objects, _ = cls.flatten_objects(batch, list(range(len(batch))))
-        return objects, cls.collate_labels(batch)
+        return objects, {"objects": object_ids(objects), **cls.collate_labels(batch)}
 
     @classmethod
     def check_samples(cls, samples: Iterable[Any]) -> None:
@@ -182,8 +186,9 @@ class GroupSimilarityDataLoader(SimilarityDataLoader[SimilarityGroupSample]):
         ...     [SimilarityGroupSample("elon.jpg", 555), SimilarityGroupSample("nimoy.jpg", 209)],
         ...     batch_size=2,
         ... )
-        >>> next(iter(loader))
-        (['elon.jpg', 'nimoy.jpg'], {'groups': tensor([555, 209])})
+        >>> objects, targets = next(iter(loader))
+        >>> objects, targets["groups"]
+        (['elon.jpg', 'nimoy.jpg'], tensor([555, 209]))
     """
 
     sample_type = SimilarityGroupSample

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 from torch import Tensor
 
@@ -17,7 +18,7 @@ class AnchoredGroupLoss(GroupLoss):
     A subclass defines :meth:`anchored_loss`, in full precision, and has both.
     """
 
-    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
         """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
         self.check_batch(embeddings, groups)
         embeddings = at_least_float32(embeddings)

@@ -66,7 +66,7 @@ class CenterLoss(GroupLoss):
             "lambda_c": self.lambda_c,
         }
 
-    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
         """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar.
 
         Raises:

@@ -63,7 +63,7 @@ class CircleLoss(AnchoredGroupLoss):
             "scale_factor": self.scale_factor,
         }
 
-    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
         """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
         self.check_batch(embeddings, groups)
         embeddings = at_least_float32(embeddings)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Distance
+from quaterion_core.loss.known_positives import has_equal_objects, known_positives
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
 from quaterion_core.utils.precision import at_least_float32
 
@@ -24,7 +25,8 @@ class ContrastiveLoss(PairwiseLoss):
           + max(0, margin - nearest(a))² + max(0, margin - nearest(b))²
 
     where nearest(x) is the distance of x from the nearest object of the batch that is of another
-    subgroup. An object that states no subgroup has no such neighbour, and is none.
+    subgroup. An object that states no subgroup has no such neighbour, and is none. Neither are
+    equal objects neighbours of one another, nor an object and one that equals its similar partner.
 
     Source: Hadsell, Chopra, LeCun, Dimensionality Reduction by Learning an Invariant Mapping, CVPR
     2006, equation 4, where Y = 1 - y; the terms of other subgroups are Quaterion's.
@@ -61,7 +63,13 @@ class ContrastiveLoss(PairwiseLoss):
         }
 
     def forward(
-        self, embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor, **kwargs: Any
+        self,
+        embeddings: Tensor,
+        pairs: Tensor,
+        labels: Tensor,
+        subgroups: Tensor,
+        objects: Tensor | None = None,
+        **kwargs: Any,
     ) -> Tensor:
         """Compute the loss of a batch.
 
@@ -70,6 +78,8 @@ class ContrastiveLoss(PairwiseLoss):
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
             labels: 1.0 similar, 0.0 not similar, or a graded similarity between, shape (B,).
             subgroups: Subgroup of each object, shape (N,), int64.
+            objects: Id of each object, equal for equal objects, shape (N,), int64. By default no
+                two objects are equal.
             **kwargs: Other targets, ignored.
 
         Returns:
@@ -83,14 +93,20 @@ class ContrastiveLoss(PairwiseLoss):
         distances = self.distance_metric.distance(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
         similar = labels * distances.square()
         dissimilar = (1 - labels) * F.relu(self.margin - distances).square()
-        losses = (similar + dissimilar) / 2 + self._intrusions(embeddings, subgroups)[pairs].sum(1)
+        known = None
+        if objects is not None and has_equal_objects(objects):
+            known = known_positives(objects, objects, objects[pairs[labels > 0]])
+        intrusions = self._intrusions(embeddings, subgroups, known)
+        losses = (similar + dissimilar) / 2 + intrusions[pairs].sum(1)
         return losses.mean() if self.size_average else losses.sum()
 
-    def _intrusions(self, embeddings: Tensor, subgroups: Tensor) -> Tensor:
+    def _intrusions(self, embeddings: Tensor, subgroups: Tensor, known: Tensor | None) -> Tensor:
         """Return max(0, margin - nearest)² of each object, shape (N,)."""
         states = subgroups != NO_SUBGROUP
         with torch.no_grad():
             differs = (subgroups.unsqueeze(1) != subgroups) & states.unsqueeze(1) & states
+            if known is not None:
+                differs &= ~known
             if not differs.any():
                 return embeddings.new_zeros(len(embeddings))
             distances = self.distance_metric.distance_matrix(embeddings)

@@ -55,7 +55,7 @@ class GroupClassificationLoss(GroupLoss, ABC):
             Shape (N, C).
         """
 
-    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
         """Compute the mean cross-entropy of embeddings (N, D) and groups (N,); returns a scalar.
 
         Raises:

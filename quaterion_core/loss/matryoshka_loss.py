@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import torch
@@ -16,6 +16,7 @@ from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.plugins import registry
 
 _SIZE: Final = "embedding_size"
+_MEMORY: Final = "memory_"
 
 
 class MatryoshkaLoss(SimilarityLoss):
@@ -114,53 +115,76 @@ class MatryoshkaLoss(SimilarityLoss):
         """Build a loss from what :meth:`get_config_dict` returned."""
         return cls(**{**config, "loss": build_component("loss", config["loss"])})
 
-    def _sum(self, compute: str, embeddings: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """Sum a method of the loss over all sizes.
+    def _sum(self, embeddings: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Sum the loss of a batch over all sizes."""
+        return torch.stack(
+            [
+                weight * loss.batch_loss(embeddings[:, :dim], targets)
+                for dim, weight, loss in self._sizes(embeddings)
+            ]
+        ).sum()
 
-        Args:
-            compute: ``forward`` or ``xbm_loss``.
-            embeddings: Shape (N, D).
-            targets: The other arguments of the method. A memory is cut off too.
-        """
+    def _memory_sum(
+        self,
+        embeddings: Tensor,
+        targets: Mapping[str, Tensor],
+        memory_embeddings: Tensor,
+        memory_targets: Mapping[str, Tensor],
+    ) -> Tensor:
+        """Sum the loss of a batch against a memory, which is cut off too, over all sizes."""
+        return torch.stack(
+            [
+                weight
+                * loss.memory_loss(
+                    embeddings[:, :dim], targets, memory_embeddings[:, :dim], memory_targets
+                )
+                for dim, weight, loss in self._sizes(embeddings)
+            ]
+        ).sum()
+
+    def _sizes(self, embeddings: Tensor) -> Iterator[tuple[int, float, SimilarityLoss]]:
+        """Yield each size with its weight and loss, if the embeddings (N, D) have that size."""
         if embeddings.ndim != 2 or embeddings.shape[1] < max(self.dims):
             raise ValueError(
                 f"MatryoshkaLoss has the sizes {self.dims}, but got embeddings of shape "
                 f"{tuple(embeddings.shape)}. Choose sizes up to the model's embedding_size."
             )
-        terms = []
         for dim, weight, loss in zip(self.dims, self.weights, self._losses, strict=True):
-            cut = {
-                name: values[:, :dim] if name == "memory_embeddings" else values
-                for name, values in targets.items()
-            }
-            terms.append(weight * getattr(loss, compute)(embeddings[:, :dim], **cut))
-        return torch.stack(terms).sum()
+            assert isinstance(loss, SimilarityLoss)
+            yield dim, weight, loss
 
 
 class _MatryoshkaGroupLoss(MatryoshkaLoss, GroupLoss):
     """Wraps a group loss."""
 
-    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
         """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
-        return self._sum("forward", embeddings, {"groups": groups})
+        return self._sum(embeddings, {"groups": groups, **kwargs})
 
     def xbm_loss(
         self, embeddings: Tensor, groups: Tensor, memory_embeddings: Tensor, memory_groups: Tensor
     ) -> Tensor:
         """Compute the loss of a batch (N, D) against a memory (M, D); returns a scalar."""
-        memory = {"memory_embeddings": memory_embeddings, "memory_groups": memory_groups}
-        return self._sum("xbm_loss", embeddings, {"groups": groups, **memory})
+        return self._memory_sum(
+            embeddings, {"groups": groups}, memory_embeddings, {"groups": memory_groups}
+        )
 
 
 class _MatryoshkaPairwiseLoss(MatryoshkaLoss, PairwiseLoss):
     """Wraps a pairwise loss."""
 
     def forward(
-        self, embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor, **kwargs: Tensor
+        self,
+        embeddings: Tensor,
+        pairs: Tensor,
+        labels: Tensor,
+        subgroups: Tensor,
+        objects: Tensor | None = None,
+        **kwargs: Tensor,
     ) -> Tensor:
         """Compute the loss of embeddings (N, D) and the targets of pairs; returns a scalar."""
         targets = {"pairs": pairs, "labels": labels, "subgroups": subgroups, **kwargs}
-        return self._sum("forward", embeddings, targets)
+        return self._sum(embeddings, _with_objects(targets, objects))
 
     def xbm_loss(
         self,
@@ -172,20 +196,35 @@ class _MatryoshkaPairwiseLoss(MatryoshkaLoss, PairwiseLoss):
         memory_pairs: Tensor,
         memory_labels: Tensor,
         memory_subgroups: Tensor,
+        *,
+        objects: Tensor | None = None,
+        memory_objects: Tensor | None = None,
         **kwargs: Any,
     ) -> Tensor:
         """Compute the loss of a batch (N, D) against a memory of pairs; returns a scalar."""
-        targets = {
-            "pairs": pairs,
-            "labels": labels,
-            "subgroups": subgroups,
-            "memory_embeddings": memory_embeddings,
-            "memory_pairs": memory_pairs,
-            "memory_labels": memory_labels,
-            "memory_subgroups": memory_subgroups,
-            **kwargs,
+        of_batch, of_memory = {}, {}
+        for name, values in kwargs.items():
+            if name.startswith(_MEMORY):
+                of_memory[name.removeprefix(_MEMORY)] = values
+            else:
+                of_batch[name] = values
+        targets = {"pairs": pairs, "labels": labels, "subgroups": subgroups, **of_batch}
+        memory_targets = {
+            "pairs": memory_pairs,
+            "labels": memory_labels,
+            "subgroups": memory_subgroups,
+            **of_memory,
         }
-        return self._sum("xbm_loss", embeddings, targets)
+        return self._memory_sum(
+            embeddings,
+            _with_objects(targets, objects),
+            memory_embeddings,
+            _with_objects(memory_targets, memory_objects),
+        )
+
+
+def _with_objects(targets: dict[str, Tensor], objects: Tensor | None) -> dict[str, Tensor]:
+    return targets if objects is None else {**targets, "objects": objects}
 
 
 def _of_size(loss: SimilarityLoss, dim: int) -> SimilarityLoss:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Distance
+from quaterion_core.loss.known_positives import has_equal_objects, known_positives
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
 from quaterion_core.utils.precision import at_least_float32
 
@@ -30,10 +32,13 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
       too, since its pair says so. Give as many such pairs for an ``obj_a`` as there are hard
       negatives. They have no term of their own.
 
+    Equal objects count as one: an object that equals a_i, or a partner that another pair of the
+    batch states for an object equal to a_i, is not among its negatives, unless a pair with the
+    label 0 states that it is one.
+
     ``symmetric`` averages this with the same for b_i against ``obj_a`` of the other similar pairs.
 
-    Large batches are what makes this loss strong, and equal objects in a batch what makes it
-    weak: give these one subgroup.
+    Large batches are what makes this loss strong.
 
     Source: Henderson et al., Efficient Natural Language Response Suggestion for Smart Reply, 2017,
     section 4.4; van den Oord, Li, Vinyals, Representation Learning with Contrastive Predictive
@@ -68,7 +73,13 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         return {**super().get_config_dict(), "scale": self.scale, "symmetric": self.symmetric}
 
     def forward(
-        self, embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor, **kwargs: Any
+        self,
+        embeddings: Tensor,
+        pairs: Tensor,
+        labels: Tensor,
+        subgroups: Tensor,
+        objects: Tensor | None = None,
+        **kwargs: Any,
     ) -> Tensor:
         """Compute the loss of a batch.
 
@@ -77,6 +88,8 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
             labels: Weight of each similar pair, usually 1.0; 0.0 for a hard negative. Shape (B,).
             subgroups: Subgroup of each object, shape (N,), int64.
+            objects: Id of each object, equal for equal objects, shape (N,), int64. By default no
+                two objects are equal.
             **kwargs: Other targets, ignored.
 
         Returns:
@@ -91,7 +104,9 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         logits = self.scale * self.distance_metric.similarity_matrix(
             embeddings.index_select(0, rows_a), embeddings.index_select(0, rows_b)
         )
-        of_a, of_b = _in_batch_negatives(subgroups[rows_a], subgroups[rows_b], weights > 0)
+        of_a, of_b = _in_batch_negatives(
+            subgroups[rows_a], subgroups[rows_b], weights > 0, _known(objects, pairs, weights > 0)
+        )
         loss = _ranking_loss(logits, of_a, weights, dim=1)
         if self.symmetric:
             loss = (loss + _ranking_loss(logits, of_b, weights, dim=0)) / 2
@@ -107,6 +122,9 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         memory_pairs: Tensor,
         memory_labels: Tensor,
         memory_subgroups: Tensor,
+        *,
+        objects: Tensor | None = None,
+        memory_objects: Tensor | None = None,
         **kwargs: Any,
     ) -> Tensor:
         """Rank the partner of an object before what the memory holds against it.
@@ -122,8 +140,18 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         memory = memory_embeddings.detach().to(embeddings.dtype)
         weights = labels.to(embeddings.dtype).clamp(min=0)
         rows = pairs.unbind(dim=1)
+        known = None
+        if objects is not None and memory_objects is not None:
+            own, remembered = objects[pairs], memory_objects[memory_pairs]
+            stated = torch.cat([own, remembered])
+            is_similar = torch.cat([labels, memory_labels.to(labels)]) > 0
+            sides = ((own[:, 0], remembered[:, 1]), (own[:, 1], remembered[:, 0]))
+            known = [
+                known_positives(anchors, others, stated[is_similar], stated[~is_similar])
+                for anchors, others in sides
+            ]
         of_a, of_b = _memory_negatives(
-            subgroups[rows[0]], memory_subgroups[memory_pairs[:, 0]], memory_labels > 0
+            subgroups[rows[0]], memory_subgroups[memory_pairs[:, 0]], memory_labels > 0, known
         )
         first, second = (embeddings.index_select(0, r) for r in rows)
         partners = self.scale * self.distance_metric.similarity(first, second)
@@ -139,7 +167,10 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
 
 
 def _memory_negatives(
-    subgroups: Tensor, memory_subgroups: Tensor, is_similar: Tensor
+    subgroups: Tensor,
+    memory_subgroups: Tensor,
+    is_similar: Tensor,
+    known: Sequence[Tensor] | None,
 ) -> tuple[Tensor, Tensor]:
     """Find the negatives of each object in a memory of M pairs.
 
@@ -147,6 +178,8 @@ def _memory_negatives(
         subgroups: Of each pair of the batch, shape (B,).
         memory_subgroups: Of each remembered pair, shape (M,).
         is_similar: Whether the two objects of a remembered pair are similar, shape (M,).
+        known: Which remembered ``obj_b`` are known positives of an ``obj_a``, and which remembered
+            ``obj_a`` are known positives of an ``obj_b``, each (B, M).
 
     Returns:
         Two masks (B, M): which remembered ``obj_b`` are negatives of an ``obj_a``, and which
@@ -154,11 +187,26 @@ def _memory_negatives(
     """
     rows = subgroups.unsqueeze(1)
     of_others = (rows != memory_subgroups) | (rows == NO_SUBGROUP)
-    return of_others | ~is_similar, of_others & is_similar
+    of_a, of_b = of_others | ~is_similar, of_others & is_similar
+    return (of_a, of_b) if known is None else (of_a & ~known[0], of_b & ~known[1])
+
+
+def _known(objects: Tensor | None, pairs: Tensor, is_similar: Tensor) -> Tensor | None:
+    """Find the known positives among the objects of a batch.
+
+    Returns:
+        Which ``obj_b`` (columns) are known positives of an ``obj_a`` (rows), shape (B, B); None
+        where these are the partners alone.
+    """
+    if objects is None or not has_equal_objects(objects):
+        return None
+    stated = objects[pairs]
+    first, second = stated.unbind(dim=1)
+    return known_positives(first, second, stated[is_similar], stated[~is_similar])
 
 
 def _in_batch_negatives(
-    subgroups_a: Tensor, subgroups_b: Tensor, is_similar: Tensor
+    subgroups_a: Tensor, subgroups_b: Tensor, is_similar: Tensor, known: Tensor | None
 ) -> tuple[Tensor | None, Tensor | None]:
     """Find the negatives of each object.
 
@@ -166,6 +214,7 @@ def _in_batch_negatives(
         subgroups_a: Of ``obj_a`` of each pair, shape (B,).
         subgroups_b: Of ``obj_b`` of each pair, shape (B,).
         is_similar: Whether the two objects of a pair are similar, shape (B,).
+        known: Which ``obj_b`` are known positives of an ``obj_a``, shape (B, B).
 
     Returns:
         Two masks (B, B) whose rows stand for ``obj_a`` and columns for ``obj_b``: which ``obj_b``
@@ -173,11 +222,12 @@ def _in_batch_negatives(
         where all but the partners are, as in most batches.
     """
     states_none = subgroups_a == NO_SUBGROUP
-    if bool((states_none & is_similar).all()):
+    if known is None and bool((states_none & is_similar).all()):
         return None, None
     of_others = (subgroups_a.unsqueeze(1) != subgroups_b) | states_none.unsqueeze(1)
     # obj_a of a hard negative's pair may be the very partner that obj_b looks for.
-    return of_others | ~is_similar, of_others & is_similar.unsqueeze(1)
+    of_a, of_b = of_others | ~is_similar, of_others & is_similar.unsqueeze(1)
+    return (of_a, of_b) if known is None else (of_a & ~known, of_b & ~known)
 
 
 def _ranking_loss(logits: Tensor, negative: Tensor | None, weights: Tensor, dim: int) -> Tensor:

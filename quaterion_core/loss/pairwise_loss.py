@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from quaterion_core.loss.known_positives import link_equal_positives
 from quaterion_core.loss.similarity_loss import SimilarityLoss
+from quaterion_core.utils.accepted import names_argument
 
 
 class PairwiseLoss(SimilarityLoss, ABC):
@@ -17,6 +20,12 @@ class PairwiseLoss(SimilarityLoss, ABC):
     The two objects of a pair are as similar as the pair's label says. Objects of different
     subgroups are not similar. Nothing is known about two objects of one subgroup that are not a
     pair, and they are never taken as negatives.
+
+    Where pairs share an equal positive, the partner of one is no negative of the other. A loss
+    with in-batch negatives takes ``objects``, the ids of the objects, as an argument of
+    ``forward`` and of ``xbm_loss``, and finds them with
+    :func:`~quaterion_core.loss.known_positives.known_positives`. A loss whose method does not name
+    ``objects`` gets subgroups in which such pairs are of one subgroup, where they state none.
     """
 
     @abstractmethod
@@ -45,6 +54,9 @@ class PairwiseLoss(SimilarityLoss, ABC):
         memory_pairs: Tensor,
         memory_labels: Tensor,
         memory_subgroups: Tensor,
+        *,
+        objects: Tensor | None = None,
+        memory_objects: Tensor | None = None,
         **kwargs: Any,
     ) -> Tensor:
         """Compute the loss of a batch against the pairs of earlier batches.
@@ -64,6 +76,8 @@ class PairwiseLoss(SimilarityLoss, ABC):
             memory_pairs: Rows of ``memory_embeddings`` of each remembered pair, shape (M, 2).
             memory_labels: Similarity of each remembered pair, shape (M,).
             memory_subgroups: Subgroup of each remembered object, shape (R,), int64.
+            objects: Id of each object, shape (N,), int64.
+            memory_objects: Id of each remembered object, shape (R,), int64.
             **kwargs: Other targets of the batch, and those of the memory as ``memory_...``.
 
         Returns:
@@ -73,19 +87,51 @@ class PairwiseLoss(SimilarityLoss, ABC):
         self.check_batch(memory_embeddings, memory_pairs, memory_labels, memory_subgroups)
         if not len(memory_pairs):
             return self.nothing_to_learn(embeddings)
+        if objects is not None and memory_objects is not None:
+            kwargs = {**kwargs, "objects": objects, "memory_objects": memory_objects}
         others = {
             name: torch.cat([values, kwargs[f"memory_{name}"].to(values)])
             for name, values in kwargs.items()
             if f"memory_{name}" in kwargs
         }
-        together: Tensor = self(
+        return self.batch_loss(
             torch.cat([embeddings, memory_embeddings.detach().to(embeddings)]),
-            torch.cat([pairs, memory_pairs + len(embeddings)]),
-            torch.cat([labels, memory_labels.to(labels)]),
-            torch.cat([subgroups, memory_subgroups]),
-            **others,
+            {
+                "pairs": torch.cat([pairs, memory_pairs + len(embeddings)]),
+                "labels": torch.cat([labels, memory_labels.to(labels)]),
+                "subgroups": torch.cat([subgroups, memory_subgroups]),
+                **others,
+            },
         )
-        return together
+
+    def batch_loss(self, embeddings: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Compute the loss of a batch (N, D) from the targets of a loader; returns a scalar."""
+        if "objects" in targets and not names_argument(self.forward, "objects"):
+            subgroups = link_equal_positives(
+                targets["pairs"], targets["labels"], targets["subgroups"], targets["objects"]
+            )
+            targets = {**targets, "subgroups": subgroups}
+        return super().batch_loss(embeddings, targets)
+
+    def memory_loss(
+        self,
+        embeddings: Tensor,
+        targets: Mapping[str, Tensor],
+        memory_embeddings: Tensor,
+        memory_targets: Mapping[str, Tensor],
+    ) -> Tensor:
+        """Compute the loss of a batch (N, D) against a memory (R, D); returns a scalar."""
+        knows_objects = "objects" in targets and "objects" in memory_targets
+        if knows_objects and not names_argument(self.xbm_loss, "objects"):
+            subgroups = link_equal_positives(
+                torch.cat([targets["pairs"], memory_targets["pairs"] + len(embeddings)]),
+                torch.cat([targets["labels"], memory_targets["labels"]]),
+                torch.cat([targets["subgroups"], memory_targets["subgroups"]]),
+                torch.cat([targets["objects"], memory_targets["objects"]]),
+            )
+            targets = {**targets, "subgroups": subgroups[: len(embeddings)]}
+            memory_targets = {**memory_targets, "subgroups": subgroups[len(embeddings) :]}
+        return super().memory_loss(embeddings, targets, memory_embeddings, memory_targets)
 
     @staticmethod
     def check_batch(embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 from typing_extensions import Self
 
 from quaterion_core.distances import Distance
+from quaterion_core.utils.accepted import accepted
 
 
 class SimilarityLoss(nn.Module):
@@ -36,6 +38,51 @@ class SimilarityLoss(nn.Module):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build a loss from what :meth:`get_config_dict` returned."""
         return cls(**config)
+
+    def batch_loss(self, embeddings: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Compute the loss of a batch from the targets of a loader.
+
+        ``forward`` gets those of the targets that it takes: a loss need not know the ids of
+        ``objects``, for example.
+
+        Args:
+            embeddings: Shape (N, D).
+            targets: Targets by name, as loaders give them.
+
+        Returns:
+            A scalar.
+        """
+        loss: Tensor = self(embeddings=embeddings, **accepted(self.forward, targets))
+        return loss
+
+    def memory_loss(
+        self,
+        embeddings: Tensor,
+        targets: Mapping[str, Tensor],
+        memory_embeddings: Tensor,
+        memory_targets: Mapping[str, Tensor],
+    ) -> Tensor:
+        """Compute the loss of a batch against a memory, from the targets of both.
+
+        ``xbm_loss`` gets those of the targets that it takes.
+
+        Args:
+            embeddings: Shape (N, D).
+            targets: Targets of the batch by name.
+            memory_embeddings: Shape (M, D).
+            memory_targets: Targets of the memory by name.
+
+        Returns:
+            A scalar.
+        """
+        known = {
+            **targets,
+            "memory_embeddings": memory_embeddings,
+            **{f"memory_{name}": values for name, values in memory_targets.items()},
+        }
+        compute: Any = self.xbm_loss  # which both kinds of losses have
+        loss: Tensor = compute(embeddings, **accepted(compute, known))
+        return loss
 
     @staticmethod
     def nothing_to_learn(embeddings: Tensor) -> Tensor:

@@ -16,7 +16,6 @@ from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.loss.group_loss import GroupLoss
-from quaterion_core.loss.pairwise_loss import PairwiseLoss
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import SimilarityModel
 from quaterion_core.train.cache import CacheConfig
@@ -24,6 +23,7 @@ from quaterion_core.train.gather import gather_batch
 from quaterion_core.train.grad_cache import embed_in_chunks
 from quaterion_core.train.xbm import XbmBuffer, XbmConfig, XbmPairBuffer
 from quaterion_core.types import Targets
+from quaterion_core.utils.accepted import accepted
 from quaterion_core.utils.enums import TrainStage
 
 
@@ -173,7 +173,8 @@ class TrainableModel(pl.LightningModule, ABC):
         for attached in self.metrics:
             if stage == TrainStage.TRAIN:
                 with torch.no_grad():
-                    value = attached.metric.compute(embeddings.detach(), **targets)
+                    compute = attached.metric.compute
+                    value = compute(embeddings.detach(), **accepted(compute, targets))
                 self.log(
                     f"{attached.name}_{stage.value}",
                     value,
@@ -181,7 +182,8 @@ class TrainableModel(pl.LightningModule, ABC):
                     **attached.log_options,
                 )
             else:
-                attached.metric.update(embeddings.detach(), **targets)
+                update = attached.metric.update
+                update(embeddings.detach(), **accepted(update, targets))
 
     def training_step(
         self, batch: tuple[Features | list[Features], Targets], batch_idx: int, **kwargs: Any
@@ -218,7 +220,7 @@ class TrainableModel(pl.LightningModule, ABC):
             self._explain_not_finite(features)
         own = embeddings, targets
         embeddings, targets = gather_batch(embeddings, targets)
-        loss: Tensor = self.loss(embeddings=embeddings, **targets)
+        loss = self.loss.batch_loss(embeddings, targets)
         if self._xbm_config is not None and stage == TrainStage.TRAIN:
             loss = loss + self._memory_loss(embeddings, targets, self._xbm_config)
         self.log(
@@ -243,12 +245,8 @@ class TrainableModel(pl.LightningModule, ABC):
         if self.global_step >= config.start_iteration:
             memory, memory_targets = self._xbm_buffer.recall(embeddings)
             if len(memory):
-                assert isinstance(self.loss, (GroupLoss, PairwiseLoss))
-                loss = config.weight * self.loss.xbm_loss(
-                    embeddings,
-                    **targets,
-                    memory_embeddings=memory,
-                    **{f"memory_{name}": values for name, values in memory_targets.items()},
+                loss = config.weight * self.loss.memory_loss(
+                    embeddings, targets, memory, memory_targets
                 )
         self._xbm_buffer.remember(embeddings, targets)
         return loss

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -31,7 +31,11 @@ class GroupAccumulator(Accumulator):
     }
 
     def update(
-        self, embeddings: Tensor, groups: Tensor, device: torch.device | str | None = None
+        self,
+        embeddings: Tensor,
+        groups: Tensor,
+        device: torch.device | str | None = None,
+        **kwargs: Any,
     ) -> None:
         """Add a batch.
 
@@ -39,6 +43,7 @@ class GroupAccumulator(Accumulator):
             embeddings: Shape (B, D).
             groups: Group of each object, shape (B,), an integer type; kept as int64.
             device: Where to keep them; by default where the embeddings are.
+            **kwargs: Other targets, ignored.
 
         Raises:
             ValueError: A tensor is of a wrong shape or type, or an embedding is not finite.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -41,7 +43,11 @@ class GroupMetric(BaseMetric):
         return of_queries.unsqueeze(1) == of_candidates.unsqueeze(0)
 
     def update(
-        self, embeddings: Tensor, groups: Tensor, device: torch.device | str | None = None
+        self,
+        embeddings: Tensor,
+        groups: Tensor,
+        device: torch.device | str | None = None,
+        **kwargs: Any,
     ) -> None:
         """Collect a batch.
 
@@ -49,18 +55,22 @@ class GroupMetric(BaseMetric):
             embeddings: Shape (B, D).
             groups: Group of each object, shape (B,), an integer type.
             device: Where to keep them; by default the CPU.
+            **kwargs: Other targets, ignored.
 
         Raises:
             ValueError: A tensor is of a wrong shape or type, or an embedding is not finite.
         """
         self.accumulator.update(embeddings, groups, device=device or "cpu")
 
-    def compute(self, embeddings: Tensor | None = None, groups: Tensor | None = None) -> Tensor:
+    def compute(
+        self, embeddings: Tensor | None = None, groups: Tensor | None = None, **kwargs: Any
+    ) -> Tensor:
         """Return the value over a batch or, without arguments, over all that was collected.
 
         Args:
             embeddings: Shape (B, D).
             groups: Group of each object, shape (B,), an integer type.
+            **kwargs: Other targets, ignored.
 
         Raises:
             ValueError: A tensor is of a wrong shape or type, or an embedding is not finite.

@@ -80,7 +80,7 @@ class PytorchMetricLearningWrapper(GroupLoss):
             "its arguments from get_config_dict()."
         )
 
-    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
         """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
         self.check_batch(embeddings, groups)
         mined = None if self.miner is None else self.miner(embeddings, groups)

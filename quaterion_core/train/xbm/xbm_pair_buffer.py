@@ -39,6 +39,7 @@ class XbmPairBuffer(nn.Module):
         super().__init__()
         self._shapes: dict[str, tuple[int, ...]] = {_EMBEDDINGS: (embedding_size,)}
         self._rows = XbmBuffer(config, 2 * embedding_size + 1)
+        self._ids = XbmBuffer(config, 0)
 
     @property
     def is_full(self) -> bool:
@@ -50,10 +51,11 @@ class XbmPairBuffer(nn.Module):
 
         Returns:
             Remembered embeddings (2M, D) of the batch's type, and their ``pairs`` (M, 2),
-            ``labels`` (M,), ``subgroups`` (2M,) and what else was stated of the objects (2M, ...),
-            all where the batch is.
+            ``labels`` (M,), ``subgroups`` (2M,), ``objects`` (2M,) if the batches had them, and
+            what else was stated of the objects (2M, ...), all where the batch is.
         """
         rows, targets = self._rows.recall(embeddings)
+        ids = self._ids.get()[0].to(embeddings.device, copy=True)
         widths = [2 * math.prod(shape) for shape in self._shapes.values()]
         *columns, labels = torch.split(rows, [*widths, 1], dim=1)
         objects = {
@@ -65,6 +67,7 @@ class XbmPairBuffer(nn.Module):
             "pairs": torch.stack((first, first + len(first)), dim=1),
             "labels": labels.squeeze(1),
             "subgroups": targets["groups"].repeat(2),
+            **({"objects": ids.T.flatten()} if ids.shape[1] else {}),
             **objects,
         }
 
@@ -73,11 +76,14 @@ class XbmPairBuffer(nn.Module):
 
         Args:
             embeddings: Shape (N, D).
-            targets: ``pairs`` (B, 2), ``labels`` (B,), ``subgroups`` (N,), and whatever else is
-                stated of the objects, shape (N, ...), as numbers that the embeddings' type holds.
+            targets: ``pairs`` (B, 2), ``labels`` (B,), ``subgroups`` (N,), perhaps ``objects``
+                (N,), and whatever else is stated of the objects, shape (N, ...), as numbers that
+                the embeddings' type holds.
         """
         others = dict(targets)
         pairs, labels, subgroups = (others.pop(n) for n in ("pairs", "labels", "subgroups"))
+        ids = others.pop("objects", subgroups.new_empty(len(subgroups), 0))
+        self._ids.queue(ids[pairs].flatten(1), subgroups[pairs[:, 0]])
         objects = {_EMBEDDINGS: embeddings.detach(), **others}
         self._shapes = {name: tuple(values.shape[1:]) for name, values in objects.items()}
         columns = [values[pairs].flatten(1).to(embeddings.dtype) for values in objects.values()]

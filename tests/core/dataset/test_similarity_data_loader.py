@@ -26,6 +26,32 @@ def test_pairs_come_as_all_first_then_all_second_objects():
     assert targets["subgroups"].dtype == torch.int64
 
 
+def test_equal_objects_have_equal_ids():
+    samples = [SimilarityPairSample("q1", "yes"), SimilarityPairSample("q2", "yes")]
+    for loader in (PairsSimilarityDataLoader(samples, batch_size=2), read_again(samples)):
+        _, targets = next(iter(loader))
+        first, second, yes, again = targets["objects"].tolist()
+        assert targets["objects"].dtype == torch.int64
+        assert yes == again
+        assert len({first, second, yes}) == 3
+    _, targets = next(iter(GroupSimilarityDataLoader(GROUPS[:2] + GROUPS[:1], batch_size=3)))
+    first, second, again = targets["objects"].tolist()
+    assert first == again != second
+
+
+def read_again(samples):
+    return PairsSimilarityDataLoader(samples, batch_size=2, num_workers=1)
+
+
+def test_objects_that_cannot_be_read_equal_no_other():
+    unreadable = lambda: None  # noqa: E731
+    samples = [SimilarityPairSample(unreadable, "a"), SimilarityPairSample(unreadable, "a")]
+    _, targets = next(iter(PairsSimilarityDataLoader(samples, batch_size=2)))
+    first, second, a, again = targets["objects"].tolist()
+    assert len({first, second, a}) == 3
+    assert a == again
+
+
 def test_pairs_without_a_subgroup_are_marked_as_such():
     _, targets = next(iter(PairsSimilarityDataLoader([SimilarityPairSample("a", "b")])))
     assert targets["subgroups"].tolist() == [NO_SUBGROUP, NO_SUBGROUP]

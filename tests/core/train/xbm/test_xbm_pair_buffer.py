@@ -67,3 +67,17 @@ def test_what_else_is_stated_of_objects_is_remembered_too():
     assert {n: float(guide[0, 0]) for n, guide in stated.items() if n in (1, 4, 104)} == {
         1: 1.0, 4: 31.0, 104: 34.0,
     }  # fmt: skip
+
+
+def test_the_ids_of_objects_are_remembered_exactly():
+    buffer = XbmPairBuffer(XbmConfig(buffer_size=2), embedding_size=2)
+    large = 2**62 + 1  # no float holds it
+    for start in (0, 1, 2):
+        embeddings, targets = batch(start, 1)
+        objects = torch.tensor([large + start, -large - start])
+        buffer.remember(embeddings, {**targets, "objects": objects})
+    restored = XbmPairBuffer(XbmConfig(buffer_size=2), embedding_size=2)
+    restored.load_state_dict(buffer.state_dict())
+    embeddings, targets = restored.recall(torch.zeros(1))
+    found = dict(zip(embeddings[:, 0].int().tolist(), targets["objects"].tolist(), strict=True))
+    assert found == {1: large + 1, 2: large + 2, 101: -large - 1, 102: -large - 2}

@@ -11,6 +11,7 @@ from torch import Tensor
 from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Distance
 from quaterion_core.loss import PairwiseLoss
+from quaterion_core.loss.known_positives import has_equal_objects, known_positives
 from quaterion_core.utils.precision import at_least_float32
 
 
@@ -27,8 +28,8 @@ class NTXentLoss(PairwiseLoss):
 
     :class:`~quaterion_cv.TwoViews` makes such pairs of images without labels. Views of one
     subgroup are not compared, except partners: give images that are known to show the same thing
-    one subgroup. A pair with the label 0 is of two objects: these are compared with the other
-    views, but nothing is asked of them.
+    one subgroup. Neither are views of equal objects compared. A pair with the label 0 is of two
+    objects: these are compared with the other views, but nothing is asked of them.
 
     Source: Chen, Kornblith, Norouzi, Hinton, A Simple Framework for Contrastive Learning of Visual
     Representations (SimCLR), ICML 2020, section 2.1, equation 1.
@@ -64,7 +65,13 @@ class NTXentLoss(PairwiseLoss):
         return {**super().get_config_dict(), "temperature": self.temperature}
 
     def forward(
-        self, embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor, **kwargs: Any
+        self,
+        embeddings: Tensor,
+        pairs: Tensor,
+        labels: Tensor,
+        subgroups: Tensor,
+        objects: Tensor | None = None,
+        **kwargs: Any,
     ) -> Tensor:
         """Compute the loss of a batch.
 
@@ -73,6 +80,8 @@ class NTXentLoss(PairwiseLoss):
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
             labels: Above 0 where the two objects are views of one, shape (B,).
             subgroups: Subgroup of each object, shape (N,), int64.
+            objects: Id of each object, equal for equal objects, shape (N,), int64. By default no
+                two objects are equal.
             **kwargs: Other targets, ignored.
 
         Returns:
@@ -86,6 +95,11 @@ class NTXentLoss(PairwiseLoss):
         anchors, partners = torch.cat([views, views.flip(1)]).unbind(dim=1)
         own = subgroups[anchors].unsqueeze(1)
         is_compared = (own != subgroups) | (own == NO_SUBGROUP)
+        if objects is not None and has_equal_objects(objects):
+            stated = objects[pairs]
+            is_compared &= ~known_positives(
+                objects[anchors], objects, stated[labels > 0], stated[labels <= 0]
+            )
         is_compared.scatter_(1, anchors.unsqueeze(1), False)
         is_compared.scatter_(1, partners.unsqueeze(1), True)
         logits = self.distance_metric.similarity_matrix(embeddings[anchors], embeddings)

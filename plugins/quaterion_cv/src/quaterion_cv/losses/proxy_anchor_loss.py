@@ -76,7 +76,7 @@ class ProxyAnchorLoss(GroupLoss):
             "scale": self.scale,
         }
 
-    def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
         """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar.
 
         Raises:

@@ -62,7 +62,13 @@ class DistillationLoss(PairwiseLoss):
         """
 
     def forward(
-        self, embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor, **kwargs: Any
+        self,
+        embeddings: Tensor,
+        pairs: Tensor,
+        labels: Tensor,
+        subgroups: Tensor,
+        objects: Tensor | None = None,
+        **kwargs: Any,
     ) -> Tensor:
         """Compute the loss of a batch.
 
@@ -71,6 +77,7 @@ class DistillationLoss(PairwiseLoss):
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
             labels: The teacher's scores of the pairs, shape (B,).
             subgroups: Query of each object, shape (N,), int64.
+            objects: Ids of the objects, ignored: a query is what its subgroup states.
             **kwargs: Other targets, ignored.
 
         Returns:

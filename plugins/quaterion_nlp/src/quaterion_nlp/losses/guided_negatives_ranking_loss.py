@@ -11,6 +11,7 @@ from torch import Tensor
 from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Cosine, Distance
 from quaterion_core.loss import PairwiseLoss
+from quaterion_core.loss.known_positives import has_equal_objects, known_positives
 from quaterion_core.utils.precision import at_least_float32
 
 
@@ -89,6 +90,7 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
         labels: Tensor,
         subgroups: Tensor,
         guide_embeddings: Tensor | None = None,
+        objects: Tensor | None = None,
         **kwargs: Any,
     ) -> Tensor:
         """Compute the loss of a batch.
@@ -100,6 +102,8 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
             subgroups: Subgroup of each object, shape (N,), int64.
             guide_embeddings: What the guide makes of the same objects, shape (N, E) of any size
                 E. They get no gradient. By default the embeddings themselves.
+            objects: Id of each object, equal for equal objects, shape (N,), int64. By default no
+                two objects are equal.
             **kwargs: Other targets, ignored.
 
         Returns:
@@ -118,7 +122,7 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
         if not len(pairs):
             return self.nothing_to_learn(embeddings)
         weights = labels.to(embeddings.dtype).clamp(min=0)
-        candidates = _Candidates(pairs, weights > 0, subgroups)
+        candidates = _Candidates(pairs, weights > 0, subgroups, objects)
         logits = self.scale * candidates.compared(
             self.distance_metric.similarity_matrix, embeddings
         )
@@ -140,15 +144,25 @@ class _Candidates:
         pairs: Shape (B, 2).
         is_similar: Whether the objects of a pair are similar, shape (B,).
         subgroups: Shape (N,).
+        objects: Ids of the objects, shape (N,).
     """
 
-    def __init__(self, pairs: Tensor, is_similar: Tensor, subgroups: Tensor):
+    def __init__(
+        self, pairs: Tensor, is_similar: Tensor, subgroups: Tensor, objects: Tensor | None
+    ):
         self.rows_a, self.rows_b = pairs.unbind(dim=1)
         own = subgroups[self.rows_a]
         is_other = (own.unsqueeze(1) != own) | (own == NO_SUBGROUP).unsqueeze(1)
         is_other.fill_diagonal_(False)
         of_similar = is_other & is_similar
         self.is_negative = torch.cat([is_other | ~is_similar, of_similar, of_similar], dim=1)
+        if objects is not None and has_equal_objects(objects):
+            stated = objects[pairs]
+            a, b = stated.unbind(dim=1)
+            for place, (anchors, others) in enumerate(((a, b), (a, a), (b, b))):
+                known = known_positives(anchors, others, stated[is_similar], stated[~is_similar])
+                columns = slice(place * len(pairs), (place + 1) * len(pairs))
+                self.is_negative[:, columns] &= ~known
 
     def compared(self, similarity_matrix: Any, embeddings: Tensor) -> Tensor:
         """Return the similarities, shape (B, 3B); those of partners on the diagonal."""

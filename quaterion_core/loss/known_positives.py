@@ -1,0 +1,106 @@
+"""Which objects of a batch cannot be negatives of one another, because equal objects are one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from quaterion_core.dataset.targets import NO_SUBGROUP
+
+
+def has_equal_objects(objects: Tensor) -> bool:
+    """Whether two of the objects with these ids (N,) are equal.
+
+    Example:
+        >>> has_equal_objects(torch.tensor([5, 6])), has_equal_objects(torch.tensor([5, 6, 5]))
+        (False, True)
+    """
+    return len(torch.unique(objects)) < len(objects)
+
+
+def known_positives(
+    anchors: Tensor, candidates: Tensor, similar: Tensor, dissimilar: Tensor | None = None
+) -> Tensor:
+    """Mark the candidates that are known to be no negatives of an anchor.
+
+    A candidate is no negative of an anchor if both are the same object, or if a pair states that
+    the two objects are similar, in either order. A pair that states that they are not similar
+    outweighs both.
+
+    Args:
+        anchors: Ids of A objects, shape (A,), int64.
+        candidates: Ids of C objects, shape (C,), int64.
+        similar: Ids of the objects of similar pairs, shape (P, 2).
+        dissimilar: Ids of the objects of pairs that are stated not to be similar, shape (R, 2).
+
+    Returns:
+        Shape (A, C), bool.
+
+    Example:
+        >>> similar = torch.tensor([[1, 7], [2, 7], [3, 8]])  # 1 and 2 share the partner 7
+        >>> known_positives(torch.tensor([1, 2, 3]), torch.tensor([7, 7, 8]), similar).int()
+        tensor([[1, 1, 0],
+                [1, 1, 0],
+                [0, 0, 1]], dtype=torch.int32)
+    """
+    rows, row_of = torch.unique(anchors, return_inverse=True)
+    columns, column_of = torch.unique(candidates, return_inverse=True)
+    related = torch.zeros(len(rows), len(columns), dtype=torch.bool, device=anchors.device)
+    itself = rows.unsqueeze(1).expand(-1, 2)
+    _mark(related, rows, columns, torch.cat([itself, similar, similar.flip(1)]), True)
+    if dissimilar is not None:
+        _mark(related, rows, columns, torch.cat([dissimilar, dissimilar.flip(1)]), False)
+    return related[row_of][:, column_of]
+
+
+def _mark(related: Tensor, rows: Tensor, columns: Tensor, pairs: Tensor, value: bool) -> None:
+    """Set the entries of those pairs of ids whose row and column there are."""
+    if not len(rows) or not len(columns):
+        return
+    first, second = pairs[:, 0].contiguous(), pairs[:, 1].contiguous()
+    row = torch.searchsorted(rows, first).clamp_(max=len(rows) - 1)
+    column = torch.searchsorted(columns, second).clamp_(max=len(columns) - 1)
+    found = (rows[row] == first) & (columns[column] == second)
+    related[row[found], column[found]] = value
+
+
+def link_equal_positives(
+    pairs: Tensor, labels: Tensor, subgroups: Tensor, objects: Tensor
+) -> Tensor:
+    """Put pairs that share an equal positive, and state no subgroup, into one subgroup.
+
+    This is for losses that know subgroups, but not the ids of objects: they then take no pair's
+    partner as a negative of an object that has an equal partner. Subgroups that are stated are
+    kept. A pair that states none takes that of a pair with an equal positive, where there is one.
+
+    Args:
+        pairs: Rows that make up each pair, shape (B, 2).
+        labels: Similarity of each pair, shape (B,).
+        subgroups: Subgroup of each object, shape (N,), int64.
+        objects: Id of each object, shape (N,), int64.
+
+    Returns:
+        Subgroups, shape (N,), int64.
+
+    Example:
+        >>> pairs, labels = torch.tensor([[0, 3], [1, 4], [2, 5]]), torch.ones(3)
+        >>> subgroups = torch.full((6,), NO_SUBGROUP)
+        >>> objects = torch.tensor([1, 2, 3, 7, 7, 8])
+        >>> linked = link_equal_positives(pairs, labels, subgroups, objects)
+        >>> linked[0] == linked[1], linked[2] == NO_SUBGROUP
+        (tensor(True), tensor(True))
+    """
+    similar = pairs[labels > 0]
+    positives, place, counts = torch.unique(
+        objects[similar[:, 1]], return_inverse=True, return_counts=True
+    )
+    stated = subgroups[similar[:, 0]]
+    unstated = stated == NO_SUBGROUP
+    last = torch.iinfo(torch.int64).max
+    shared = torch.full_like(positives, last)
+    shared.scatter_reduce_(0, place, stated.masked_fill(unstated, last), "amin")
+    shared = torch.where(shared == last, positives, shared)
+    linked = unstated & (counts[place] > 1)
+    result = subgroups.clone()
+    result[similar[linked].T] = shared[place[linked]]
+    return result
