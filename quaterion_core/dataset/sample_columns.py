@@ -10,7 +10,7 @@ from quaterion_core.dataset.similarity_samples import (
     SimilarityPairSample,
     SimilaritySample,
 )
-from quaterion_core.plugins.nearest import nearest, suggestion
+from quaterion_core.plugins.nearest import unknown_name
 
 
 class SampleColumns:
@@ -91,10 +91,9 @@ class SampleColumns:
         """
         for name in self.names:
             if name not in present:
-                near = suggestion(nearest(name, present))
+                statement = f"{place} has no column"
                 raise ValueError(
-                    f"{place} has no column {name!r}{f': {near}' if near else '.'} "
-                    f"Its columns: {', '.join(map(repr, present)) or 'none'}."
+                    unknown_name(statement, name, present, known_as="Its columns", show=repr)
                 )
 
     def samples(self, row: Mapping[str, Any], place: str) -> Iterator[SimilaritySample]:

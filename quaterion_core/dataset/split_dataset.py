@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import Self
 
 from quaterion_core.dataset.similarity_samples import SimilaritySample
+from quaterion_core.plugins.nearest import unknown_name
 
 
 class SplitDataset(ABC):
@@ -45,9 +46,8 @@ class SplitDataset(ABC):
     def check_split(self, split: str) -> None:
         """Raise a ``ValueError`` that lists the splits if there is none of this name."""
         if split not in self.splits:
-            raise ValueError(
-                f"{type(self).__name__} has no split {split!r}. It has: {', '.join(self.splits)}."
-            )
+            statement = f"{type(self).__name__} has no split"
+            raise ValueError(unknown_name(statement, split, self.splits, known_as="It has"))
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that build this dataset again, as JSON values; none by default."""

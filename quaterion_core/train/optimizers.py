@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import torch
 from torch import nn
 
-from quaterion_core.components import split_choice
-from quaterion_core.plugins.nearest import nearest
+from quaterion_core.components import (
+    Argument,
+    Fault,
+    argument_faults,
+    callable_arguments,
+    raise_faults,
+    split_choice,
+)
+from quaterion_core.plugins.nearest import unknown_name
 
 OPTIMIZERS: Final[Mapping[str, type[torch.optim.Optimizer]]] = {
     "adam": torch.optim.Adam,
@@ -33,8 +40,8 @@ class OptimizerChoice:
             ``{"head": {"lr": 0.01}}``. What a part does not state is as for all others.
 
     Raises:
-        ValueError: There is no optimizer of this name, or a value is out of range.
-        TypeError: It does not take these arguments, or ``parts`` is no mapping of mappings.
+        TypeError: It does not take these arguments, or a value is of the wrong type.
+        ValueError: There is no such optimizer, or a value is out of range.
 
     Example:
         >>> choice = OptimizerChoice("sgd", {"lr": 0.1}, {"head": {"lr": 1.0}})
@@ -48,32 +55,8 @@ class OptimizerChoice:
     parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.name not in OPTIMIZERS:
-            raise ValueError(
-                f"There is no optimizer {self.name!r}. Choose one of: {', '.join(OPTIMIZERS)}."
-            )
-        is_mapping = isinstance(self.parts, Mapping)
-        if not is_mapping or not all(isinstance(own, Mapping) for own in self.parts.values()):
-            raise TypeError(
-                "The parts of an optimizer are a mapping from parts of the model to their own "
-                f"arguments, such as {{'head': {{'lr': 0.01}}}}, but got {self.parts!r:.80}."
-            )
-        for place, own in {"": {}, **self.parts}.items():
-            self._check(place, {**self._common, **own})
-
-    @property
-    def _common(self) -> dict[str, Any]:
-        """The arguments of all that has none of its own."""
-        return {"lr": 1e-3, **self.arguments}
-
-    def _check(self, place: str, arguments: Mapping[str, Any]) -> None:
-        try:
-            OPTIMIZERS[self.name]([nn.Parameter(torch.zeros(1))], **arguments)
-        except (TypeError, ValueError) as error:
-            of_part = f" for {place!r}" if place else ""
-            raise type(error)(
-                f"The optimizer {self.name!r} does not take these arguments{of_part}: {error}"
-            ) from error
+        faults = _faults(self.name, self.arguments, self.parts)
+        raise_faults(f"The optimizer {self.name!r}", faults)
 
     def check_parts(self, modules: Mapping[str, nn.Module]) -> None:
         """Check that each part that has arguments of its own is there and is trained.
@@ -86,11 +69,7 @@ class OptimizerChoice:
         """
         for part in self.parts:
             if part not in modules:
-                hint = "".join(f"Did you mean {name!r}? " for name in nearest(part, modules)[:1])
-                raise ValueError(
-                    f"The optimizer has arguments for the part {part!r}, which the model does not "
-                    f"have. {hint}Its parts: {', '.join(modules)}."
-                )
+                raise ValueError(unknown_part(part, modules))
             if not any(parameter.requires_grad for parameter in modules[part].parameters()):
                 raise ValueError(
                     f"The optimizer has arguments for the part {part!r}, which has nothing to "
@@ -98,11 +77,11 @@ class OptimizerChoice:
                 )
 
     def build(self, modules: Mapping[str, nn.Module]) -> torch.optim.Optimizer:
-        """Make the optimizer of all that asks for a gradient.
+        """Make the optimizer of all parameters that require grad.
 
         Args:
-            modules: The parts of the model by name. A parameter that is in several of them belongs
-                to the first one with arguments of its own.
+            modules: The parts of the model by name. A parameter that is shared by several parts
+                belongs to the first one with arguments of its own.
         """
         self.check_parts(modules)
         groups: list[dict[str, Any]] = []
@@ -111,22 +90,96 @@ class OptimizerChoice:
             groups.append({"params": _fresh(modules[part].parameters(), taken), **own})
         rest = (parameter for module in modules.values() for parameter in module.parameters())
         groups.insert(0, {"params": _fresh(rest, taken)})
-        return OPTIMIZERS[self.name]([group for group in groups if group["params"]], **self._common)
+        return OPTIMIZERS[self.name](
+            [group for group in groups if group["params"]], **with_defaults(self.arguments)
+        )
 
 
 def choose_optimizer(choice: object) -> OptimizerChoice:
-    """Make a choice of a name, or of a mapping of ``name``, arguments and ``parts``.
+    """Turn a name, or a mapping of ``name``, arguments and ``parts``, into a choice.
+
+    An :class:`OptimizerChoice` is returned as it is.
 
     Raises:
-        TypeError: It is neither, or see :class:`OptimizerChoice`.
+        TypeError: The choice is neither, or see :class:`OptimizerChoice`.
         ValueError: See :class:`OptimizerChoice`.
     """
+    if isinstance(choice, OptimizerChoice):
+        return choice
     name, arguments = split_choice("optimizer", choice)
     return OptimizerChoice(name, arguments, arguments.pop("parts", {}))
 
 
+def optimizer_faults(choice: object, place: tuple[str | int, ...] = ()) -> Iterator[Fault]:
+    """Find all that is wrong with the choice of an optimizer, before there are parameters.
+
+    Example:
+        >>> for fault in optimizer_faults({"name": "adamw", "lr": -1, "parts": {"head": {"l": 1}}}):
+        ...     print(fault)
+        Invalid learning rate: -1.
+        parts.head.l: The optimizer 'adamw' has no argument 'l': did you mean 'lr'? It takes: ...
+    """
+    try:
+        name, arguments = split_choice("optimizer", choice)
+    except TypeError as error:
+        yield Fault(place, str(error))
+        return
+    yield from _faults(name, arguments, arguments.pop("parts", {}), place)
+
+
+def optimizer_arguments(name: str) -> dict[str, Argument]:
+    """Return the arguments of an optimizer, without those that training sets itself."""
+    known = callable_arguments(OPTIMIZERS[name])
+    del known["params"]
+    return known
+
+
+def unknown_part(part: str, known: Iterable[str]) -> str:
+    """Return the message for a part that the model does not have."""
+    statement = "The optimizer has arguments for a part that the model does not have,"
+    return unknown_name(statement, part, known, known_as="The parts are")
+
+
+def with_defaults(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that apply to every part without arguments of its own."""
+    return {"lr": 1e-3, **arguments}
+
+
+def _faults(
+    name: str, arguments: Mapping[str, Any], parts: object, place: tuple[str | int, ...] = ()
+) -> Iterator[Fault]:
+    if name not in OPTIMIZERS:
+        yield Fault(
+            place,
+            unknown_name("There is no optimizer", name, OPTIMIZERS, known_as="Choose one of"),
+            ValueError,
+        )
+        return
+    if not isinstance(parts, Mapping) or not all(isinstance(p, Mapping) for p in parts.values()):
+        yield Fault(
+            (*place, "parts"),
+            "Expected a mapping from parts of the model to their arguments, such as "
+            f"{{'head': {{'lr': 0.01}}}}, got {parts!r:.80}.",
+        )
+        parts = {}
+    known = {**optimizer_arguments(name)}
+    common = with_defaults(arguments)
+    sets = {place: (arguments, common)}
+    sets |= {(*place, "parts", part): (own, {**common, **own}) for part, own in parts.items()}
+    is_common_right = True
+    for where, (given, complete) in sets.items():
+        faults = list(argument_faults(f"The optimizer {name!r}", known, given, where))
+        if not faults and is_common_right:
+            try:
+                OPTIMIZERS[name]([torch.nn.Parameter(torch.zeros(1))], **complete)
+            except (TypeError, ValueError, RuntimeError) as error:
+                faults = [Fault(where, f"{error}.", ValueError)]
+        is_common_right = is_common_right and not faults
+        yield from faults
+
+
 def _fresh(parameters: Iterable[nn.Parameter], taken: set[int]) -> list[nn.Parameter]:
-    """Return those that ask for a gradient and are not taken yet, and take them."""
+    """Return those that require grad and are not taken yet, and take them."""
     fresh = []
     for parameter in parameters:
         if parameter.requires_grad and id(parameter) not in taken:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from quaterion_core.components import split_choice
+from quaterion_core.components import (
+    Fault,
+    argument_faults,
+    callable_arguments,
+    raise_faults,
+    split_choice,
+)
 from quaterion_core.dataset.batch_samplers.batch_sampler import BatchSampler
 from quaterion_core.dataset.batch_samplers.group_batch_sampler import GroupBatchSampler
 from quaterion_core.dataset.batch_samplers.no_duplicates_batch_sampler import (
     NoDuplicatesBatchSampler,
 )
-from quaterion_core.plugins.nearest import nearest, suggestion
+from quaterion_core.plugins.nearest import unknown_name
 
 BATCH_SAMPLERS: Final[Mapping[str, type[BatchSampler]]] = {
     "groups": GroupBatchSampler,
@@ -43,18 +48,23 @@ def build_batch_sampler(choice: object) -> BatchSampler:
     if isinstance(choice, BatchSampler):
         return choice
     name, arguments = split_choice("batch sampler", choice)
-    if name not in BATCH_SAMPLERS:
-        hint = suggestion(nearest(name, BATCH_SAMPLERS))
-        raise ValueError(
-            f"There is no batch sampler {name!r}{': ' + hint if hint else '.'} Choose one of: "
-            f"{', '.join(BATCH_SAMPLERS)}."
-        )
-    known = inspect.signature(BATCH_SAMPLERS[name]).parameters
-    for argument in arguments:
-        if argument not in known:
-            hint = suggestion(nearest(argument, known))
-            raise TypeError(
-                f"The batch sampler {name!r} has no argument {argument!r}"
-                f"{': ' + hint if hint else '.'} It takes: {', '.join(known) or 'no arguments'}."
-            )
+    raise_faults(f"The batch sampler {name!r}", batch_sampler_faults(choice))
     return BATCH_SAMPLERS[name](**arguments)
+
+
+def batch_sampler_faults(choice: object, place: tuple[str | int, ...] = ()) -> Iterator[Fault]:
+    """Find names and values that are wrong in the choice of a batch sampler."""
+    try:
+        name, arguments = split_choice("batch sampler", choice)
+    except TypeError as error:
+        yield Fault(place, str(error))
+        return
+    if name not in BATCH_SAMPLERS:
+        yield Fault(place, _unknown(name), ValueError)
+        return
+    known = callable_arguments(BATCH_SAMPLERS[name])
+    yield from argument_faults(f"The batch sampler {name!r}", known, arguments, place)
+
+
+def _unknown(name: str) -> str:
+    return unknown_name("There is no batch sampler", name, BATCH_SAMPLERS, known_as="Choose one of")

@@ -104,5 +104,5 @@ def test_a_recipe_checks_the_dataset_inside(tmp_path):
         "data: {name: queries-and-documents, data: {name: jsonl, fils: {train: x}}}\n"
         "encoder: static\nloss: triplet\n"
     )
-    with pytest.raises(RecipeError, match="no argument 'fils'. Did you mean 'files'"):
+    with pytest.raises(RecipeError, match="no argument 'fils': did you mean 'files'"):
         read_recipe(recipe)

@@ -89,7 +89,7 @@ def test_a_recipe_names_the_loss_inside():
         "loss", choice, provided={"embedding_size": lambda: 4, "num_groups": lambda: 5}
     )
     assert sorted(parameter.shape for parameter in loss.parameters()) == [(5, 2), (5, 4)]
-    with pytest.raises(TypeError, match="no argument 'scal'. Did you mean 'scale'"):
+    with pytest.raises(TypeError, match="no argument 'scal': did you mean 'scale'"):
         build_component("loss", {**choice, "loss": {"name": "arcface", "scal": 8.0}})
 
 

@@ -79,11 +79,11 @@ def test_a_parameter_of_two_parts_belongs_to_one():
 @pytest.mark.parametrize(
     ("parts", "error", "message"),
     [
-        ({"haed": {"lr": 1}}, ValueError, "'haed'.*Did you mean 'head'.*encoder, head, loss"),
+        ({"haed": {"lr": 1}}, ValueError, "'haed': did you mean 'head'.*encoder, head, loss"),
         ({"encoder": {"lr": 1}}, ValueError, "'encoder', which has nothing to train"),
-        ({"head": {"learning_rate": 1}}, TypeError, "arguments for 'head': .*learning_rate"),
-        ({"head": {"lr": -1}}, ValueError, "arguments for 'head': Invalid learning rate: -1"),
-        ({"head": 0.1}, TypeError, "mapping from parts of the model.*but got {'head': 0.1}"),
+        ({"head": {"learning_rate": 1}}, TypeError, "parts.head.learning_rate: .*no argument"),
+        ({"head": {"lr": -1}}, ValueError, "parts.head: Invalid learning rate: -1"),
+        ({"head": 0.1}, TypeError, "mapping from parts of the model.*got {'head': 0.1}"),
         (["head"], TypeError, "mapping from parts of the model"),
     ],
 )

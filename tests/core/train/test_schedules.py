@@ -54,8 +54,16 @@ def test_a_training_without_an_end_is_refused():
     ("choice", "error", "match"),
     [
         ("linaer", ValueError, "no schedule 'linaer'.*Choose one of: constant, linear, cosine"),
-        ({"name": "linear", "warm_up": 1.5}, ValueError, "at least 0 and below 1, but is 1.5"),
-        ({"name": "linear", "warmup": 0.1}, TypeError, "takes warm_up, but got warmup"),
+        (
+            {"name": "linear", "warm_up": 1.5},
+            ValueError,
+            "warm_up: Expected a number of at least 0 and less than 1, got 1.5",
+        ),
+        (
+            {"name": "linear", "warmup": 0.1},
+            TypeError,
+            "no argument 'warmup': did you mean 'warm_up'",
+        ),
     ],
 )
 def test_wrong_choices_are_refused(choice, error, match):

@@ -101,7 +101,7 @@ def test_a_batch_sampler_is_chosen_by_name_by_arguments_or_is_made_already():
         ),
         ({"name": "no-duplicates", "k": 3}, TypeError, "It takes: no arguments"),
         ({"name": "groups", "samples_per_group": 0}, ValueError, "at least 1"),
-        (7, TypeError, "chosen by its name"),
+        (7, TypeError, "Expected the name of a batch sampler"),
     ],
 )
 def test_a_choice_that_cannot_be_is_refused_with_what_was_meant(choice, error, message):

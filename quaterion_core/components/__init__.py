@@ -1,0 +1,34 @@
+"""From a name and arguments to a component: choices, what is wrong with them, and building."""
+
+from quaterion_core.components.arguments import Argument, arguments_of, callable_arguments
+from quaterion_core.components.building import (
+    build_component,
+    component_class,
+    missing_arguments,
+)
+from quaterion_core.components.choices import ComponentChoice, split_choice
+from quaterion_core.components.validation import (
+    Fault,
+    argument_faults,
+    component_faults,
+    raise_faults,
+    type_in_words,
+    value_fault,
+)
+
+__all__ = [
+    "Argument",
+    "ComponentChoice",
+    "Fault",
+    "argument_faults",
+    "arguments_of",
+    "build_component",
+    "callable_arguments",
+    "component_class",
+    "component_faults",
+    "missing_arguments",
+    "raise_faults",
+    "split_choice",
+    "type_in_words",
+    "value_fault",
+]

@@ -1,0 +1,80 @@
+"""Building components from a registered name and its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from quaterion_core.components.arguments import arguments_of, component_arguments
+from quaterion_core.components.choices import split_choice
+from quaterion_core.components.validation import component_faults, raise_faults
+from quaterion_core.plugins import registry
+
+
+def component_class(kind: str, choice: object) -> type[Any]:
+    """Return the class that a choice names, after a check of the arguments.
+
+    Raises:
+        MissingComponentError: There is no such component.
+        TypeError: An argument is unknown, or its value is not of the right kind; the message lists
+            all of them.
+    """
+    name, _ = split_choice(kind, choice)
+    cls = registry.load(kind, name)
+    raise_faults(f"The {kind} {name!r}", component_faults(kind, choice))
+    return cls
+
+
+def build_component(
+    kind: str,
+    choice: object,
+    *,
+    provided: Mapping[str, Callable[[], Any]] | None = None,
+    objects: Iterable[Any] | None = None,
+) -> Any:
+    """Build a component from a choice.
+
+    Args:
+        kind: A kind of component: ``encoder``, ``head``, ``loss``, ``metric``, ``dataset``, ...
+        choice: A name or a mapping of a name and arguments. Anything else counts as built already
+            and is returned as it is.
+        provided: Values that the surroundings know, by argument name, as functions that are
+            called only if the component takes such an argument and the choice does not give it.
+        objects: Raw training objects, for encoders that learn from them before training.
+
+    Raises:
+        MissingComponentError: There is no such component.
+        TypeError: An argument is unknown or missing, or its value is not of the right kind.
+    """
+    if not isinstance(choice, (str, Mapping)):
+        return choice
+    name, arguments = split_choice(kind, choice)
+    cls = component_class(kind, choice)
+    known = arguments_of(cls)
+    for argument, value in (provided or {}).items():
+        if argument in known and argument not in arguments:
+            arguments[argument] = value()
+    missing = missing_arguments(cls, arguments)
+    if missing:
+        raise TypeError(
+            f"The {kind} {name!r} needs {', '.join(map(repr, missing))}. Give "
+            f"{{'name': {name!r}, {', '.join(f'{argument!r}: ...' for argument in missing)}}}."
+        )
+    if kind == "encoder":  # builds the encoders in it itself: they learn from the objects too
+        return cls.from_data([] if objects is None else objects, **arguments)
+    for argument, inner_kind in component_arguments(cls).items():
+        if argument in arguments:
+            arguments[argument] = build_component(
+                inner_kind, arguments[argument], provided=provided
+            )
+    return cls.from_config(arguments)
+
+
+def missing_arguments(cls: type[Any], given: Iterable[str]) -> list[str]:
+    """Return the arguments that a component needs and that are not given."""
+    names = set(given)
+    return [
+        name
+        for name, argument in arguments_of(cls).items()
+        if argument.is_required and name not in names
+    ]
