@@ -118,10 +118,10 @@ def fill(samples: list[SimilarityPairSample]) -> tuple[DataLoader[Any], float]:
     """Return a loader over a cache of the samples, in order, and the seconds of filling it."""
     model = Model()
     loader = PairsSimilarityDataLoader(samples, batch_size=BATCH)
-    cache = TrainingCache(model.model, CacheConfig(), [loader], torch.device("cpu"))
+    cache = TrainingCache(model.model, CacheConfig(), loader, device=torch.device("cpu"))
     start = time.perf_counter()
-    prepared = cache.prepare()[0]
-    return prepared, time.perf_counter() - start
+    loaders, _ = cache.fill()
+    return loaders.train, time.perf_counter() - start
 
 
 def main() -> None:

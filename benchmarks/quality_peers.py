@@ -30,6 +30,7 @@ from benchmarks.cached_training import minilm
 from quaterion_core import Quaterion, SimilarityModel
 from quaterion_core.components import split_choice
 from quaterion_core.dataset import SimilarityPairSample
+from quaterion_core.encoders.encoder import train_collate_functions
 from quaterion_core.heads import EmptyHead
 from quaterion_core.recipe import Recipe
 from quaterion_core.train.optimizers import choose_optimizer
@@ -178,7 +179,7 @@ def metric_learning_over_images(recipe: Recipe, samples: Sequence[Any]) -> PeerM
         scale=arguments["scale"],
     )
     mixed = recipe.trainer.get("precision") == "bf16-mixed"
-    collate = model.train_collates()["default"]
+    collate = train_collate_functions(model.encoders)["default"]
 
     def embed(rows: Tensor) -> Tensor:
         batch = collate([samples[row].obj for row in rows.tolist()])

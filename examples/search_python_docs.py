@@ -24,7 +24,7 @@ from quaterion_core.dataset import PairsSimilarityDataLoader
 from quaterion_core.eval.evaluator import Evaluator
 from quaterion_core.eval.pair import RetrievalPrecision, RetrievalReciprocalRank
 from quaterion_core.eval.samplers.pair_sampler import PairSampler
-from quaterion_core.utils.progress_bar import QuaterionProgressBar
+from quaterion_core.train.callbacks.progress_bar import QuaterionProgressBar
 from quaterion_nlp.datasets.python_docs import PythonDocs
 
 QUESTIONS = [

@@ -23,7 +23,7 @@ from quaterion_core.dataset import (
     SimilarityPairSample,
 )
 from quaterion_core.serving.exact_search import ExactSearch
-from quaterion_core.utils.progress_bar import QuaterionProgressBar
+from quaterion_core.train.callbacks.progress_bar import QuaterionProgressBar
 from quaterion_cv import Digits
 
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]

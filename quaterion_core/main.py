@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelSummary
 from torch import Tensor
 
-from quaterion_core.dataset.batch_samplers import build_batch_sampler
-from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
-from quaterion_core.dataset.train_collator import TrainCollator
-from quaterion_core.encoders.encoder import length_functions
 from quaterion_core.eval.evaluator import Evaluator
 from quaterion_core.model import SimilarityModel
 from quaterion_core.plugins import activate
 from quaterion_core.train.assembly import assemble
-from quaterion_core.train.cache import CacheConfig, CacheType
-from quaterion_core.train.cache.training_cache import TrainingCache
-from quaterion_core.train.callbacks import (
-    LossParametersCallback,
-    MetricsCallback,
-    RandomStateCallback,
-)
-from quaterion_core.train.epoch_batches import BatchPlan, SamplerPlan, ordered_plan
-from quaterion_core.train.epoch_loader import epoch_loader
-from quaterion_core.train.preflight import (
-    check_chunk,
-    check_early_stopping,
-    check_loader,
-    check_loss_fits,
-)
+from quaterion_core.train.cache import CacheConfig
 from quaterion_core.train.trainable_model import TrainableModel
+from quaterion_core.train.trainer import trainer_defaults
+from quaterion_core.train.training import Training
 from quaterion_core.train.xbm import XbmConfig
-from quaterion_core.utils.progress_bar import QuaterionProgressBar
 
 
 class Quaterion:
@@ -237,57 +216,19 @@ class Quaterion:
             ...     after = Quaterion.evaluate(evaluator, samples, model.model)
             embedding cat dog cow duck
         """
-        loaders = {"train_dataloader": train_dataloader}
-        if val_dataloader is not None:
-            loaders["val_dataloader"] = val_dataloader
-        for name, loader in loaders.items():
-            check_loader(loader, name)
-            check_loss_fits(trainable_model.loss, loader, name)
-        for number, loader in enumerate(evaluated):
-            check_loader(loader, f"evaluated[{number}]")
-        check_chunk(grad_cache_chunk)
-        lifecycle = activate(plugins)
-        if trainer is None:
-            defaults = cls.trainer_defaults(trainable_model, train_dataloader)
-            if val_dataloader is None:
-                stopping = EarlyStopping("train_loss", min_delta=1e-3)
-                defaults["callbacks"] = [
-                    stopping if isinstance(callback, EarlyStopping) else callback
-                    for callback in defaults["callbacks"]
-                ]
-                defaults["max_epochs"] = 100
-            trainer = pl.Trainer(**lifecycle.trainer_arguments(defaults))
-        check_early_stopping(trainer, has_validation=val_dataloader is not None)
-        plan: BatchPlan | None = None
-        if batch_sampler is not None:
-            sampler = build_batch_sampler(batch_sampler)
-            plan = SamplerPlan(sampler, train_dataloader, trainer.world_size)
-        lifecycle.before_fit(trainer, trainable_model)
-        with ExitStack() as stack:
-            prepared, cached = _prepare(
-                trainable_model,
-                list(loaders.values()),
-                trainer,
-                stack,
-                _chunking(trainable_model, grad_cache_chunk),
-                evaluated,
-            )
-            if trainer.overfit_batches > 0:  # type: ignore[attr-defined]
-                plan = ordered_plan(prepared[0])
-            prepared[0] = epoch_loader(prepared[0], plan)
-            prepared[1:] = [epoch_loader(loader, fixed_order=True) for loader in prepared[1:]]
-            callbacks = [MetricsCallback(), LossParametersCallback(), RandomStateCallback()]
-
-            def train() -> None:
-                training, validation = [*prepared, None][:2]
-                aside = trainable_model.model.set_aside(cached)
-                with aside, _added(trainer, callbacks), warnings.catch_warnings():
-                    # Frozen encoders are in evaluation mode on purpose.
-                    warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")
-                    trainer.fit(trainable_model, training, validation, ckpt_path=ckpt_path)
-                lifecycle.after_fit(trainer, trainable_model)
-
-            yield train
+        training = Training(
+            trainable_model,
+            trainer,
+            train_dataloader,
+            val_dataloader,
+            ckpt_path,
+            lifecycle=activate(plugins),
+            batch_sampler=batch_sampler,
+            grad_cache_chunk=grad_cache_chunk,
+            evaluated=evaluated,
+        )
+        with training.prepared():
+            yield training
 
     @classmethod
     def evaluate(
@@ -326,83 +267,4 @@ class Quaterion:
             >>> arguments["max_epochs"] = 10
             >>> trainer = pl.Trainer(accelerator="cpu", logger=False, **arguments)
         """
-        defaults: dict[str, Any] = {
-            "callbacks": [
-                QuaterionProgressBar(),
-                EarlyStopping("validation_loss"),
-                ModelSummary(max_depth=3),
-            ],
-            "max_epochs": -1,
-        }
-        dataset = getattr(train_dataloader, "dataset", None)
-        if train_dataloader is not None and hasattr(dataset, "__len__"):
-            defaults["log_every_n_steps"] = max(1, min(50, len(train_dataloader)))
-        if trainable_model is not None and _all_cached(trainable_model):
-            defaults["enable_checkpointing"] = False
-        return defaults
-
-
-def _all_cached(trainable_model: TrainableModel) -> bool:
-    """Tell whether a training would run over cached embeddings alone."""
-    config = trainable_model.configure_caches()
-    return config is not None and all(
-        not encoder.trainable and config.type_for(key) != CacheType.NONE
-        for key, encoder in trainable_model.model.encoders.items()
-    )
-
-
-def _prepare(
-    trainable_model: TrainableModel,
-    loaders: list[SimilarityDataLoader[Any]],
-    trainer: pl.Trainer,
-    stack: ExitStack,
-    chunking: Chunking | None,
-    evaluated: Sequence[SimilarityDataLoader[Any]],
-) -> tuple[list[Any], list[str]]:
-    """Derive the loaders of a training: over the cache, if one is configured, or raw objects.
-
-    Returns:
-        The loaders, and the keys of the encoders that are cached.
-    """
-    model = trainable_model.model
-    config = trainable_model.configure_caches()
-    if config is not None:
-        device = trainer.strategy.root_device
-        cache = TrainingCache(
-            model, config, loaders, device, trainer.world_size, chunking, evaluated
-        )
-        stack.callback(cache.close)
-        if cache.keys:
-            with torch.random.fork_rng(devices=[]):  # as random as without a cache
-                prepared = cache.prepare()
-            stack.enter_context(model.looking_up(cache.look_ups))
-            return prepared, cache.keys
-    extractors = model.meta_extractors()
-    collates = [model.train_collates(), model.encoder_collates()][: len(loaders)]
-    return [
-        loader.with_collate(
-            partial(
-                TrainCollator, encoder_collates=own, meta_extractors=extractors, chunking=chunking
-            )
-        )
-        for loader, own in zip(loaders, collates, strict=True)
-    ], []
-
-
-def _chunking(trainable_model: TrainableModel, size: int | None) -> Chunking | None:
-    """Cut batches into chunks of objects that are of similar length for what is trained."""
-    if size is None:
-        return None
-    trained = {k: e for k, e in trainable_model.model.encoders.items() if e.trainable}
-    return Chunking(size, length_functions(trained))
-
-
-@contextmanager
-def _added(trainer: pl.Trainer, callbacks: list[pl.Callback]) -> Iterator[None]:
-    """Give a trainer callbacks for a while, ahead of its own, which may look at what they log."""
-    present = list(trainer.callbacks)  # type: ignore[attr-defined]
-    trainer.callbacks = callbacks + present  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        trainer.callbacks = present  # type: ignore[attr-defined]
+        return trainer_defaults(trainable_model, train_dataloader)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -17,7 +17,12 @@ from torch import Tensor, nn
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.embedded import Embedded
 from quaterion_core.dataset.train_collator import Features, collate_features
-from quaterion_core.encoders.encoder import Encoder, length_functions
+from quaterion_core.encoders.encoder import (
+    Encoder,
+    collate_functions,
+    length_functions,
+    meta_extractors,
+)
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead, check_neighbourhood
 from quaterion_core.model_folder import load_parts, save_parts
@@ -63,10 +68,9 @@ class SimilarityModel(nn.Module):
         _check_parts(encoders, head)
         self._keys = sorted(encoders)
         self._encoders = nn.ModuleList(encoders[key] for key in self._keys)
-        self._set_aside: dict[str, Encoder] = {}
-        self._look_ups: Mapping[str, CollateFnType] = {}
+        self._substituted: dict[str, Encoder] = {}
         self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
-            _allow_missing_frozen_encoders
+            _allow_frozen_encoders
         )
         self.head = head
         for encoder in encoders.values():
@@ -76,44 +80,35 @@ class SimilarityModel(nn.Module):
     @property
     def encoders(self) -> dict[str, Encoder]:
         """The encoders by key, in the order in which their outputs are concatenated."""
-        registered = dict(zip(self._keys, self._encoders, strict=True))
-        return {**registered, **self._set_aside}  # type: ignore[dict-item]
+        return {**self._running, **self._substituted}
 
     @contextmanager
-    def set_aside(self, keys: Iterable[str]) -> Iterator[None]:
-        """Take encoders out of the module tree for a while, onto the CPU.
+    def substituting(self, substitutes: Mapping[str, Encoder]) -> Iterator[None]:
+        """Let other encoders run in place of some of the model's own for a while.
 
-        While their embeddings come from elsewhere, they then take no memory on the device and in
-        checkpoints. They are still part of the model: it can be saved, and :meth:`encode` works.
+        The substitutes take the places of those in the module tree. The model's own remain its
+        :attr:`encoders`, which is also what is saved.
 
         Args:
-            keys: Keys of frozen encoders.
+            substitutes: Encoders by key, each of the embedding size of the one it stands for.
         """
-        aside = {key: self.encoders[key].cpu() for key in keys}
-        self._set_aside.update(aside)
-        for key in aside:
-            self._encoders[self._keys.index(key)] = nn.Module()
+        own, running, substituted = self.encoders, self._running, self._substituted
+        self._substituted = {key: own[key] for key in (*substituted, *substitutes)}
+        self._run(substitutes)
         try:
             yield
         finally:
-            for key, encoder in aside.items():
-                del self._set_aside[key]
-                self._encoders[self._keys.index(key)] = encoder
+            self._substituted = substituted
+            self._run(running)
 
-    @contextmanager
-    def looking_up(self, look_ups: Mapping[str, CollateFnType]) -> Iterator[None]:
-        """Let :meth:`encode` take embeddings from elsewhere for a while.
+    @property
+    def _running(self) -> dict[str, Encoder]:
+        """The encoders by key that take part in :meth:`forward`."""
+        return dict(zip(self._keys, self._encoders, strict=True))  # type: ignore[arg-type]
 
-        Args:
-            look_ups: By the keys of frozen encoders, collate functions to use instead of theirs.
-                They return :class:`~quaterion_core.dataset.embedded.Embedded` where they know the
-                embeddings of all the objects, else what the encoder takes.
-        """
-        before, self._look_ups = self._look_ups, look_ups
-        try:
-            yield
-        finally:
-            self._look_ups = before
+    def _run(self, encoders: Mapping[str, Encoder]) -> None:
+        for key, encoder in encoders.items():
+            self._encoders[self._keys.index(key)] = encoder
 
     @property
     def embedding_size(self) -> int:
@@ -141,31 +136,9 @@ class SimilarityModel(nn.Module):
         """Return the function that turns a list of raw objects into a batch."""
         return partial(
             self.collate_fn,
-            encoders_collate_fns=self.encoder_collates(),
-            meta_extractors=self.meta_extractors(),
+            encoders_collate_fns=collate_functions(self._running),
+            meta_extractors=meta_extractors(self._running),
         )
-
-    def encoder_collates(self) -> dict[str, CollateFnType]:
-        """Return the collate function of each encoder."""
-        return {
-            key: self._look_ups.get(key) or encoder.get_collate_fn()
-            for key, encoder in self.encoders.items()
-        }
-
-    def train_collates(self) -> dict[str, CollateFnType]:
-        """Return the collate function of each encoder for training data."""
-        return {
-            key: encoder.get_train_collate_fn() or encoder.get_collate_fn()
-            for key, encoder in self.encoders.items()
-        }
-
-    def meta_extractors(self) -> dict[str, MetaExtractorFnType]:
-        """Return the meta extractor of each encoder that has one of its own."""
-        return {
-            key: encoder.get_meta_extractor()
-            for key, encoder in self.encoders.items()
-            if encoder.reads_meta
-        }
 
     def forward(self, batch: Features) -> Tensor:
         """Embed a batch.
@@ -185,13 +158,8 @@ class SimilarityModel(nn.Module):
     def encode_features(self, batch: Features) -> Tensor:
         """Embed a batch with the encoders alone, outputs concatenated, shape (N, D_in)."""
         outputs = []
-        for key, encoder in self.encoders.items():
-            data = batch["data"][key]
-            if isinstance(data, Embedded):
-                output = data.embeddings
-            else:
-                with torch.set_grad_enabled(torch.is_grad_enabled() and encoder.trainable):
-                    output = encoder(data)
+        for key, encoder in self._running.items():
+            output = _embed(encoder, batch["data"][key])
             _check_output(key, encoder, output, batch["count"])
             outputs.append(_outside_inference_mode(key, encoder, output))
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
@@ -202,10 +170,9 @@ class SimilarityModel(nn.Module):
         Runs the encoders, so it is meant for single batches: the first of a training, or one
         whose embeddings turned out wrong.
         """
-        for key, encoder in self.encoders.items():
-            data = batch["data"][key]
+        for key, encoder in self._running.items():
             with torch.no_grad():
-                output = data.embeddings if isinstance(data, Embedded) else encoder(data)
+                output = _embed(encoder, batch["data"][key])
             rows = torch.isfinite(output).all(dim=1)
             if not rows.all():
                 bad = (~rows).nonzero().flatten().tolist()
@@ -273,15 +240,14 @@ class SimilarityModel(nn.Module):
                 f"{dim}."
             )
         objects = inputs if isinstance(inputs, list) else [inputs]
-        device = next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+        held = chain(self.parameters(), self.buffers())
+        device = next((tensor.device for tensor in held), torch.device("cpu"))
         collate = self.get_collate_fn()
         chunks = self._chunks(objects, batch_size)
         embeddings = []
         modes = {module: module.training for module in self.modules()}
         self.eval()
         try:
-            for encoder in self._set_aside.values():
-                encoder.to(device)
             with torch.no_grad():
                 for rows in chunks:
                     batch = move_to_device(collate([objects[row] for row in rows]), device)
@@ -291,8 +257,6 @@ class SimilarityModel(nn.Module):
                     output = output[:, :dim]
                     embeddings.append(output.cpu() if to_numpy else output)
         finally:
-            for encoder in self._set_aside.values():
-                encoder.cpu()
             for module, mode in modes.items():
                 module.training = mode
         result = torch.cat(embeddings) if embeddings else torch.empty(0, dim or self.embedding_size)
@@ -305,8 +269,7 @@ class SimilarityModel(nn.Module):
         """Return the rows to embed at once: of similar length, where an encoder tells lengths."""
         if len(objects) <= size:  # a query that is served need not be measured
             return Chunking(size)(objects)
-        running = {key: e for key, e in self.encoders.items() if key not in self._look_ups}
-        return Chunking(size, length_functions(running))(objects)
+        return Chunking(size, length_functions(self._running))(objects)
 
     def _explain_not_finite(self, batch: Features) -> None:
         self.check_finite(batch)
@@ -424,8 +387,11 @@ class SimilarityModel(nn.Module):
 MetricModel = SimilarityModel
 
 
-def _allow_missing_frozen_encoders(model: nn.Module, incompatible: Any) -> None:
-    """Load checkpoints of trainings whose frozen encoders were set aside: they do not change."""
+def _allow_frozen_encoders(model: nn.Module, incompatible: Any) -> None:
+    """Load checkpoints that leave frozen encoders out, or hold one that a substitute stands for.
+
+    A frozen encoder does not change.
+    """
     assert isinstance(model, SimilarityModel)
     frozen = {
         id(value)
@@ -436,6 +402,16 @@ def _allow_missing_frozen_encoders(model: nn.Module, incompatible: Any) -> None:
     ours = {name for name, value in model.state_dict(keep_vars=True).items() if id(value) in frozen}
     incompatible.missing_keys[:] = [
         key for key in incompatible.missing_keys if not any(key.endswith(name) for name in ours)
+    ]
+    replaced = [
+        f"_encoders.{model._keys.index(key)}.{name}"
+        for key, encoder in model._substituted.items()
+        for name in encoder.state_dict()
+    ]
+    incompatible.unexpected_keys[:] = [
+        key
+        for key in incompatible.unexpected_keys
+        if not any(key.endswith(name) for name in replaced)
     ]
 
 
@@ -466,6 +442,15 @@ def _check_parts(encoders: Mapping[str, Encoder], head: EncoderHead) -> None:
             f"{head.input_embedding_size}, but the encoders give {listed}. Make the head with "
             f"input_embedding_size={sum(sizes.values())}."
         )
+
+
+def _embed(encoder: Encoder, data: TensorTree) -> Tensor:
+    """Embed what an encoder's collate function returned, a frozen encoder without a graph."""
+    if isinstance(data, Embedded):
+        return data.embeddings
+    with torch.set_grad_enabled(torch.is_grad_enabled() and encoder.trainable):
+        output: Tensor = encoder(data)
+    return output
 
 
 def _check_output(key: str, encoder: Encoder, output: object, count: int) -> None:

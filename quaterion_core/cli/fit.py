@@ -26,9 +26,9 @@ from quaterion_core.plugins import activate
 from quaterion_core.recipe import Recipe, RecipeError, read_recipe
 from quaterion_core.storage import json_text
 from quaterion_core.train.cache import CacheConfig, CacheType
+from quaterion_core.train.callbacks.epoch_lines import EpochLines
+from quaterion_core.train.callbacks.progress_bar import QuaterionProgressBar
 from quaterion_core.train.xbm import XbmConfig
-from quaterion_core.utils.epoch_lines import EpochLines
-from quaterion_core.utils.progress_bar import QuaterionProgressBar
 
 
 @click.command()

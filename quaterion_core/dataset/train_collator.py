@@ -12,7 +12,8 @@ from quaterion_core.types import CollateFnType, MetaExtractorFnType, Targets
 from quaterion_core.utils.meta import merge_meta
 
 Features: TypeAlias = dict[str, Any]
-"""``{"data": {encoder key: batch}, "meta": [facts of object 1, ...], "count": N}``"""
+"""``{"data": {encoder key: batch}, "meta": [facts of object 1, ...], "count": N}``, or
+``{"chunks": [...]}``: the features of each chunk, with the ``positions`` of its objects."""
 
 
 def collate_features(
@@ -45,8 +46,9 @@ class TrainCollator:
             <quaterion_core.dataset.SimilarityDataLoader.pre_collate_fn>`.
         encoder_collates: Collate function of each encoder, by key.
         meta_extractors: Meta extractor of each encoder that has one, by key.
-        chunking: How to cut the objects into chunks, if at all. The features are then a list of
-            those of each chunk, with the ``positions`` of its objects in the batch.
+        chunking: How to cut the objects into chunks, if at all. The features are then
+            ``{"chunks": [...]}``: those of each chunk, with the ``positions`` of its objects in
+            the batch.
 
     Example:
         >>> import torch
@@ -71,12 +73,12 @@ class TrainCollator:
         self.encoder_collates = dict(encoder_collates)
         self.meta_extractors = dict(meta_extractors)
 
-    def __call__(self, batch: list[Any]) -> tuple[Features | list[Features], Targets]:
+    def __call__(self, batch: list[Any]) -> tuple[Features, Targets]:
         """Collate a list of samples into features for the encoders and targets for the loss."""
         objects, targets = self.pre_collate_fn(batch)
         if self.chunking is None:
             return collate_features(objects, self.encoder_collates, self.meta_extractors), targets
-        return [
+        chunks = [
             {
                 **collate_features(
                     [objects[position] for position in positions],
@@ -86,4 +88,5 @@ class TrainCollator:
                 "positions": torch.tensor(positions),
             }
             for positions in self.chunking(objects)
-        ], targets
+        ]
+        return {"chunks": chunks}, targets

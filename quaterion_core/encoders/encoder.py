@@ -184,3 +184,21 @@ def length_functions(
 ) -> dict[str, Callable[[list[Any]], Sequence[int]]]:
     """Return the functions that tell the lengths of objects, of those encoders that have one."""
     return {key: tell for key, encoder in encoders.items() if (tell := encoder.get_length_fn())}
+
+
+def collate_functions(encoders: Mapping[str, Encoder]) -> dict[str, CollateFnType]:
+    """Return the collate function of each encoder."""
+    return {key: encoder.get_collate_fn() for key, encoder in encoders.items()}
+
+
+def train_collate_functions(encoders: Mapping[str, Encoder]) -> dict[str, CollateFnType]:
+    """Return the collate function of each encoder for training data."""
+    return {
+        key: encoder.get_train_collate_fn() or encoder.get_collate_fn()
+        for key, encoder in encoders.items()
+    }
+
+
+def meta_extractors(encoders: Mapping[str, Encoder]) -> dict[str, MetaExtractorFnType]:
+    """Return the meta extractors, of those encoders that read meta."""
+    return {key: e.get_meta_extractor() for key, e in encoders.items() if e.reads_meta}

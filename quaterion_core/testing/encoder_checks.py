@@ -416,11 +416,11 @@ def cached_equals_uncached(subject: EncoderSubject) -> None:
     samples = [SimilarityGroupSample(obj, group=0) for obj in [*objects, *reversed(objects)]]
     loader = GroupSimilarityDataLoader(samples, batch_size=3)
     config = CacheConfig(CacheType.CPU, batch_size=2)
-    cache = TrainingCache(model, config, [loader], torch.device("cpu"))
+    cache = TrainingCache(model, config, loader, device=torch.device("cpu"))
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # the progress bar
-            (cached,) = cache.prepare()
-        embeddings = torch.cat([model.encode_features(features) for features, _ in cached])
+            loaders, _ = cache.fill()
+        embeddings = torch.cat([model.encode_features(features) for features, _ in loaders.train])
     finally:
         cache.close()
     expected = embed(encoder, [sample.obj for sample in samples])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -25,72 +26,77 @@ from quaterion_core.train.xbm import XbmConfig
 from quaterion_core.utils.items import LazyItems, rereadable
 
 
-class AssembledModel(TrainableModel):
-    """A trainable model made of given parts.
+@dataclass(frozen=True)
+class ModelParts:
+    """What a trainable model is made of.
 
-    Args:
+    Attributes:
         encoders: Encoders by key.
         head: The head.
         loss: The loss.
         metrics: Metrics to log in training and validation.
-        optimizer: What moves the weights. Its parts are named as in a recipe: ``encoder`` or
+        optimizer: The optimizer. Its parts are named as in a recipe: ``encoder`` or
             ``encoders.<key>``, ``head``, ``loss``.
+        schedule: The learning rate schedule; constant without one.
         cache: How to cache the frozen encoders, if at all.
         xbm: A cross-batch memory, if there is to be one.
-        schedule: How the learning rate goes; constant without one.
     """
 
-    def __init__(
-        self,
-        encoders: Mapping[str, Encoder],
-        head: EncoderHead,
-        loss: SimilarityLoss,
-        metrics: list[AttachedMetric],
-        optimizer: OptimizerChoice,
-        cache: CacheConfig | None = None,
-        xbm: XbmConfig | None = None,
-        schedule: Schedule | None = None,
-    ):
-        self._parts = (encoders, head, loss, metrics)
-        self._optimizer = optimizer
-        self._cache = cache
-        self._xbm = xbm
-        self._schedule = schedule
+    encoders: Mapping[str, Encoder]
+    head: EncoderHead
+    loss: SimilarityLoss
+    metrics: list[AttachedMetric]
+    optimizer: OptimizerChoice
+    schedule: Schedule | None = None
+    cache: CacheConfig | None = None
+    xbm: XbmConfig | None = None
+
+
+class AssembledModel(TrainableModel):
+    """A trainable model made of given parts.
+
+    Args:
+        parts: The parts.
+    """
+
+    def __init__(self, parts: ModelParts):
+        self._given = parts  # which the constructor of the base asks for
         super().__init__()
-        del self._parts
-        optimizer.check_parts(self._named_parts())
+        parts.optimizer.check_parts(self._named_parts())
 
     def configure_encoders(self) -> Mapping[str, Encoder]:
         """Return the given encoders."""
-        return self._parts[0]
+        return self._given.encoders
 
     def configure_head(self, input_embedding_size: int) -> EncoderHead:
         """Return the given head."""
-        return self._parts[1]
+        return self._given.head
 
     def configure_loss(self) -> SimilarityLoss:
         """Return the given loss."""
-        return self._parts[2]
+        return self._given.loss
 
     def configure_metrics(self) -> list[AttachedMetric]:
         """Return the given metrics."""
-        return self._parts[3]
+        return self._given.metrics
 
     def configure_caches(self) -> CacheConfig | None:
         """Return the given configuration of the cache."""
-        return self._cache
+        return self._given.cache
 
     def configure_xbm(self) -> XbmConfig | None:
         """Return the given settings of a cross-batch memory."""
-        return self._xbm
+        return self._given.xbm
 
     def configure_optimizers(self) -> Any:
         """Return the chosen optimizer over all that is trainable, and the schedule."""
         self.trainable_parameters()  # tells what to do where there are none
-        optimizer = self._optimizer.build(self._named_parts())
-        if self._schedule is None:
+        optimizer = self._given.optimizer.build(self._named_parts())
+        if self._given.schedule is None:
             return optimizer
-        scheduler = self._schedule.scheduler(optimizer, self.trainer.estimated_stepping_batches)
+        scheduler = self._given.schedule.scheduler(
+            optimizer, self.trainer.estimated_stepping_batches
+        )
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -140,14 +146,16 @@ def assemble(
         },
     )
     return AssembledModel(
-        built,
-        built_head,
-        built_loss,
-        attached_metrics(metrics),
-        chosen_optimizer,
-        cache,
-        xbm,
-        chosen_schedule,
+        ModelParts(
+            built,
+            built_head,
+            built_loss,
+            attached_metrics(metrics),
+            chosen_optimizer,
+            chosen_schedule,
+            cache,
+            xbm,
+        )
     )
 
 

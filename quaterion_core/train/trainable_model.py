@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.loss.group_loss import GroupLoss
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import SimilarityModel
-from quaterion_core.train.cache import CacheConfig
+from quaterion_core.train.cache import CacheConfig, CacheType
 from quaterion_core.train.gather import gather_batch
 from quaterion_core.train.grad_cache import embed_in_chunks
 from quaterion_core.train.xbm import XbmBuffer, XbmConfig, XbmPairBuffer
@@ -124,6 +125,22 @@ class TrainableModel(pl.LightningModule, ABC):
         """
         return None
 
+    @cached_property
+    def cache_config(self) -> CacheConfig | None:
+        """What :meth:`configure_caches` returned; it is asked once, when the answer is needed."""
+        return self.configure_caches()
+
+    def cached_encoders(self) -> list[str]:
+        """Return the keys of the encoders that are to be cached, sorted."""
+        config = self.cache_config
+        if config is None:
+            return []
+        return sorted(
+            key
+            for key, encoder in self.model.encoders.items()
+            if not encoder.trainable and config.type_for(key) != CacheType.NONE
+        )
+
     def configure_xbm(self) -> XbmConfig | None:
         """Return the settings of a cross-batch memory; none by default."""
         return None
@@ -186,33 +203,33 @@ class TrainableModel(pl.LightningModule, ABC):
                 update(embeddings.detach(), **accepted(update, targets))
 
     def training_step(
-        self, batch: tuple[Features | list[Features], Targets], batch_idx: int, **kwargs: Any
+        self, batch: tuple[Features, Targets], batch_idx: int, **kwargs: Any
     ) -> Tensor:
         """Compute and log the loss of a training batch."""
         return self._common_step(batch, batch_idx, TrainStage.TRAIN, **kwargs)
 
     def validation_step(
-        self, batch: tuple[Features | list[Features], Targets], batch_idx: int, **kwargs: Any
+        self, batch: tuple[Features, Targets], batch_idx: int, **kwargs: Any
     ) -> Tensor | None:
         """Compute and log the loss of a validation batch."""
         return self._common_step(batch, batch_idx, TrainStage.VALIDATION, **kwargs)
 
     def test_step(
-        self, batch: tuple[Features | list[Features], Targets], batch_idx: int, **kwargs: Any
+        self, batch: tuple[Features, Targets], batch_idx: int, **kwargs: Any
     ) -> Tensor | None:
         """Compute and log the loss of a test batch."""
         return self._common_step(batch, batch_idx, TrainStage.TEST, **kwargs)
 
     def _common_step(
         self,
-        batch: tuple[Features | list[Features], Targets],
+        batch: tuple[Features, Targets],
         batch_idx: int,
         stage: TrainStage,
         **kwargs: Any,
     ) -> Tensor:
         features, targets = batch
-        if isinstance(features, list):
-            embeddings = embed_in_chunks(self.model, features)
+        if "chunks" in features:
+            embeddings = embed_in_chunks(self.model, features["chunks"])
         else:
             embeddings = self.model(features)
         # A sum is not finite if any of its terms is not, and is the cheaper thing to look at.
@@ -255,8 +272,8 @@ class TrainableModel(pl.LightningModule, ABC):
         """Look at every batch where that is free, at some where it would wait for the device."""
         return embeddings.device.type == "cpu" or batch_idx % 50 == 0
 
-    def _explain_not_finite(self, features: Features | list[Features]) -> None:
-        for chunk in features if isinstance(features, list) else [features]:
+    def _explain_not_finite(self, features: Features) -> None:
+        for chunk in features.get("chunks", [features]):
             self.model.check_finite(chunk)
         raise ValueError(
             f"The embeddings became NaN or infinite in epoch {self.current_epoch}, though the "

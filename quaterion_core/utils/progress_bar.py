@@ -1,55 +1,17 @@
-"""The progress bar of a training."""
+"""The path that Quaterion 0.1 has for :mod:`quaterion_core.train.callbacks.progress_bar`.
+
+The progress bar needs Lightning, which nothing else here does, so it is imported when it is named.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-import pytorch_lightning as pl
-from pytorch_lightning.callbacks import RichProgressBar
-from rich.progress import ProgressColumn, Task
-from rich.style import Style
-from rich.text import Text
+__all__ = ["FixedLengthProcessionSpeed", "QuaterionProgressBar"]  # noqa: F822
 
 
-class FixedLengthProcessionSpeed(ProgressColumn):
-    """Shows iterations in a second at a fixed width, so that what is beside it stays in place.
-
-    Args:
-        style: How to print it.
-    """
-
-    def __init__(self, style: str | Style):
-        self.style = style
-        super().__init__()
-
-    def render(self, task: Task) -> Text:
-        """Return the speed of a task, 12 characters wide."""
-        return Text(f"{task.speed or 0.0:>8.2f}it/s", style=self.style)
-
-
-class QuaterionProgressBar(RichProgressBar):
-    """Lightning's rich progress bar, with one figure for each loss and a speed that stays in place.
-
-    Takes the arguments of :class:`pytorch_lightning.callbacks.RichProgressBar`.
-    """
-
-    def configure_columns(self, trainer: pl.Trainer) -> list[ProgressColumn]:
-        """Return Lightning's columns, the speed at a fixed width."""
-        columns: list[Any] = super().configure_columns(trainer)
-        return [
-            FixedLengthProcessionSpeed(column.style)
-            if type(column).__name__ == "ProcessingSpeedColumn"
-            else column
-            for column in columns
-        ]
-
-    def get_metrics(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule
-    ) -> dict[str, int | str | float | dict[str, float]]:
-        """Return the figures to show: of what is logged twice, the latest step's alone."""
-        metrics = super().get_metrics(trainer, pl_module)
-        return {
-            name.removesuffix("_step"): value
-            for name, value in metrics.items()
-            if name != "v_num" and not name.endswith("_epoch")
-        }
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("quaterion_core.train.callbacks.progress_bar"), name)

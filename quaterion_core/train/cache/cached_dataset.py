@@ -1,4 +1,4 @@
-"""A data set of row numbers: batches are looked up in tables instead of being embedded."""
+"""A dataset of row numbers: batches are looked up in tables instead of being embedded."""
 
 from __future__ import annotations
 
@@ -18,41 +18,40 @@ from quaterion_core.types import CollateFnType, MetaExtractorFnType, Targets
 
 
 @dataclass(frozen=True, slots=True)
-class CachedEncoder:
-    """The table of one encoder, and which rows the objects of a data set have.
+class CachedObjects:
+    """The objects of a dataset as rows of the table of one encoder.
 
     Attributes:
-        table: The table; row r · ``views`` + v is view v of object r.
+        table: The table.
         rows: Row of each object of each sample, shape (S, P).
-        views: Number of views of each object.
         meta: What the encoder reads off the object of each row, if it reads anything.
     """
 
     table: EmbeddingTable
     rows: Tensor
-    views: int
     meta: list[dict[str, Any]] | None
 
 
-class CachedDataset(Dataset[tuple[Features | list[Features], Targets]]):
+class CachedDataset(Dataset[tuple[Features, Targets]]):
     """Yields whole batches: embeddings of the cached encoders, and targets.
 
     Args:
         loader_type: The loader class that the samples are for.
         targets: Targets of all samples, first dimension S.
-        cached: The cached encoders by key.
+        cached: The objects as each cached encoder knows them, by its key.
         samples: The raw samples, for the encoders that are not cached; ``None`` if all are.
         collates: Collate functions of the encoders that are not cached.
         meta_extractors: Meta extractors of the encoders that are not cached.
-        chunking: How to cut the objects of a batch into chunks, if at all. The features are then a
-            list of those of each chunk, with the ``positions`` of its objects in the batch.
+        chunking: How to cut the objects of a batch into chunks, if at all. The features are then
+            ``{"chunks": [...]}``: those of each chunk, with the ``positions`` of its objects in
+            the batch.
     """
 
     def __init__(
         self,
         loader_type: type[SimilarityDataLoader[Any]],
         targets: Targets,
-        cached: Mapping[str, CachedEncoder],
+        cached: Mapping[str, CachedObjects],
         samples: Any = None,
         collates: Mapping[str, CollateFnType] | None = None,
         meta_extractors: Mapping[str, MetaExtractorFnType] | None = None,
@@ -69,10 +68,10 @@ class CachedDataset(Dataset[tuple[Features | list[Features], Targets]]):
     def __len__(self) -> int:
         return len(next(iter(self._targets.values())))
 
-    def __getitem__(self, index: int) -> tuple[Features | list[Features], Targets]:
+    def __getitem__(self, index: int) -> tuple[Features, Targets]:
         return self.__getitems__([index])
 
-    def __getitems__(self, indices: list[int]) -> tuple[Features | list[Features], Targets]:
+    def __getitems__(self, indices: list[int]) -> tuple[Features, Targets]:
         """Return the batch of the given samples."""
         chosen = torch.tensor(indices, dtype=torch.int64)
         targets = self._loader_type.batch_targets(
@@ -93,7 +92,7 @@ class CachedDataset(Dataset[tuple[Features | list[Features], Targets]]):
                 [objects[position] for position in positions],
             )
             chunks.append({**features, "positions": chosen})
-        return chunks, targets
+        return {"chunks": chunks}, targets
 
     def _raw_objects(self, indices: list[int]) -> list[Any]:
         """Return the raw objects of samples, if there are encoders that need them."""
@@ -113,9 +112,7 @@ class CachedDataset(Dataset[tuple[Features | list[Features], Targets]]):
                 features["meta"] = features["meta"] or [{} for _ in range(features["count"])]
                 for facts, row in zip(features["meta"], numbers.tolist(), strict=True):
                     facts.update(cached.meta[row])
-            if cached.views > 1:
-                numbers = numbers * cached.views + torch.randint(cached.views, numbers.shape)
-            features["data"][key] = cached.table.look_up(numbers)
+            features["data"][key] = cached.table.draw(numbers)
         return features
 
 

@@ -12,43 +12,64 @@ from quaterion_core.dataset.embedded import Embedded
 
 
 class EmbeddingTable:
-    """Rows of embeddings, of distinct objects.
+    """Embeddings of distinct objects, one row for each, with one or more views of each object.
 
     Args:
-        rows: Number of rows R.
+        rows: Number of objects R.
         size: Size D of an embedding.
         dtype: Type in which they are stored.
         file: Where to store them; in memory without one. A file that is there already, whole,
             keeps its content.
+        views: Number of embeddings V of each object.
+
+    Example:
+        >>> table = EmbeddingTable(rows=2, size=1, dtype=torch.float32, views=2)
+        >>> table.write(torch.tensor([0, 1]), torch.tensor([[1.0], [2.0]]), view=0)
+        >>> table.write(torch.tensor([1, 0]), torch.tensor([[20.0], [10.0]]), view=1)
+        >>> table.values.flatten().tolist()
+        [1.0, 10.0, 2.0, 20.0]
+        >>> table.look_up(torch.tensor([1])).embeddings
+        tensor([[2.]])
 
     Attributes:
         is_new: Whether nothing of an earlier table of this size is there.
     """
 
-    def __init__(self, rows: int, size: int, dtype: torch.dtype, file: Path | None = None):
+    def __init__(
+        self,
+        rows: int,
+        size: int,
+        dtype: torch.dtype,
+        file: Path | None = None,
+        views: int = 1,
+    ):
         self.file = file
+        self.views = views
         self.is_new = True
-        if file is None or rows == 0:
-            self._values = torch.empty(rows, size, dtype=dtype)
+        places = rows * views
+        if file is None or places == 0:
+            self._values = torch.empty(places, size, dtype=dtype)
             return
-        length = rows * size * dtype.itemsize
+        length = places * size * dtype.itemsize
         self.is_new = not file.exists() or file.stat().st_size != length
         with file.open("ab") as stream:
             stream.truncate(length)
-        mapped = torch.from_file(str(file), shared=True, size=rows * size, dtype=dtype)
-        self._values = mapped.view(rows, size)
+        mapped = torch.from_file(str(file), shared=True, size=places * size, dtype=dtype)
+        self._values = mapped.view(places, size)
 
     def __len__(self) -> int:
-        return len(self._values)
+        """Return the number of objects."""
+        return len(self._values) // self.views
 
     @property
     def values(self) -> Tensor:
-        """The table, shape (R, D)."""
+        """The table, shape (R · V, D); the views of an object follow one another."""
         return self._values
 
-    def write(self, rows: Tensor, embeddings: Tensor) -> None:
-        """Store embeddings (n, D) in the given rows (n,)."""
-        self._values[rows] = embeddings.to(self._values.device, self._values.dtype)
+    def write(self, rows: Tensor, embeddings: Tensor, view: int = 0) -> None:
+        """Store embeddings (n, D) as one view of the objects of the given rows (n,)."""
+        places = rows * self.views + view
+        self._values[places] = embeddings.to(self._values.device, self._values.dtype)
 
     def flush(self) -> None:
         """Push what was written to the disk."""
@@ -62,25 +83,33 @@ class EmbeddingTable:
         self.file = None
 
     def look_up(self, rows: Tensor) -> Embedded | DeviceRows:
-        """Return the embeddings of the given rows, in float32."""
+        """Return the first view of the objects of the given rows, in float32."""
+        return self._read(rows * self.views)
+
+    def draw(self, rows: Tensor) -> Embedded | DeviceRows:
+        """Return a random view of each object of the given rows, in float32."""
+        if self.views == 1:
+            return self.look_up(rows)
+        return self._read(rows * self.views + torch.randint(self.views, rows.shape))
+
+    def _read(self, places: Tensor) -> Embedded | DeviceRows:
         if self._values.is_cuda:
-            return DeviceRows(self, rows)
-        return Embedded(self._values.index_select(0, rows).float())
+            return DeviceRows(self._values, places)
+        return Embedded(self._values.index_select(0, places).float())
 
 
 class DeviceRows:
     """Rows of a table on a device, looked up when the batch goes there."""
 
-    def __init__(self, table: EmbeddingTable, rows: Tensor):
-        self._table = table
-        self._rows = rows
+    def __init__(self, values: Tensor, places: Tensor):
+        self._values = values
+        self._places = places
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Embedded:
         """Look the rows up where the table is."""
-        values = self._table.values
-        rows = self._rows.to(values.device, non_blocking=non_blocking)
-        return Embedded(values.index_select(0, rows).float().to(device))
+        places = self._places.to(self._values.device, non_blocking=non_blocking)
+        return Embedded(self._values.index_select(0, places).float().to(device))
 
     def pin_memory(self) -> DeviceRows:
         """Pin the row numbers."""
-        return DeviceRows(self._table, self._rows.pin_memory())
+        return DeviceRows(self._values, self._places.pin_memory())

@@ -113,14 +113,13 @@ def fill_table(
     name: str,
     collate: CollateFnType,
     progress: FillProgress,
-    views: int = 1,
     num_workers: int = 0,
     device: torch.device | str = "cpu",
 ) -> None:
     """Embed the distinct objects into a table, from where an earlier attempt stopped.
 
     Args:
-        table: R · ``views`` rows; row r · ``views`` + v is view v of object r.
+        table: A row for each of R objects.
         encoder: A frozen encoder.
         sources: Where the objects are.
         batches: What :func:`plan_batches` returned.
@@ -128,14 +127,13 @@ def fill_table(
         name: The encoder's key, for the progress bar and errors.
         collate: The encoder's collate function, for training data or for others.
         progress: How far it is, on disk.
-        views: How often to embed each object.
         num_workers: Processes that read and collate.
         device: Where to run the encoder. It is moved back to the CPU at the end.
 
     Raises:
         ValueError: The encoder returns NaN or infinity.
     """
-    steps = batches * views
+    steps = batches * table.views
     done = 0 if table.is_new else progress.read()
     if done >= len(steps):
         return
@@ -146,9 +144,9 @@ def fill_table(
         loader = DataLoader(todo, batch_size=None, num_workers=num_workers)
         for step, collated in enumerate(loader, start=done):
             embeddings = encoder(move_to_device(collated, torch.device(device)))
-            rows = torch.from_numpy(steps[step]) * views + step // len(batches)
+            rows = torch.from_numpy(steps[step])
             _check(embeddings, name, len(rows), encoder.embedding_size)
-            table.write(rows, embeddings)
+            table.write(rows, embeddings, view=step // len(batches))
             advance(len(rows))
             if time.monotonic() - committed >= SECONDS_BETWEEN_COMMITS:
                 table.flush()

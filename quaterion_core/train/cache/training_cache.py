@@ -1,14 +1,14 @@
-"""The cache of a training: which encoders are cached, in which tables, and when."""
+"""The cache of a training run: which encoders are cached, in which tables, and when."""
 
 from __future__ import annotations
 
 import getpass
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +20,21 @@ from torch.utils.data import DataLoader, IterableDataset
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.distinct_objects import DistinctObjects
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
-from quaterion_core.encoders.encoder import Encoder, length_functions
+from quaterion_core.encoders.encoder import (
+    Encoder,
+    collate_functions,
+    length_functions,
+    meta_extractors,
+    train_collate_functions,
+)
 from quaterion_core.model import SimilarityModel
 from quaterion_core.train.cache.cache_config import CacheConfig, CacheType
-from quaterion_core.train.cache.cached_dataset import CachedDataset, CachedEncoder, as_it_is
+from quaterion_core.train.cache.cached_dataset import CachedDataset, CachedObjects, as_it_is
 from quaterion_core.train.cache.embedding_table import EmbeddingTable
 from quaterion_core.train.cache.filling import FillProgress, fill_table, plan_batches
 from quaterion_core.train.cache.fingerprint import cache_fingerprint
-from quaterion_core.train.cache.look_up import LookUp
 from quaterion_core.train.cache.object_source import CollatedBatches, ObjectSource
+from quaterion_core.train.cache.table_encoder import LookUp, TableEncoder
 from quaterion_core.types import CollateFnType
 
 _WORKER_ARGUMENTS: Final = (
@@ -37,22 +43,34 @@ _WORKER_ARGUMENTS: Final = (
 )  # fmt: skip
 
 
+class CachedLoaders(NamedTuple):
+    """Loaders over tables of embeddings, in place of those over raw objects.
+
+    Attributes:
+        train: Training data.
+        validation: Validation data, if there are any.
+    """
+
+    train: DataLoader[Any]
+    validation: DataLoader[Any] | None
+
+
 class TrainingCache:
-    """Tables of the frozen encoders of a model, over the data sets of its loaders.
+    """Tables of the frozen encoders of a model, over the datasets of its loaders.
 
     Args:
-        model: The model. Its frozen encoders run once over every distinct object, here and now.
+        model: The model. Its frozen encoders run once over every distinct object.
         config: What to cache, where, and how.
-        loaders: Training and validation data, which are cached together. They are not changed.
-        device: The device of the training.
-        processes: Number of processes of the training. Several share their tables on disk, so
+        train: Training data. Loaders are not changed.
+        validation: Validation data, if there are any.
+        evaluated: Further data to embed without augmentation, such as ``train`` once more.
+        device: The device of the training run.
+        processes: Number of processes of the training run. Several share their tables on disk, so
             that one of them fills each and the others wait for it.
         chunking: How to cut the batches of the other encoders into chunks, if at all.
-        evaluated: Further data to embed without augmentation, such as ``loaders[0]`` once more.
 
     Attributes:
         keys: Keys of the encoders that are cached.
-        look_ups: By key, what looks embeddings up, of all data but augmented ones.
 
     Raises:
         ValueError: The configuration does not fit the model, or a loader cannot be cached.
@@ -62,20 +80,21 @@ class TrainingCache:
         self,
         model: SimilarityModel,
         config: CacheConfig,
-        loaders: list[SimilarityDataLoader[Any]],
+        train: SimilarityDataLoader[Any],
+        validation: SimilarityDataLoader[Any] | None = None,
+        evaluated: Sequence[SimilarityDataLoader[Any]] = (),
+        *,
         device: torch.device,
         processes: int = 1,
         chunking: Chunking | None = None,
-        evaluated: Sequence[SimilarityDataLoader[Any]] = (),
     ):
         self._model = model
         self._config = config
-        self._loaders = loaders
-        self._evaluated = evaluated
+        self._train = train
+        self._validation = validation
+        self._others = [*([] if validation is None else [validation]), *evaluated]
         self._device = device
-        self._num_workers = (
-            loaders[0].num_workers if config.num_workers is None else config.num_workers
-        )
+        self._num_workers = train.num_workers if config.num_workers is None else config.num_workers
         frozen = {key for key, encoder in model.encoders.items() if not encoder.trainable}
         config.check_keys(frozen, set(model.encoders) - frozen)
         self.keys = sorted(key for key in frozen if config.type_for(key) != CacheType.NONE)
@@ -83,53 +102,70 @@ class TrainingCache:
             _check_views(key, model.encoders[key], config.views)
         self._processes = processes
         self._chunking = chunking
-        self.look_ups: dict[str, LookUp] = {}
         self._temporary_folders: list[Path] = []
 
     def close(self) -> None:
-        """Remove what was written to disk for this training alone."""
+        """Remove what was written to disk for this training run alone."""
         for folder in self._temporary_folders:
             with FileLock(f"{folder}.lock"):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def prepare(self) -> list[DataLoader[Any]]:
-        """Fill the tables and return a loader over them for each of the given ones."""
+    def fill(self) -> tuple[CachedLoaders, dict[str, TableEncoder]]:
+        """Embed all objects.
+
+        Returns:
+            Loaders over the tables, and by key the encoders that read all but augmented data from
+            them.
+        """
         encoders = {key: self._model.encoders[key] for key in self.keys}
         keys = {key: self._config.key_extractor_for(key) for key in self.keys}
         lengths = length_functions(encoders)
-        loaders = [*self._loaders, *self._evaluated]
         read = {  # each once, also where the training data are evaluated on too
             loader: ObjectSource(loader, keys, lengths, self._num_workers)
-            for loader in dict.fromkeys(loaders)
+            for loader in dict.fromkeys([self._train, *self._others])
         }
-        sources = [read[loader] for loader in loaders]
-        cached = {key: self._cache(key, encoder, sources) for key, encoder in encoders.items()}
-        collates = [self._model.train_collates(), self._model.encoder_collates()]
-        return [
+        train, others = read[self._train], [read[loader] for loader in self._others]
+        cached = {
+            key: self._cache(key, encoder, train, others) for key, encoder in encoders.items()
+        }
+        loaders = CachedLoaders(
             self._loader(
-                loader,
-                read[loader],
-                {key: parts[number] for key, parts in cached.items()},
-                collates[number],
-            )
-            for number, loader in enumerate(self._loaders)
-        ]
+                self._train,
+                train,
+                {key: objects[0] for key, (_, objects) in cached.items()},
+                train_collate_functions,
+            ),
+            None
+            if self._validation is None
+            else self._loader(
+                self._validation,
+                read[self._validation],
+                {key: objects[1] for key, (_, objects) in cached.items()},
+                collate_functions,
+            ),
+        )
+        return loaders, {
+            key: TableEncoder(encoder, cached[key][0]) for key, encoder in encoders.items()
+        }
 
     def _cache(
-        self, key: str, encoder: Encoder, sources: list[ObjectSource]
-    ) -> list[CachedEncoder]:
-        """Cache an encoder; training data that it augments have a table of their own."""
+        self, key: str, encoder: Encoder, train: ObjectSource, others: list[ObjectSource]
+    ) -> tuple[LookUp | None, list[CachedObjects]]:
+        """Cache an encoder; training data that it augments have a table of their own.
+
+        Returns:
+            What finds objects that are not augmented, and the objects of ``train`` and of each of
+            the others.
+        """
         views = self._config.views
         collate, train_collate = encoder.get_collate_fn(), encoder.get_train_collate_fn()
         if train_collate is None:
-            self.look_ups[key], cached = self._fill(key, encoder, sources, collate, views)
-            return cached
-        train, others = sources[:1], sources[1:]
-        _, cached = self._fill(key, encoder, train, train_collate, views)
-        if others:
-            self.look_ups[key], plain = self._fill(key, encoder, others, collate, views=1)
-            cached += plain
-        return cached
+            return self._fill(key, encoder, [train, *others], collate, views)
+        _, augmented = self._fill(key, encoder, [train], train_collate, views)
+        if not others:
+            return None, augmented
+        look_up, plain = self._fill(key, encoder, others, collate, views=1)
+        return look_up, augmented + plain
 
     def _fill(
         self,
@@ -138,19 +174,21 @@ class TrainingCache:
         sources: list[ObjectSource],
         collate: CollateFnType,
         views: int,
-    ) -> tuple[LookUp, list[CachedEncoder]]:
-        """Fill a table of one encoder; return what finds objects in it, and its rows by source."""
+    ) -> tuple[LookUp, list[CachedObjects]]:
+        """Fill a table of one encoder; return what finds objects in it, and those by source."""
         config = self._config
         digests = np.concatenate([source.facts.digests[key] for source in sources])
         distinct = DistinctObjects.from_digests(digests)
         lengths = _lengths(key, sources, distinct)
         assert config.batch_size is not None
         batches = plan_batches(lengths, len(distinct.first), config.batch_size)
-        rows = len(distinct.first) * views
-        kind = self._place(config.type_for(key), rows * encoder.embedding_size)
+        numbers = len(distinct.first) * views * encoder.embedding_size
+        kind = self._place(config.type_for(key), numbers)
         with self._folder(key, encoder, distinct, views, kind, batches) as folder:
             file = None if folder is None else folder / "embeddings.bin"
-            table = EmbeddingTable(rows, encoder.embedding_size, config.dtype, file)
+            table = EmbeddingTable(
+                len(distinct.first), encoder.embedding_size, config.dtype, file, views
+            )
             fill_table(
                 table,
                 encoder,
@@ -160,7 +198,6 @@ class TrainingCache:
                 name=key,
                 collate=collate,
                 progress=FillProgress(None if folder is None else folder / "progress.json"),
-                views=views,
                 num_workers=self._num_workers,
                 device=self._device,
             )
@@ -169,12 +206,15 @@ class TrainingCache:
             elif kind == CacheType.CPU and table.file is not None:
                 table.to_memory()
         look_up = LookUp(
-            encoder, config.key_extractor_for(key), digests[distinct.first], table, views
+            encoder.get_collate_fn(),
+            config.key_extractor_for(key),
+            digests[distinct.first],
+            table,
         )
-        meta = self._meta(key, sources, distinct)
+        meta = self._meta(encoder, sources, distinct)
         ends = np.cumsum([len(source) for source in sources])[:-1]
         return look_up, [
-            CachedEncoder(table, torch.from_numpy(rows.reshape(-1, source.parts)), views, meta)
+            CachedObjects(table, torch.from_numpy(rows.reshape(-1, source.parts)), meta)
             for rows, source in zip(np.split(distinct.rows, ends), sources, strict=True)
         ]
 
@@ -218,12 +258,12 @@ class TrainingCache:
         return CacheType.CPU if size < psutil.virtual_memory().available / 2 else CacheType.DISK
 
     def _meta(
-        self, key: str, sources: list[ObjectSource], distinct: DistinctObjects
+        self, encoder: Encoder, sources: list[ObjectSource], distinct: DistinctObjects
     ) -> list[dict[str, Any]] | None:
-        """Read off the distinct objects what the head wants to know of them."""
-        extract = self._model.meta_extractors().get(key)
-        if extract is None:
+        """Read the meta of the distinct objects, where the encoder reads any."""
+        if not encoder.reads_meta:
             return None
+        extract = encoder.get_meta_extractor()
         meta: list[dict[str, Any]] = []
         for numbers in np.array_split(distinct.first, max(1, len(distinct.first) // 1024)):
             meta.extend(CollatedBatches(sources, [numbers], extract)[0])
@@ -233,28 +273,27 @@ class TrainingCache:
         self,
         loader: SimilarityDataLoader[Any],
         source: ObjectSource,
-        cached: dict[str, CachedEncoder],
-        collates: dict[str, CollateFnType],
+        cached: dict[str, CachedObjects],
+        collates_of: Callable[[Mapping[str, Encoder]], dict[str, CollateFnType]],
     ) -> DataLoader[Any]:
         """Make a loader that gives the batches which the given one would, from the tables."""
-        raw = [key for key in self._model.encoders if key not in cached]
+        raw = {key: e for key, e in self._model.encoders.items() if key not in cached}
         arguments = {**loader.original_params, "collate_fn": as_it_is}
         if not raw:
             arguments = {k: v for k, v in arguments.items() if k not in _WORKER_ARGUMENTS}
         samples = source.dataset if raw else None
         if raw and isinstance(samples, IterableDataset):
             raise ValueError(
-                "An iterable data set cannot be cached while other encoders "
-                f"({', '.join(raw)}) need its raw objects. Use a data set with an index."
+                "An iterable dataset cannot be cached while other encoders "
+                f"({', '.join(raw)}) need its raw objects. Use a dataset with an index."
             )
-        extractors = self._model.meta_extractors()
         dataset = CachedDataset(
             source.loader_type,
             source.facts.targets,
             cached,
             samples,
-            {key: collates[key] for key in raw},
-            {key: extractors[key] for key in raw if key in extractors},
+            collates_of(raw),
+            meta_extractors(raw),
             self._chunking if raw else None,
         )
         return DataLoader(dataset, **arguments)

@@ -9,7 +9,6 @@ from pytorch_lightning.utilities import rank_zero_info
 
 from quaterion_core.mining import MinedPairs
 from quaterion_core.model import SimilarityModel
-from quaterion_core.train.cache import CacheType
 from quaterion_core.train.trainable_model import TrainableModel
 
 
@@ -108,12 +107,7 @@ def _check_no_cache(pl_module: LightningModule) -> None:
         raise TypeError(
             f"HardNegativesCallback needs a TrainableModel, but got a {type(pl_module).__name__}."
         )
-    config = pl_module.configure_caches()
-    cached = [
-        key
-        for key, encoder in pl_module.model.encoders.items()
-        if config is not None and not encoder.trainable and config.type_for(key) != CacheType.NONE
-    ]
+    cached = pl_module.cached_encoders()
     if cached:
         raise ValueError(
             f"The encoder {cached[0]!r} is cached with the negatives that the pairs have at the "

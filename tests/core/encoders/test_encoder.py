@@ -4,6 +4,7 @@ from torch.utils.data import default_collate
 
 from quaterion_core import SimilarityModel
 from quaterion_core.encoders import Encoder, SwitchEncoder
+from quaterion_core.encoders.encoder import meta_extractors
 from quaterion_core.heads import EmptyHead
 
 
@@ -65,4 +66,4 @@ def test_an_encoder_tells_whether_it_reads_meta():
     for cls in (OfTheClass, Static, OfTheObject, Inheriting):
         assert cls().reads_meta
     model = SimilarityModel({"a": Tensors(), "b": Static()}, EmptyHead(12))
-    assert list(model.meta_extractors()) == ["b"]
+    assert list(meta_extractors(model.encoders)) == ["b"]

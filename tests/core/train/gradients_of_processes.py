@@ -28,6 +28,7 @@ from quaterion_core.dataset import (
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.train_collator import TrainCollator
 from quaterion_core.encoders import Encoder
+from quaterion_core.encoders.encoder import collate_functions
 from quaterion_core.eval.pair import RetrievalPrecision
 from quaterion_core.heads import GatedHead
 from quaterion_core.loss import GroupLoss
@@ -81,11 +82,9 @@ def batches(is_group, sizes):
 def gradients(model, loss, loader, samples, chunk):
     """Return the gradients of all parameters for a batch, and a memory that saw it."""
     chunking = None if chunk is None else Chunking(chunk)
-    collate = TrainCollator(
-        loader.pre_collate_fn, model.encoder_collates(), model.meta_extractors(), chunking
-    )
+    collate = TrainCollator(loader.pre_collate_fn, collate_functions(model.encoders), {}, chunking)
     features, targets = collate(samples)
-    embeddings = model(features) if chunk is None else embed_in_chunks(model, features)
+    embeddings = model(features) if chunk is None else embed_in_chunks(model, features["chunks"])
     embeddings, targets = gather_batch(embeddings, targets)
     loss(embeddings=embeddings, **targets).backward()
     memory = (XbmBuffer if isinstance(loss, GroupLoss) else XbmPairBuffer)(XbmConfig(), 5)

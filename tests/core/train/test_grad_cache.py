@@ -10,6 +10,7 @@ from quaterion_core.dataset import GroupSimilarityDataLoader, PairsSimilarityDat
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.train_collator import TrainCollator
 from quaterion_core.encoders import Encoder
+from quaterion_core.encoders.encoder import collate_functions
 from quaterion_core.heads import SkipConnectionHead
 from quaterion_core.loss import ArcFaceLoss, MultipleNegativesRankingLoss, TripletLoss
 from quaterion_core.model import SimilarityModel
@@ -51,10 +52,9 @@ def lengths(points):
 
 def features_of(model, samples, loader, chunk=None):
     chunking = None if chunk is None else Chunking(chunk, {"default": lengths})
-    collator = TrainCollator(
-        loader.pre_collate_fn, model.encoder_collates(), model.meta_extractors(), chunking
-    )
-    return collator(samples)
+    collator = TrainCollator(loader.pre_collate_fn, collate_functions(model.encoders), {}, chunking)
+    features, targets = collator(samples)
+    return features if chunk is None else features["chunks"], targets
 
 
 def embedded_one_by_one(model, chunks):

@@ -1,0 +1,132 @@
+"""A frozen encoder whose embeddings are read from a table instead of being computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from typing_extensions import Self
+
+from quaterion_core.dataset.object_digest import DIGEST_SIZE, object_digest
+from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.train.cache.cache_config import KeyExtractorType
+from quaterion_core.train.cache.embedding_table import EmbeddingTable
+from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
+
+
+class LookUp:
+    """A collate function that reads the embeddings of objects from a table.
+
+    A batch with an object that the table does not have is prepared for the encoder as always.
+
+    Args:
+        collate: The collate function of the encoder.
+        key_of: What identifies an object; ``None`` for its content.
+        digests: Digest of the object of each row, shape (R, 16), bytes.
+        table: The table.
+    """
+
+    def __init__(
+        self,
+        collate: CollateFnType,
+        key_of: KeyExtractorType | None,
+        digests: npt.NDArray[np.uint8],
+        table: EmbeddingTable,
+    ):
+        self._collate = collate
+        self._key_of = key_of
+        self._digests = digests
+        self._table = table
+
+    def __call__(self, objects: list[Any]) -> Any:
+        """Return the embeddings of N objects, or what the encoder takes."""
+        keys = objects if self._key_of is None else map(self._key_of, objects)
+        rows = [self._rows.get(object_digest(key)) for key in keys]
+        if None in rows:
+            return self._collate(objects)
+        return self._table.look_up(torch.tensor(rows))
+
+    @cached_property
+    def _rows(self) -> dict[bytes, int]:
+        """Row of each object by its digest; made once it is needed, which it often is not."""
+        digests = self._digests.view(f"V{DIGEST_SIZE}").ravel().tolist()
+        return dict(zip(digests, range(len(digests)), strict=True))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return itself, so that a copy of a model in training does not copy the table."""
+        return self
+
+
+class TableEncoder(Encoder):
+    """Runs in place of a frozen encoder that has embedded its objects already.
+
+    The encoder is no submodule: while the table is used, it takes no memory on the device and in
+    checkpoints. It comes to the device for objects that the table does not have, and stays there
+    until :meth:`release`.
+
+    Args:
+        encoder: The frozen encoder.
+        look_up: What reads the embeddings of objects; ``None`` to embed all objects, where only
+            augmented training data are in a table.
+    """
+
+    encoder: Encoder
+    _place: Tensor
+
+    def __init__(self, encoder: Encoder, look_up: LookUp | None):
+        super().__init__()
+        object.__setattr__(self, "encoder", encoder.cpu())  # no submodule
+        self._look_up = look_up
+        # Moves with the model that this encoder is a part of, and tells where that is.
+        self.register_buffer("_place", torch.empty(0), persistent=False)
+        self._is_released = True
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes this encoder: it does not."""
+        return False
+
+    @property
+    def embedding_size(self) -> int:
+        """The embedding size of the encoder."""
+        return self.encoder.embedding_size
+
+    def get_collate_fn(self) -> CollateFnType:
+        """Return the function that reads embeddings, or prepares what is not in the table."""
+        return self._look_up or self.encoder.get_collate_fn()
+
+    def get_train_collate_fn(self) -> CollateFnType | None:
+        """Return the collate function of the encoder for training data."""
+        return self.encoder.get_train_collate_fn()
+
+    def get_length_fn(self) -> Callable[[list[Any]], Sequence[int]] | None:
+        """Return nothing where objects are read from the table: none is longer to read."""
+        return self.encoder.get_length_fn() if self._look_up is None else None
+
+    @property
+    def reads_meta(self) -> bool:
+        """Whether the encoder reads meta."""
+        return self.encoder.reads_meta
+
+    def get_meta_extractor(self) -> MetaExtractorFnType:
+        """Return the meta extractor of the encoder."""
+        return self.encoder.get_meta_extractor()
+
+    def forward(self, batch: TensorTree) -> Tensor:
+        """Embed a batch of objects that the table does not have."""
+        if self._is_released:
+            self.encoder.to(self._place.device)
+            self._is_released = False
+        embeddings: Tensor = self.encoder(batch)
+        return embeddings
+
+    def release(self) -> None:
+        """Take the encoder off the device."""
+        if not self._is_released:
+            self.encoder.cpu()
+            self._is_released = True

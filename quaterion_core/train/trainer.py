@@ -1,0 +1,43 @@
+"""Arguments of a trainer that suit most training runs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pytorch_lightning.callbacks import EarlyStopping, ModelSummary
+
+from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
+from quaterion_core.train.callbacks.progress_bar import QuaterionProgressBar
+from quaterion_core.train.trainable_model import TrainableModel
+
+EPOCHS_WITHOUT_VALIDATION: Final = 100
+"""An upper bound where ``train_loss``, which keeps falling, decides when to stop."""
+
+
+def trainer_defaults(
+    trainable_model: TrainableModel | None = None,
+    train_dataloader: SimilarityDataLoader[Any] | None = None,
+    *,
+    monitor: str = "validation_loss",
+) -> dict[str, Any]:
+    """Return arguments for ``pl.Trainer``, which stops when ``monitor`` no longer improves.
+
+    See :meth:`Quaterion.trainer_defaults <quaterion_core.Quaterion.trainer_defaults>`.
+    """
+    on_training = monitor == "train_loss"
+    defaults: dict[str, Any] = {
+        "callbacks": [
+            QuaterionProgressBar(),
+            EarlyStopping(monitor, min_delta=1e-3 if on_training else 0.0),
+            ModelSummary(max_depth=3),
+        ],
+        "max_epochs": EPOCHS_WITHOUT_VALIDATION if on_training else -1,
+    }
+    dataset = getattr(train_dataloader, "dataset", None)
+    if train_dataloader is not None and hasattr(dataset, "__len__"):
+        defaults["log_every_n_steps"] = max(1, min(50, len(train_dataloader)))
+    if trainable_model is not None:
+        encoders = sorted(trainable_model.model.encoders)
+        if trainable_model.cached_encoders() == encoders:
+            defaults["enable_checkpointing"] = False
+    return defaults

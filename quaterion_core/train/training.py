@@ -1,0 +1,206 @@
+"""A training run: what is trained, on which data, by which trainer."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from quaterion_core.dataset.batch_samplers import build_batch_sampler
+from quaterion_core.dataset.chunking import Chunking
+from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
+from quaterion_core.dataset.train_collator import TrainCollator
+from quaterion_core.encoders.encoder import (
+    collate_functions,
+    length_functions,
+    meta_extractors,
+    train_collate_functions,
+)
+from quaterion_core.plugins.lifecycle import Lifecycle
+from quaterion_core.train.cache.table_encoder import TableEncoder
+from quaterion_core.train.cache.training_cache import TrainingCache
+from quaterion_core.train.callbacks import (
+    LossParametersCallback,
+    MetricsCallback,
+    RandomStateCallback,
+)
+from quaterion_core.train.callbacks.release_callback import ReleaseCallback
+from quaterion_core.train.epoch_batches import BatchPlan, SamplerPlan, ordered_plan
+from quaterion_core.train.epoch_loader import EpochLoader, epoch_loader
+from quaterion_core.train.preflight import (
+    check_chunk,
+    check_early_stopping,
+    check_loader,
+    check_loss_fits,
+)
+from quaterion_core.train.trainable_model import TrainableModel
+from quaterion_core.train.trainer import trainer_defaults
+
+
+class Training:
+    """A training run: made and checked, prepared, then called.
+
+    :meth:`Quaterion.prepare <quaterion_core.Quaterion.prepare>` describes the arguments.
+
+    Attributes:
+        model: What is trained.
+        trainer: What trains it.
+        train_loader: The batches of this process to train on; there once it is prepared.
+        validation_loader: Those to validate on, if there are any.
+    """
+
+    def __init__(
+        self,
+        trainable_model: TrainableModel,
+        trainer: pl.Trainer | None,
+        train_dataloader: SimilarityDataLoader[Any],
+        val_dataloader: SimilarityDataLoader[Any] | None = None,
+        ckpt_path: str | None = None,
+        *,
+        lifecycle: Lifecycle,
+        batch_sampler: Any = None,
+        grad_cache_chunk: int | None = None,
+        evaluated: Sequence[SimilarityDataLoader[Any]] = (),
+    ):
+        check_loader(train_dataloader, "train_dataloader")
+        check_loss_fits(trainable_model.loss, train_dataloader, "train_dataloader")
+        if val_dataloader is not None:
+            check_loader(val_dataloader, "val_dataloader")
+            check_loss_fits(trainable_model.loss, val_dataloader, "val_dataloader")
+        for number, loader in enumerate(evaluated):
+            check_loader(loader, f"evaluated[{number}]")
+        check_chunk(grad_cache_chunk)
+        if trainer is None:
+            monitor = "train_loss" if val_dataloader is None else "validation_loss"
+            defaults = trainer_defaults(trainable_model, train_dataloader, monitor=monitor)
+            trainer = pl.Trainer(**lifecycle.trainer_arguments(defaults))
+        check_early_stopping(trainer, has_validation=val_dataloader is not None)
+        self.model = trainable_model
+        self.trainer = trainer
+        self.train_loader: EpochLoader | DataLoader[Any] | None = None
+        self.validation_loader: EpochLoader | DataLoader[Any] | None = None
+        self._train_data = train_dataloader
+        self._validation_data = val_dataloader
+        self._evaluated = evaluated
+        self._ckpt_path = ckpt_path
+        self._lifecycle = lifecycle
+        self._plan = _plan(batch_sampler, train_dataloader, trainer)
+        self._chunking = None
+        if grad_cache_chunk is not None:
+            trained = {k: e for k, e in trainable_model.model.encoders.items() if e.trainable}
+            self._chunking = Chunking(grad_cache_chunk, length_functions(trained))
+        self._tables: dict[str, TableEncoder] = {}
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Fill the cache, if there is one, and let it be read for a while."""
+        self._lifecycle.before_fit(self.trainer, self.model)
+        config = self.model.cache_config
+        if config is None:
+            self._read_objects()
+            yield
+            return
+        cache = TrainingCache(
+            self.model.model,
+            config,
+            self._train_data,
+            self._validation_data,
+            self._evaluated,
+            device=self.trainer.strategy.root_device,
+            processes=self.trainer.world_size,
+            chunking=self._chunking,
+        )
+        try:
+            if cache.keys:
+                with torch.random.fork_rng(devices=[]):  # as random as without a cache
+                    loaders, self._tables = cache.fill()
+                self._set_loaders(*loaders)
+            else:
+                self._read_objects()
+            with self.model.model.substituting(self._tables):
+                yield
+        finally:
+            cache.close()
+
+    def __call__(self) -> None:
+        """Train, once."""
+        callbacks = [
+            MetricsCallback(),
+            LossParametersCallback(),
+            RandomStateCallback(),
+            ReleaseCallback(self._tables.values()),
+        ]
+        with _added(self.trainer, callbacks), warnings.catch_warnings():
+            # Frozen encoders are in evaluation mode on purpose.
+            warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")
+            self.trainer.fit(
+                self.model, self.train_loader, self.validation_loader, ckpt_path=self._ckpt_path
+            )
+        model = self.model.model
+        with model.substituting({key: model.encoders[key] for key in self._tables}):
+            self._lifecycle.after_fit(self.trainer, self.model)
+
+    def _read_objects(self) -> None:
+        """Derive loaders that collate raw objects for the encoders."""
+        encoders = self.model.model.encoders
+        collator = partial(
+            TrainCollator, meta_extractors=meta_extractors(encoders), chunking=self._chunking
+        )
+        train = partial(collator, encoder_collates=train_collate_functions(encoders))
+        validation = partial(collator, encoder_collates=collate_functions(encoders))
+        self._set_loaders(
+            self._train_data.with_collate(train),
+            None
+            if self._validation_data is None
+            else self._validation_data.with_collate(validation),
+        )
+
+    def _set_loaders(self, train: DataLoader[Any], validation: DataLoader[Any] | None) -> None:
+        """Let epochs be planned over what loads the batches."""
+        plan = self._plan
+        if self.trainer.overfit_batches > 0:  # type: ignore[attr-defined]
+            plan = SameBatches(plan or ordered_plan(train))
+        self.train_loader = epoch_loader(train, plan)
+        if validation is not None:
+            self.validation_loader = epoch_loader(validation, fixed_order=True)
+
+
+class SameBatches:
+    """The batches that a plan makes of the first epoch, in every epoch.
+
+    Args:
+        plan: The plan.
+    """
+
+    def __init__(self, plan: BatchPlan):
+        self._plan = plan
+
+    def __call__(self, seed: int, processes: int) -> list[list[int]]:
+        """Return the indices of the samples of each batch, whatever the seed."""
+        return self._plan(0, processes)
+
+
+def _plan(
+    batch_sampler: Any, loader: SimilarityDataLoader[Any], trainer: pl.Trainer
+) -> BatchPlan | None:
+    """Return the batches that a batch sampler makes, if there is one."""
+    if batch_sampler is None:
+        return None
+    return SamplerPlan(build_batch_sampler(batch_sampler), loader, trainer.world_size)
+
+
+@contextmanager
+def _added(trainer: pl.Trainer, callbacks: list[pl.Callback]) -> Iterator[None]:
+    """Give a trainer callbacks for a while, ahead of its own, which may look at what they log."""
+    present = list(trainer.callbacks)  # type: ignore[attr-defined]
+    trainer.callbacks = callbacks + present  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        trainer.callbacks = present  # type: ignore[attr-defined]
