@@ -69,6 +69,13 @@ def _details(
         names = [record.name for record in report.components if record.kind is kind]
         if names:
             yield kind.plural, ", ".join(names)
+    moved = [
+        f"{record.id} (formerly {', '.join(record.former_ids)})"
+        for record in report.components
+        if record.former_ids
+    ]
+    if moved:
+        yield "moved", ", ".join(moved)
     if report.hooks:
         yield "hooks", ", ".join(report.hooks)
     for warning in report.warnings:

@@ -77,8 +77,9 @@ def _json(
     ``plugins`` holds an object for each plugin, core first: ``distribution``, ``version`` (or
     null), ``entry_point`` (``"name = module"``, null for core), ``status`` (ok, empty, disabled,
     wrong API or failed), ``reason`` (why it is not in use, else empty), ``components`` (``kind``,
-    ``id``, ``target``, ``extra`` or null), ``hooks``, ``warnings`` and ``notes``. ``check`` and
-    ``check_plugins`` are null unless they were asked for. ``check`` holds for each component
+    ``id``, ``target``, ``extra`` or null, ``former_ids``), ``hooks``, ``warnings`` and ``notes``.
+    ``check`` and ``check_plugins`` are null unless they were asked for. ``check`` holds for each
+    component
     ``kind``, ``id``, ``problem`` and ``skipped``, both empty for a component that is in order;
     ``check_plugins`` for each plugin, in the order of ``plugins``, ``distribution``,
     ``entry_point``, ``heavy_imports`` and ``advice``, both empty for a plugin that is in order.
@@ -99,6 +100,7 @@ def _json(
                         "id": record.id,
                         "target": record.target,
                         "extra": record.extra,
+                        "former_ids": list(record.former_ids),
                     }
                     for record in report.components
                 ],

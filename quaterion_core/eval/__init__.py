@@ -6,16 +6,27 @@ from quaterion_core.eval.evaluator import Evaluator
 from quaterion_core.eval.group import (
     GroupMetric,
     KNNAccuracy,
+    MapAtR,
+    RecallAtK,
     RetrievalRPrecision,
     WholeGroupsMetric,
 )
 from quaterion_core.eval.pair import (
     PairMetric,
     PairScoreMetric,
+    PearsonCorrelation,
     RetrievalPrecision,
     RetrievalReciprocalRank,
+    SpearmanCorrelation,
 )
 from quaterion_core.eval.samplers import BaseSampler, GroupSampler, PairSampler
+from quaterion_core.eval.verification import (
+    PairRocAuc,
+    PairTarAtFar,
+    RocAuc,
+    TarAtFar,
+    VerificationMetric,
+)
 
 __all__ = [
     "AttachedMetric",
@@ -25,11 +36,20 @@ __all__ = [
     "GroupMetric",
     "GroupSampler",
     "KNNAccuracy",
+    "MapAtR",
     "PairMetric",
+    "PairRocAuc",
     "PairSampler",
     "PairScoreMetric",
+    "PairTarAtFar",
+    "PearsonCorrelation",
+    "RecallAtK",
     "RetrievalPrecision",
     "RetrievalRPrecision",
     "RetrievalReciprocalRank",
+    "RocAuc",
+    "SpearmanCorrelation",
+    "TarAtFar",
+    "VerificationMetric",
     "WholeGroupsMetric",
 ]

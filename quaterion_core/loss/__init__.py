@@ -8,11 +8,15 @@ from quaterion_core.loss.cos_face_loss import CosFaceLoss
 from quaterion_core.loss.fast_ap_loss import FastAPLoss
 from quaterion_core.loss.group_loss import GroupLoss
 from quaterion_core.loss.matryoshka_loss import MatryoshkaLoss
+from quaterion_core.loss.multi_similarity_loss import MultiSimilarityLoss
 from quaterion_core.loss.multiple_negatives_ranking_loss import MultipleNegativesRankingLoss
+from quaterion_core.loss.nt_xent_loss import NTXentLoss
 from quaterion_core.loss.online_contrastive_loss import OnlineContrastiveLoss
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
+from quaterion_core.loss.proxy_anchor_loss import ProxyAnchorLoss
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.loss.softmax_loss import SoftmaxLoss
+from quaterion_core.loss.sup_con_loss import SupConLoss
 from quaterion_core.loss.triplet_loss import TripletLoss
 
 __all__ = [
@@ -24,10 +28,14 @@ __all__ = [
     "FastAPLoss",
     "GroupLoss",
     "MatryoshkaLoss",
+    "MultiSimilarityLoss",
     "MultipleNegativesRankingLoss",
+    "NTXentLoss",
     "OnlineContrastiveLoss",
     "PairwiseLoss",
+    "ProxyAnchorLoss",
     "SimilarityLoss",
     "SoftmaxLoss",
+    "SupConLoss",
     "TripletLoss",
 ]

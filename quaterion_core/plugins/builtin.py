@@ -32,7 +32,7 @@ def quaterion_heads() -> dict[str, str]:
 
 
 @hookimpl
-def quaterion_losses() -> dict[str, str]:
+def quaterion_losses() -> dict[str, str | Component]:
     """Declare core's losses."""
     return {
         "arcface": "quaterion_core.loss.arcface_loss:ArcFaceLoss",
@@ -42,26 +42,71 @@ def quaterion_losses() -> dict[str, str]:
         "cosface": "quaterion_core.loss.cos_face_loss:CosFaceLoss",
         "fastap": "quaterion_core.loss.fast_ap_loss:FastAPLoss",
         "matryoshka": "quaterion_core.loss.matryoshka_loss:MatryoshkaLoss",
+        "multi-similarity": Component(
+            "quaterion_core.loss.multi_similarity_loss:MultiSimilarityLoss",
+            former_ids=("quaterion-cv/multi-similarity",),
+        ),
         "multiple-negatives-ranking": (
             "quaterion_core.loss.multiple_negatives_ranking_loss:MultipleNegativesRankingLoss"
         ),
+        "nt-xent": Component(
+            "quaterion_core.loss.nt_xent_loss:NTXentLoss", former_ids=("quaterion-cv/nt-xent",)
+        ),
         "online-contrastive": "quaterion_core.loss.online_contrastive_loss:OnlineContrastiveLoss",
+        "proxy-anchor": Component(
+            "quaterion_core.loss.proxy_anchor_loss:ProxyAnchorLoss",
+            former_ids=("quaterion-cv/proxy-anchor",),
+        ),
         "softmax": "quaterion_core.loss.softmax_loss:SoftmaxLoss",
+        "supcon": Component(
+            "quaterion_core.loss.sup_con_loss:SupConLoss", former_ids=("quaterion-cv/supcon",)
+        ),
         "triplet": "quaterion_core.loss.triplet_loss:TripletLoss",
     }
 
 
 @hookimpl
-def quaterion_metrics() -> dict[str, str]:
+def quaterion_metrics() -> dict[str, str | Component]:
     """Declare core's metrics."""
     return {
         "knn-accuracy": "quaterion_core.eval.group.knn_accuracy:KNNAccuracy",
+        "map-at-r": Component(
+            "quaterion_core.eval.group.map_at_r:MapAtR", former_ids=("quaterion-cv/map-at-r",)
+        ),
+        "pair-roc-auc": Component(
+            "quaterion_core.eval.verification.roc_auc:PairRocAuc",
+            former_ids=("quaterion-cv/pair-roc-auc",),
+        ),
+        "pair-tar-at-far": Component(
+            "quaterion_core.eval.verification.tar_at_far:PairTarAtFar",
+            former_ids=("quaterion-cv/pair-tar-at-far",),
+        ),
+        "pearson": Component(
+            "quaterion_core.eval.pair.pearson_correlation:PearsonCorrelation",
+            former_ids=("quaterion-nlp/pearson",),
+        ),
+        "recall-at-k": Component(
+            "quaterion_core.eval.group.recall_at_k:RecallAtK",
+            former_ids=("quaterion-cv/recall-at-k",),
+        ),
         "retrieval-precision": "quaterion_core.eval.pair.retrieval_precision:RetrievalPrecision",
         "retrieval-r-precision": (
             "quaterion_core.eval.group.retrieval_r_precision:RetrievalRPrecision"
         ),
         "retrieval-reciprocal-rank": (
             "quaterion_core.eval.pair.retrieval_reciprocal_rank:RetrievalReciprocalRank"
+        ),
+        "roc-auc": Component(
+            "quaterion_core.eval.verification.roc_auc:RocAuc",
+            former_ids=("quaterion-cv/roc-auc",),
+        ),
+        "spearman": Component(
+            "quaterion_core.eval.pair.spearman_correlation:SpearmanCorrelation",
+            former_ids=("quaterion-nlp/spearman",),
+        ),
+        "tar-at-far": Component(
+            "quaterion_core.eval.verification.tar_at_far:TarAtFar",
+            former_ids=("quaterion-cv/tar-at-far",),
         ),
     }
 

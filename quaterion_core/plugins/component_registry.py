@@ -16,15 +16,18 @@ from quaterion_core.plugins.components import (
     ComponentKind,
     ComponentRecord,
     canonical_id,
+    distribution_of,
     is_id,
     is_name,
+    name_of,
 )
-from quaterion_core.plugins.discovery import discover, warn_of_broken
+from quaterion_core.plugins.discovery import discover, discover_distribution, warn_of_broken
 from quaterion_core.plugins.errors import (
     AmbiguousNameError,
     MissingComponentError,
     RegistrationError,
 )
+from quaterion_core.plugins.former_ids import claimants
 from quaterion_core.plugins.loading import examine_plugin
 from quaterion_core.plugins.missing import Explanation, Situation, explain_import_failure
 from quaterion_core.plugins.reports import PluginReport, Provenance
@@ -38,9 +41,13 @@ class Registry:
     A component has a canonical id, ``"distribution/name"``, and a short name. A short name of
     core's always means core's component, whatever else is installed; any other means something
     only while it is unique. Classes that are registered in this process have ids in ``local/``.
+    A component that was renamed or moved is found by its former ids, too; see
+    :class:`~quaterion_core.plugins.Component`.
 
-    Plugins are discovered on the first lookup that core's own names cannot answer. All methods
-    may be called from several threads. Every ``kind`` is a
+    Core's own names are answered without looking for plugins. A canonical id loads the plugins of
+    the distribution that it names, and of no other. All plugins are discovered for a short name
+    that is not core's, for a listing, for the id of a class, and for an id that the distribution
+    it names does not declare. All methods may be called from several threads. Every ``kind`` is a
     :class:`~quaterion_core.plugins.ComponentKind` or its value.
 
     Args:
@@ -60,6 +67,7 @@ class Registry:
         "_discovering",
         "_discovery_lock",
         "_given",
+        "_loaded",
         "_path",
         "_plugins",
         "_records",
@@ -77,6 +85,8 @@ class Registry:
         self._given: Final[ContextVar[Mapping[str, type[Any]]]] = ContextVar(
             "given", default=MappingProxyType({})
         )
+        # The distributions whose plugins an id has loaded, and after discovery all of them.
+        self._loaded: Final[dict[str, tuple[PluginReport, ...]]] = {}
         self._plugins: tuple[PluginReport, ...] | None = None
         self._discovering = False
         # Discovery imports modules, and so waits for the locks of imports. An import may register
@@ -237,11 +247,38 @@ class Registry:
         for known in (canonical_id(CORE, name), name):
             if (kind, known) in self._records:
                 return self._records[kind, known]
-        self._discover()
-        named = [r for r in self._records.values() if r.kind is kind and name in (r.id, r.name)]
+        named = self._by_id(kind, name) if is_id(name) else self._by_short_name(kind, name)
         if len(named) > 1:
             raise AmbiguousNameError(kind, name, [record.id for record in named])
         return named[0] if named else None
+
+    def _by_id(self, kind: ComponentKind, name: str) -> list[ComponentRecord]:
+        """Find a component by its id, or else those that had this id before."""
+        self._load_distribution(distribution_of(name))
+        if (kind, name) in self._records:
+            return [self._records[kind, name]]
+        moved_to_core = claimants(name, [r for r in self._core.components if r.kind is kind], ())
+        return moved_to_core or claimants(name, self.components(kind), self.plugins())
+
+    def _by_short_name(self, kind: ComponentKind, name: str) -> list[ComponentRecord]:
+        """Find the components of a short name, or else those that had it before."""
+        records = self.components(kind)
+        former = {f for r in records for f in r.former_ids if name_of(f) == name}
+        named = {r.id: r for f in former for r in claimants(f, records, self.plugins())}
+        return [record for record in records if record.name == name] or list(named.values())
+
+    def _load_distribution(self, distribution: str) -> None:
+        """Load the plugins of one distribution, the first time that it is asked for."""
+        if distribution in (CORE, LOCAL):
+            return
+        with self._discovery_lock:
+            if self._discovering or self._plugins is not None or distribution in self._loaded:
+                return
+            with self._discovery():
+                reports = discover_distribution(distribution, self._path)
+            self._loaded[distribution] = reports
+            self._add(reports)
+        warn_of_broken(reports)
 
     def _discover(self) -> None:
         """Load the installed plugins, the first time that this is called."""
@@ -251,16 +288,26 @@ class Registry:
             # A plugin that looks something up while it is loaded is answered from what is there.
             if self._discovering or self._plugins is not None:
                 return
-            self._discovering = True
-            try:
-                plugins = discover(self._core, self._path)
-            finally:
-                self._discovering = False
-            found = [record for report in plugins for record in report.components]
-            with self._state_lock:
-                self._records = {**self._records, **{(r.kind, r.id): r for r in found}}
+            with self._discovery():
+                plugins = discover(self._core, self._loaded, self._path)
+            self._add(plugins)
             self._plugins = plugins
-        warn_of_broken(plugins)
+        warn_of_broken(r for r in plugins if r.provenance.distribution not in self._loaded)
+
+    @contextmanager
+    def _discovery(self) -> Iterator[None]:
+        """Note that plugins are being loaded."""
+        self._discovering = True
+        try:
+            yield
+        finally:
+            self._discovering = False
+
+    def _add(self, reports: Iterable[PluginReport]) -> None:
+        """Make the components of plugins known, all at once."""
+        found = [record for report in reports for record in report.components]
+        with self._state_lock:
+            self._records = {**self._records, **{(r.kind, r.id): r for r in found}}
 
 
 registry: Final = Registry()

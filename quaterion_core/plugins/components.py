@@ -45,19 +45,30 @@ class ComponentKind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """What a plugin declares of a component that needs an optional extra.
+    """What a plugin declares of a component that needs an extra or had another id before.
+
+    A component that was renamed, or that moved to another distribution, keeps its former ids: saved
+    models, recipes and programs that name one of them still find it. An id of the same distribution
+    is honoured unless a component of that id is declared; an id of another distribution only while
+    that distribution is not installed or does not declare such a component itself. An id of another
+    distribution that is disabled or broken is never taken over, and neither is one that two
+    distributions claim.
 
     Args:
         target: Where the class is, ``"package.module:Class"``.
         extra: The extra of the plugin's distribution that the class needs.
+        former_ids: Ids that the component had before, ``"distribution/name"``.
 
     Example:
         >>> Component("acme.encoders.fasttext:FasttextEncoder", extra="fasttext").extra
         'fasttext'
+        >>> Component("acme.losses.proxy:ProxyLoss", former_ids=("acme/proxies",)).former_ids
+        ('acme/proxies',)
     """
 
     target: str
     extra: str | None = None
+    former_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,7 @@ class ComponentRecord:
         version: The installed version of that package; ``None`` where it is not known.
         entry_point: The entry point that declared it, ``"name = module"``; ``None`` for core's
             own components and for classes registered in this process.
+        former_ids: Ids that it had before it was renamed or moved; see :class:`Component`.
     """
 
     kind: ComponentKind
@@ -82,16 +94,37 @@ class ComponentRecord:
     distribution: str
     version: str | None
     entry_point: str | None
+    former_ids: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The short name: the id without the distribution."""
-        return self.id.partition("/")[2]
+        return name_of(self.id)
 
 
 def canonical_id(distribution: str, name: str) -> str:
     """Join the normalised name of a distribution and the local name of a component."""
     return f"{distribution}/{name}"
+
+
+def distribution_of(id_: str) -> str:
+    """Return the distribution that an id names.
+
+    Example:
+        >>> distribution_of("quaterion-core/triplet")
+        'quaterion-core'
+    """
+    return id_.partition("/")[0]
+
+
+def name_of(id_: str) -> str:
+    """Return the short name of an id.
+
+    Example:
+        >>> name_of("quaterion-core/triplet")
+        'triplet'
+    """
+    return id_.partition("/")[2]
 
 
 def is_name(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from quaterion_core.plugins.components import (
@@ -12,6 +12,8 @@ from quaterion_core.plugins.components import (
     ComponentKind,
     ComponentRecord,
     canonical_id,
+    distribution_of,
+    is_id,
     is_name,
     is_target,
 )
@@ -121,6 +123,7 @@ def _records(
                 f"{hook} declares the target {component.target!r} for {name!r}; a target is "
                 "'package.module:Class'"
             )
+        _check_former_ids(hook, name, component.former_ids, provenance.distribution)
         yield ComponentRecord(
             kind=kind,
             id=canonical_id(provenance.distribution, name),
@@ -129,4 +132,25 @@ def _records(
             distribution=provenance.distribution,
             version=provenance.version,
             entry_point=provenance.entry_point,
+            former_ids=tuple(component.former_ids),
         )
+
+
+def _check_former_ids(hook: str, name: str, former_ids: object, distribution: str) -> None:
+    """Refuse former ids that are malformed or that nobody else may take over."""
+    if isinstance(former_ids, str) or not isinstance(former_ids, Iterable):
+        raise TypeError(
+            f"{hook} has to give the former ids of {name!r} as a tuple, but gives {former_ids!r}"
+        )
+    for former in former_ids:
+        if not isinstance(former, str) or not is_id(former):
+            raise ValueError(
+                f"{hook} declares the former id {former!r} for {name!r}; an id is "
+                "'distribution/name', such as 'acme/byte-pair'"
+            )
+        owner = distribution_of(former)
+        if owner in (CORE, LOCAL) and owner != distribution:
+            raise ValueError(
+                f"{hook} declares the former id {former!r} for {name!r}; ids of {owner!r} "
+                "cannot be taken over"
+            )

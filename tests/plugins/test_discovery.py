@@ -3,7 +3,13 @@ import warnings
 
 import pytest
 
-from quaterion_core.plugins import PluginLoadError, PluginStatus, PluginWarning, Registry
+from quaterion_core.plugins import (
+    MissingComponentError,
+    PluginLoadError,
+    PluginStatus,
+    PluginWarning,
+    Registry,
+)
 
 LOG_THE_IMPORT = """\
 import pathlib
@@ -451,3 +457,46 @@ def test_discovery_and_an_import_that_registers_do_not_wait_for_each_other(site,
         "print(registry.find('encoder', 'local/shared').id)\n"
     )
     assert "local/shared" in run_python("-c", program, path=[site.folder]).stdout
+
+
+def test_a_full_id_loads_the_distribution_that_it_names_and_no_other(site):
+    site.install("acme", LOG_THE_IMPORT + "raise RuntimeError")
+    site.install("beta", encoders={"bytes": "beta.encoders:Bytes"})
+    registry = site.registry()
+
+    assert registry.find("encoder", "beta/bytes").distribution == "beta"
+    assert registry.find("encoder", "beta/bytes").distribution == "beta"
+    assert not (site.folder / "acme" / "imports.log").exists()
+    with pytest.warns(PluginWarning, match="acme"):
+        assert registry.find("encoder", "bytes").id == "beta/bytes"
+
+
+def test_a_plugin_that_an_id_loaded_is_not_loaded_again(site):
+    site.install("acme", LOG_THE_IMPORT)
+    registry = site.registry()
+    with pytest.warns(PluginWarning) as told, pytest.raises(MissingComponentError):
+        registry.find("loss", "acme/x")
+    registry.plugins()
+    assert (site.folder / "acme" / "imports.log").read_text() == "x"
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("variable", ["QUATERION_PLUGINS", "QUATERION_DISABLE_PLUGINS"])
+def test_a_full_id_does_not_load_what_is_disabled(site, monkeypatch, variable):
+    site.install("acme", LOG_THE_IMPORT)
+    monkeypatch.setenv(variable, "other" if variable == "QUATERION_PLUGINS" else "acme")
+
+    with pytest.raises(MissingComponentError, match="disabled"):
+        site.registry().find("loss", "acme/x")
+    assert not (site.folder / "acme" / "imports.log").exists()
+
+
+def test_strictness_is_about_the_distribution_that_an_id_names(site, monkeypatch):
+    site.install("acme", "raise RuntimeError('broken')")
+    site.install("beta", encoders={"bytes": "beta.encoders:Bytes"})
+    monkeypatch.setenv("QUATERION_PLUGINS_STRICT", "1")
+    registry = site.registry()
+
+    assert registry.find("encoder", "beta/bytes").id == "beta/bytes"
+    with pytest.raises(PluginLoadError, match="broken"):
+        registry.find("encoder", "acme/bytes")

@@ -2,17 +2,26 @@
 
 from quaterion_core.eval.pair.pair_metric import PairMetric
 from quaterion_core.eval.pair.pair_score_metric import PairScoreMetric
+from quaterion_core.eval.pair.pearson_correlation import PearsonCorrelation, pearson_correlation
 from quaterion_core.eval.pair.retrieval_precision import RetrievalPrecision, retrieval_precision
 from quaterion_core.eval.pair.retrieval_reciprocal_rank import (
     RetrievalReciprocalRank,
     retrieval_reciprocal_rank,
 )
+from quaterion_core.eval.pair.spearman_correlation import (
+    SpearmanCorrelation,
+    spearman_correlation,
+)
 
 __all__ = [
     "PairMetric",
     "PairScoreMetric",
+    "PearsonCorrelation",
     "RetrievalPrecision",
     "RetrievalReciprocalRank",
+    "SpearmanCorrelation",
+    "pearson_correlation",
     "retrieval_precision",
     "retrieval_reciprocal_rank",
+    "spearman_correlation",
 ]

@@ -1,4 +1,11 @@
-from quaterion_core.dataset import SimilarityGroupSample, SimilarityPairSample
+import torch
+
+from quaterion_core.dataset import (
+    PairsSimilarityDataLoader,
+    SimilarityGroupSample,
+    SimilarityPairSample,
+)
+from quaterion_core.loss import NTXentLoss
 from quaterion_cv import TwoViews
 
 
@@ -13,3 +20,17 @@ def test_an_image_and_its_augmentations_are_a_pair_without_a_subgroup():
 def test_groups_of_samples_are_not_looked_at():
     views = TwoViews([SimilarityGroupSample("a", group=3)])
     assert views[0] == SimilarityPairSample("a", "a")
+
+
+def test_views_are_pairs_for_nt_xent():
+    generator = torch.Generator().manual_seed(0)
+
+    def augment(image):
+        return (image + 0.1 * torch.randn(8, generator=generator)).tolist()
+
+    loader = PairsSimilarityDataLoader(TwoViews(torch.eye(4, 8), augment), batch_size=4)
+    objects, targets = next(iter(loader))
+    first, second = torch.tensor(objects).split(4)
+    assert not torch.equal(first, second)
+    aligned = NTXentLoss()(torch.cat([first, second]), **targets)
+    assert aligned < NTXentLoss()(torch.cat([first, second.roll(1, 0)]), **targets)

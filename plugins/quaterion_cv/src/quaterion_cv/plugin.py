@@ -23,26 +23,14 @@ def quaterion_heads() -> dict[str, str]:
 def quaterion_losses() -> dict[str, str]:
     """Declare the losses for images."""
     return {
-        "multi-similarity": "quaterion_cv.losses.multi_similarity_loss:MultiSimilarityLoss",
-        "nt-xent": "quaterion_cv.losses.nt_xent_loss:NTXentLoss",
-        "proxy-anchor": "quaterion_cv.losses.proxy_anchor_loss:ProxyAnchorLoss",
         "sub-center-arcface": "quaterion_cv.losses.sub_center_arcface_loss:SubCenterArcFaceLoss",
-        "supcon": "quaterion_cv.losses.sup_con_loss:SupConLoss",
     }
 
 
 @hookimpl
 def quaterion_metrics() -> dict[str, str]:
     """Declare the metrics of images."""
-    return {
-        "map-at-r": "quaterion_cv.metrics.map_at_r:MapAtR",
-        "one-shot-accuracy": "quaterion_cv.metrics.one_shot_accuracy:OneShotAccuracy",
-        "pair-roc-auc": "quaterion_cv.metrics.roc_auc:PairRocAuc",
-        "pair-tar-at-far": "quaterion_cv.metrics.tar_at_far:PairTarAtFar",
-        "recall-at-k": "quaterion_cv.metrics.recall_at_k:RecallAtK",
-        "roc-auc": "quaterion_cv.metrics.roc_auc:RocAuc",
-        "tar-at-far": "quaterion_cv.metrics.tar_at_far:TarAtFar",
-    }
+    return {"one-shot-accuracy": "quaterion_cv.metrics.one_shot_accuracy:OneShotAccuracy"}
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""What quaterion-nlp brings to Quaterion: encoders, heads, losses, metrics, datasets of texts."""
+"""What quaterion-nlp brings to Quaterion: encoders, heads, losses, datasets of texts."""
 
 from __future__ import annotations
 
@@ -43,15 +43,6 @@ def quaterion_losses() -> dict[str, str]:
         ),
         "kl-distillation": "quaterion_nlp.losses.kl_distillation_loss:KLDistillationLoss",
         "margin-mse": "quaterion_nlp.losses.margin_mse_loss:MarginMSELoss",
-    }
-
-
-@hookimpl
-def quaterion_metrics() -> dict[str, str]:
-    """Declare the metrics of texts."""
-    return {
-        "pearson": "quaterion_nlp.metrics.pearson_correlation:PearsonCorrelation",
-        "spearman": "quaterion_nlp.metrics.spearman_correlation:SpearmanCorrelation",
     }
 
 

@@ -5,7 +5,7 @@ import torch
 from pytorch_metric_learning import losses as peers
 from pytorch_metric_learning.miners import MultiSimilarityMiner
 
-from quaterion_cv import MultiSimilarityLoss
+from quaterion_core.loss import MultiSimilarityLoss
 
 
 def vectors(count, size=4, seed=0):

@@ -6,8 +6,12 @@ from scipy import stats
 
 from quaterion_core.dataset import SimilarityPairSample
 from quaterion_core.eval import AttachedMetric, Evaluator, PairSampler
-from quaterion_nlp import PearsonCorrelation, SpearmanCorrelation
-from quaterion_nlp.metrics import pearson_correlation, spearman_correlation
+from quaterion_core.eval.pair import (
+    PearsonCorrelation,
+    SpearmanCorrelation,
+    pearson_correlation,
+    spearman_correlation,
+)
 
 FUNCTIONS = [
     pytest.param(pearson_correlation, stats.pearsonr, id="pearson"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from pytorch_metric_learning import losses as peers
 
-from quaterion_cv import NTXentLoss, SupConLoss
+from quaterion_core.loss import NTXentLoss, SupConLoss
 
 
 def vectors(count, size=8, seed=0):

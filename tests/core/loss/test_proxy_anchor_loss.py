@@ -4,8 +4,8 @@ import pytest
 import torch
 from pytorch_metric_learning import losses as peers
 
+from quaterion_core.loss import ProxyAnchorLoss
 from quaterion_core.storage import load_module, save_module
-from quaterion_cv import ProxyAnchorLoss
 
 
 def vectors(count, size=8, seed=0):

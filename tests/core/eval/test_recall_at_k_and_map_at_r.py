@@ -9,8 +9,7 @@ from torchmetrics.functional.retrieval import retrieval_hit_rate
 
 from quaterion_core.dataset import SimilarityGroupSample
 from quaterion_core.eval import Evaluator, GroupSampler, KNNAccuracy, RetrievalRPrecision
-from quaterion_cv import MapAtR, RecallAtK
-from quaterion_cv.metrics import map_at_r, recall_at_k
+from quaterion_core.eval.group import MapAtR, RecallAtK, map_at_r, recall_at_k
 
 GROUPS = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2, 2, 3] * 3)  # 12, 6, 9 and 3 objects
 

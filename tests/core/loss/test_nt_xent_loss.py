@@ -4,9 +4,8 @@ import pytest
 import torch
 from pytorch_metric_learning import losses as peers
 
-from quaterion_core.dataset import PairsSimilarityDataLoader
 from quaterion_core.dataset.targets import NO_SUBGROUP
-from quaterion_cv import NTXentLoss, TwoViews
+from quaterion_core.loss import NTXentLoss
 
 COUNT = 6
 
@@ -61,20 +60,6 @@ def test_of_a_pair_with_the_label_0_nothing_is_asked():
 def test_gradients_are_those_of_the_value():
     loss, targets = NTXentLoss(), views([1.0, 0.0, 1.0], [1, 2, NO_SUBGROUP])
     assert torch.autograd.gradcheck(lambda x: loss(x, **targets), vectors(6).requires_grad_())
-
-
-def test_two_views_of_images_are_pairs_for_it():
-    generator = torch.Generator().manual_seed(0)
-
-    def augment(image):
-        return (image + 0.1 * torch.randn(8, generator=generator)).tolist()
-
-    loader = PairsSimilarityDataLoader(TwoViews(torch.eye(4, 8), augment), batch_size=4)
-    objects, targets = next(iter(loader))
-    first, second = torch.tensor(objects).split(4)
-    assert not torch.equal(first, second)
-    aligned = NTXentLoss()(torch.cat([first, second]), **targets)
-    assert aligned < NTXentLoss()(torch.cat([first, second.roll(1, 0)]), **targets)
 
 
 def test_a_temperature_that_is_not_positive_is_refused():

@@ -9,8 +9,14 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from quaterion_core.dataset import SimilarityGroupSample, SimilarityPairSample
 from quaterion_core.eval import AttachedMetric, Evaluator, GroupSampler, PairSampler
 from quaterion_core.eval import retrieval as retrieval_module
-from quaterion_cv import PairRocAuc, PairTarAtFar, RocAuc, TarAtFar
-from quaterion_cv.metrics.verification import area_under_roc, true_accept_rate
+from quaterion_core.eval.verification import (
+    PairRocAuc,
+    PairTarAtFar,
+    RocAuc,
+    TarAtFar,
+    area_under_roc,
+    true_accept_rate,
+)
 
 GROUPS = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2, 2, 3] * 3)
 

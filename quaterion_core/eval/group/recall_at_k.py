@@ -1,0 +1,87 @@
+"""Recall@k, as image retrieval reports it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from quaterion_core.distances import Distance
+from quaterion_core.eval.base_metric import ReduceFunction
+from quaterion_core.eval.group.group_metric import GroupMetric
+from quaterion_core.eval.ranking import check_k, first_rank, relevant
+
+
+class RecallAtK(GroupMetric):
+    """The share of queries that have an object of their group among the k nearest.
+
+    A query counts 1 if at least one of the k nearest objects is of its group, however many there
+    are to find, and 0 otherwise. The only object of a group is no query. Of objects at the same
+    distance, those of other groups count as nearer. In information retrieval, recall@k is another
+    figure, the share of all relevant objects that are found.
+
+    Source: Jégou, Douze, Schmid, Product Quantization for Nearest Neighbor Search, TPAMI 2011,
+    section 5; Oh Song et al., Deep Metric Learning via Lifted Structured Feature Embedding, CVPR
+    2016, section 6.
+
+    Args:
+        k: Number of nearest objects to look at.
+        distance_metric_name: The distance by which objects are found.
+        reduce_func: Makes one value of the values of all queries that have a relevant object, 0 if
+            there is none. ``None`` returns those values, in the order of the queries.
+
+    Raises:
+        ValueError: ``k`` is below 1.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.5, 0.5], [0.0, 1.0]])
+        >>> RecallAtK(k=1, reduce_func=None).compute(embeddings, groups=torch.tensor([1, 2, 2, 1]))
+        tensor([0., 0., 1., 0.])
+        >>> RecallAtK(k=2).compute(embeddings, groups=torch.tensor([1, 2, 2, 1]))
+        tensor(0.5000)
+    """
+
+    def __init__(
+        self,
+        k: int = 1,
+        distance_metric_name: Distance | str = Distance.COSINE,
+        reduce_func: ReduceFunction | None = torch.mean,
+    ):
+        super().__init__(distance_metric_name, reduce_func)
+        check_k(k)
+        self.k = k
+
+    def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
+        """Return :func:`recall_at_k`."""
+        return recall_at_k(distance_matrix, labels, self.k)
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this metric again, as JSON values."""
+        return {"k": self.k, **super().get_config_dict()}
+
+
+def recall_at_k(distance_matrix: Tensor, labels: Tensor, k: int) -> Tensor:
+    """Return the recall@k of each query: 1 if something relevant is among the k nearest, else 0.
+
+    Args:
+        distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
+            object would find itself.
+        labels: Relevant where above 0, shape (Q, N).
+        k: Number of nearest objects to look at.
+
+    Returns:
+        Shape (Q,); 0 where nothing is relevant.
+
+    Raises:
+        ValueError: The shapes differ, or ``k`` is below 1.
+
+    Example:
+        >>> distance_matrix = torch.tensor([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]])
+        >>> recall_at_k(distance_matrix, torch.tensor([[0, 1, 1], [0, 0, 1]]), k=2)
+        tensor([1., 0.])
+    """
+    check_k(k)
+    relevance = relevant(distance_matrix, labels)
+    is_found = relevance.any(dim=1) & (first_rank(distance_matrix, relevance) <= k)
+    return is_found.to(distance_matrix.dtype)

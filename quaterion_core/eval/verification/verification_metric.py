@@ -1,0 +1,143 @@
+"""How well a threshold tells pairs that match from others, over more pairs than memory holds."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from quaterion_core.distances import Distance
+from quaterion_core.eval.group.group_metric import GroupMetric
+from quaterion_core.eval.retrieval import Retrieval
+
+ScoredPairs: TypeAlias = Callable[[], Iterable[tuple[Tensor, Tensor]]]
+"""Gives, each time it is called, all pairs in blocks: their scores, the higher the more alike, and
+whether they match, both of shape (P,)."""
+
+
+class VerificationMetric(GroupMetric):
+    """A metric over every two objects of a dataset, which match if they are of one group.
+
+    Each two objects are one pair. Their distances are computed in blocks, as often as the metric
+    looks at them, and are not kept, so that memory grows with the number of objects and of matching
+    pairs. Where a sampler limits the number of queries, the pairs that hold one of them count;
+    where it has a reference, those of a query and an object of the reference.
+
+    Derive from it and define :meth:`value`.
+
+    Args:
+        distance_metric_name: The distance whose threshold is looked at.
+    """
+
+    def __init__(self, distance_metric_name: Distance | str = Distance.COSINE):
+        super().__init__(distance_metric_name, reduce_func=None)
+
+    @abstractmethod
+    def value(self, pairs: ScoredPairs) -> Tensor:
+        """Return the value over pairs and their scores, a scalar."""
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this metric again, as JSON values."""
+        return {"distance_metric_name": self.distance_metric_name.value}
+
+    def of_retrieval(self, retrieval: Retrieval) -> Tensor:
+        """Return :meth:`value` of all pairs of a query and another object."""
+
+        def pairs() -> Iterable[tuple[Tensor, Tensor]]:
+            for distances, labels in retrieval.every_two(self.distance, self.prepare_labels):
+                yield -distances, labels > 0
+
+        return self.value(pairs)
+
+    def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
+        """Return :meth:`value` of all pairs at a finite distance.
+
+        Args:
+            distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
+                object would find itself.
+            labels: Matching where above 0, shape (Q, N).
+        """
+        is_pair = distance_matrix < torch.inf
+        return self.value(lambda: [(-distance_matrix[is_pair], labels[is_pair] > 0)])
+
+
+def area_under_roc(pairs: ScoredPairs) -> Tensor:
+    """Return the area under the receiver operating characteristic.
+
+    It is the probability that a matching pair has a higher score than a pair that does not match,
+    a tie counting half. It is exact; the scores of matching pairs are kept, and the others looked
+    at block by block.
+
+    Args:
+        pairs: All pairs, as often as they are asked for.
+
+    Returns:
+        A float32 scalar; 0.5 if all pairs match or none.
+
+    Example:
+        >>> scores, is_match = torch.tensor([0.9, 0.4, 0.4]), torch.tensor([True, True, False])
+        >>> area_under_roc(lambda: [(scores, is_match)])
+        tensor(0.7500)
+    """
+    matching, others = _matching_scores(pairs)
+    twice_below = 0
+    for scores, is_match in pairs():
+        other = scores[~is_match].sort().values
+        # A matching pair is above as many others as lie below it, and half above those at it.
+        twice_below += int(torch.searchsorted(other, matching, right=False).sum())
+        twice_below += int(torch.searchsorted(other, matching, right=True).sum())
+    if not len(matching) or not others:
+        return matching.new_full((), 0.5, dtype=torch.float32)
+    return matching.new_full((), twice_below / 2 / len(matching) / others, dtype=torch.float32)
+
+
+def true_accept_rate(pairs: ScoredPairs, far: float) -> Tensor:
+    """Return the share of matching pairs that are accepted at a false accept rate.
+
+    Pairs are accepted whose score exceeds a threshold: the lowest one at which the share of pairs
+    that do not match, and yet are accepted, is at most ``far``. With fewer than ``1/far`` such
+    pairs, none of them may be accepted. It is exact; the scores of matching pairs are kept, and of
+    the others as many as may be accepted.
+
+    Args:
+        pairs: All pairs, as often as they are asked for.
+        far: The false accept rate, in [0, 1].
+
+    Returns:
+        A float32 scalar; 0 if no pair matches, 1 if all do.
+
+    Example:
+        >>> scores, is_match = torch.tensor([0.9, 0.4, 0.6]), torch.tensor([True, True, False])
+        >>> true_accept_rate(lambda: [(scores, is_match)], far=0.1)
+        tensor(0.5000)
+    """
+    matching, others = _matching_scores(pairs)
+    if not len(matching):
+        return matching.new_zeros((), dtype=torch.float32)
+    accepted = _false_accepts(others, far)
+    highest = matching.new_empty(0)
+    for scores, is_match in pairs():
+        candidates = torch.cat([highest, scores[~is_match]])
+        highest = candidates.topk(min(accepted + 1, len(candidates))).values
+    if len(highest) <= accepted:
+        return matching.new_ones((), dtype=torch.float32)
+    return (matching > highest[-1]).float().mean()
+
+
+def _matching_scores(pairs: ScoredPairs) -> tuple[Tensor, int]:
+    """Return the scores of the matching pairs, ascending, and the number of all others."""
+    matching, count = [], 0
+    for scores, is_match in pairs():
+        matching.append(scores[is_match])
+        count += len(scores)
+    ordered = torch.cat(matching).sort().values
+    return ordered, count - len(ordered)
+
+
+def _false_accepts(others: int, far: float) -> int:
+    """Return the largest number of pairs whose share of all others is at most ``far``."""
+    accepted = round(far * others)
+    return accepted - 1 if others and accepted / others > far else accepted

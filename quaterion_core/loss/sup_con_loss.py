@@ -1,0 +1,73 @@
+"""SupCon: supervised contrastive loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from quaterion_core.distances import Distance
+from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
+from quaterion_core.utils.masked import masked_log_sum_exp
+
+
+class SupConLoss(AnchoredGroupLoss):
+    """Ranks each object of a group before all others of the batch, for each anchor of the group.
+
+    With the similarity s of an anchor to the other objects A of the batch, of which P are of its
+    group, and T for the temperature::
+
+        -1/|P| Σ over p in P of log( exp(s_p / T) / Σ over a in A of exp(s_a / T) )
+
+    averaged over the anchors whose group has another object in the batch.
+
+    Against a memory, the anchors are of the batch, and A is the memory.
+
+    For views of objects whose groups are not known, see
+    :class:`~quaterion_core.loss.NTXentLoss`, which this is where every group has two objects in
+    a batch.
+
+    Source: Khosla et al., Supervised Contrastive Learning, NeurIPS 2020, section 3.2.2, equation 2,
+    as a mean over anchors in place of the sum.
+
+    Args:
+        temperature: T, divides the similarities; low values look at the most similar objects.
+        distance_metric_name: The distance whose similarity is s.
+
+    Raises:
+        ValueError: ``temperature`` is not positive.
+
+    Example:
+        >>> import torch
+        >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> loss = SupConLoss(temperature=1.0)
+        >>> loss(embeddings, torch.tensor([7, 7, 8]))  # log(1 + exp(0 - 1)), twice
+        tensor(0.3133)
+    """
+
+    def __init__(
+        self,
+        temperature: float = 0.1,
+        distance_metric_name: Distance | str = Distance.COSINE,
+    ):
+        super().__init__(distance_metric_name)
+        if temperature <= 0:
+            raise ValueError(f"temperature should be positive, but is {temperature}.")
+        self.temperature = temperature
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this loss again, as JSON values."""
+        return {**super().get_config_dict(), "temperature": self.temperature}
+
+    def anchored_loss(
+        self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor
+    ) -> Tensor:
+        """Compute the loss of anchors (N, D) against others (M, D); returns a scalar."""
+        if positive.numel() == 0:
+            return self.nothing_to_learn(anchors)
+        logits = self.distance_metric.similarity_matrix(anchors, others) / self.temperature
+        counts = positive.sum(dim=1)
+        of_positives = (logits * positive).sum(dim=1) / counts.clamp(min=1)
+        losses = masked_log_sum_exp(logits, positive | negative, dim=1) - of_positives
+        is_anchor = counts > 0
+        return (losses * is_anchor).sum() / is_anchor.sum().clamp(min=1)
