@@ -226,10 +226,10 @@ def docstrings(subject: PluginSubject) -> None:
 
 @PLUGIN_CHECKS.add
 def short_names(subject: PluginSubject) -> None:
-    """A short name is that of a component of the core or of another plugin that is installed.
+    """A short name or a former id belongs to another component that is installed.
 
-    Choose another, or expect the failure, with the reason: the component is then reached by its
-    full id only.
+    Choose another name, or expect the failure, with the reason: the component is then reached by
+    its full id only. Remove a former id that its owner declares, or that another plugin claims.
     """
     _require_none([note for report in subject.found for note in report.notes])
 

@@ -1,4 +1,4 @@
-"""Every loss, head and metric of the package in a training, by its registered name."""
+"""Every loss, head and metric of the package in a training run, by its present or former id."""
 
 import pytest
 import pytorch_lightning as pl
@@ -13,6 +13,8 @@ from quaterion_core.loss import GroupLoss
 from quaterion_core.plugins import registry
 
 LOSSES = [r.id for r in registry.components("loss") if r.id.startswith("quaterion-cv/")]
+LOSSES += ["quaterion-cv/multi-similarity", "quaterion-cv/nt-xent"]  # former ids
+LOSSES += ["quaterion-cv/proxy-anchor", "quaterion-cv/supcon"]
 HEAD = "quaterion-cv/bn-neck"
 OF_GROUPS = [
     {"name": "recall-at-k", "k": 2},

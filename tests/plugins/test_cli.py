@@ -67,7 +67,13 @@ def test_the_report_says_what_a_plugin_brings(site, report):
             "status": "ok",
             "reason": "",
             "components": [
-                {"kind": "loss", "id": "acme/x", "target": "acme.losses:X", "extra": None}
+                {
+                    "kind": "loss",
+                    "id": "acme/x",
+                    "target": "acme.losses:X",
+                    "extra": None,
+                    "former_ids": [],
+                }
             ],
             "hooks": [],
             "warnings": [],

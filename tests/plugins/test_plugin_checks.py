@@ -25,7 +25,8 @@ REQUIRES = "quaterion-core>=0.2,<0.3"
 
 @pytest.fixture
 def check(site):
-    """Return a function that installs a plugin and checks it."""
+    """Return a function that installs a plugin, beside another one, and checks it."""
+    site.install("rival", losses={"proxy": "rival.losses:Proxy"})
 
     def check(name="acme", requires=REQUIRES, losses=None, **arguments):
         losses = {"good": "acme.losses:Good"} if losses is None else losses
@@ -45,6 +46,22 @@ def test_a_good_plugin_passes_all_checks(check):
     report = check()
     report.raise_for_failures()
     assert report.ran == len(PLUGIN_CHECKS)
+
+
+class FormerIds:
+    """A declaration of the good loss with former ids, as it stands in the source of a plugin."""
+
+    def __init__(self, *former_ids):
+        self.former_ids = former_ids
+
+    def __repr__(self):
+        return f"Component('acme.losses:Good', former_ids={self.former_ids!r})"
+
+
+def test_a_renamed_component_passes_all_checks(check, write_plugin_source):
+    check(
+        **source(write_plugin_source, losses={"good": FormerIds("acme/bad")})
+    ).raise_for_failures()
 
 
 def source(write, body="", **declared):
@@ -70,7 +87,10 @@ MUTANTS = {
     "resolution": [lambda write: {"losses": {"good": "acme.losses:God"}}],
     "interfaces": [lambda write: {"losses": {"alien": "acme.losses:Alien"}}],
     "docstrings": [lambda write: {"losses": {"undocumented": "acme.losses:Undocumented"}}],
-    "short_names": [lambda write: {"losses": {"triplet": "acme.losses:Good"}}],
+    "short_names": [
+        lambda write: {"losses": {"triplet": "acme.losses:Good"}},
+        lambda write: source(write, losses={"good": FormerIds("rival/proxy")}),
+    ],
     "requirement": [
         lambda write: {"requires": "torch>=2.2"},
         lambda write: {"requires": "quaterion-core>=0.2"},
