@@ -1,11 +1,12 @@
-"""Checks by which the author of a component knows that it is right.
+"""Conformance checks for components and plugins.
 
 :func:`check_encoder`, :func:`check_head`, :func:`check_loss`, :func:`check_metric` and
-:func:`check_dataset` check one component, :func:`check_plugin` what an installed package declares;
-each returns a :class:`Report`. :func:`conformance_tests` makes tests for pytest of all of them.
+:func:`check_dataset` check a single component, :func:`check_plugin` checks everything that an
+installed package declares; each returns a :class:`Report`. :func:`conformance_tests` turns all of
+them into pytest tests.
 
-Every name is imported on first use: the plugin of pytest, which lies in this package, then imports
-no torch, and only :func:`conformance_tests` needs pytest.
+Names are imported on first use, so that the pytest plugin in this package does not import torch,
+and only :func:`conformance_tests` needs pytest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a check is, and how checks are run."""
+"""Definition and execution of checks."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ CheckFunction = Callable[[SubjectT], None]
 
 
 class CheckError(Exception):
-    """A component is not as it should be; the message says what was seen and what was expected."""
+    """Failure of a check; the message states what was expected and what was found."""
 
 
 class NotApplicableError(Exception):
-    """There is nothing to check; the message says why."""
+    """Raised where a check does not apply to a component; the message states why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check(Generic[SubjectT]):
-    """One thing that is checked of a component.
+    """A single check of a component.
 
     Attributes:
-        name: What the check is called.
-        catches: The fault that it catches, in one sentence.
-        way_out: What to do about it.
-        function: Raises :class:`CheckError` or :class:`NotApplicableError`. Anything else that it
-            raises counts as a failure of the component.
+        name: Name of the check.
+        catches: The fault that the check detects, in one sentence.
+        way_out: How to fix the fault.
+        function: Function that raises :class:`CheckError` or :class:`NotApplicableError`. Any other
+            exception counts as a failure of the component.
     """
 
     name: str
@@ -44,13 +44,13 @@ class Check(Generic[SubjectT]):
 
 
 class Checks(Mapping[str, Check[SubjectT]]):
-    """The checks of one kind of component by name, in the order in which they run.
+    """Checks for one kind of component, by name, in the order in which they run.
 
-    A check is a function. The first paragraph of its docstring says what it catches, the second
-    what to do about it.
+    A check is a function. The first paragraph of its docstring describes the fault that it detects,
+    the second one how to fix it.
 
     Args:
-        kind: What is checked: ``encoder``, ``loss`` and so on.
+        kind: Kind of component, such as ``encoder`` or ``loss``.
     """
 
     def __init__(self, kind: str):
@@ -58,7 +58,7 @@ class Checks(Mapping[str, Check[SubjectT]]):
         self._checks: dict[str, Check[SubjectT]] = {}
 
     def add(self, function: CheckFunction[SubjectT]) -> CheckFunction[SubjectT]:
-        """Add a function as a check; a decorator."""
+        """Register a function as a check. Used as a decorator."""
         catches, way_out, *_ = (function.__doc__ or "").split("\n\n")
         name = function.__name__
         self._checks[name] = Check(name, catches, " ".join(way_out.split()), function)
@@ -79,12 +79,12 @@ class Checks(Mapping[str, Check[SubjectT]]):
         """Run all checks of a component.
 
         Args:
-            subject: What the checks are given.
-            component: The name of the component.
-            expected_failures: Why a check fails, by the name of the check.
+            subject: The component under test, passed to each check.
+            component: Name of the component.
+            expected_failures: Reasons for expected failures, keyed by the name of the check.
 
         Raises:
-            ValueError: There is no check of such a name.
+            ValueError: If ``expected_failures`` names an unknown check.
         """
         reasons = expected_failures or {}
         self.refuse_unknown(reasons)
@@ -94,13 +94,13 @@ class Checks(Mapping[str, Check[SubjectT]]):
         )
 
     def refuse_unknown(self, names: Mapping[str, str]) -> None:
-        """Raise a ``ValueError`` for an expected failure of a check that there is not."""
+        """Raise a ``ValueError`` if a name is not the name of a check."""
         for name in names:
             if name not in self:
                 near = get_close_matches(name, self, n=1)
                 hint = f"Did you mean {near[0]!r}? " if near else ""
                 raise ValueError(
-                    f"expected_failures names {name!r}, which is no check of a {self.kind}. {hint}"
+                    f"Expected names of {self.kind} checks in expected_failures, got {name!r}. {hint}"
                     f"The checks are: {', '.join(self)}."
                 )
 
@@ -108,16 +108,16 @@ class Checks(Mapping[str, Check[SubjectT]]):
 def run_check(
     check: Check[SubjectT], subject: SubjectT, component: str, reason: str | None = None
 ) -> CheckResult:
-    """Run one check, with random numbers that are the same each time.
+    """Run one check with a fixed random seed.
 
     Args:
         check: The check.
-        subject: What it is given.
-        component: The name of the component.
-        reason: Why it is expected to fail, if it is.
+        subject: The component under test.
+        component: Name of the component.
+        reason: Reason why the check is expected to fail; ``None`` if it is expected to pass.
     """
     with torch.random.fork_rng(devices=[]):
-        # Not one seed for all: what one check builds could be what another one builds at random.
+        # A seed per check, so that independently built components do not share their weights.
         torch.manual_seed(zlib.crc32(check.name.encode()))
         try:
             check.function(subject)
@@ -126,22 +126,24 @@ def run_check(
         except CheckError as error:
             result = CheckResult(check.name, component, Status.FAILED, str(error), check.way_out)
         except (Exception, SystemExit) as error:
-            told = f"it raised {describe(error)}"
-            result = CheckResult(check.name, component, Status.FAILED, told, check.way_out, error)
+            message = f"raised {describe(error)}"
+            result = CheckResult(
+                check.name, component, Status.FAILED, message, check.way_out, error
+            )
         else:
             result = CheckResult(check.name, component, Status.PASSED)
     return result if reason is None else _as_expected(result, reason)
 
 
 def _as_expected(result: CheckResult, reason: str) -> CheckResult:
-    """Judge the result of a check that is expected to fail: anything else is a failure."""
+    """Convert the result of a check that is expected to fail: any other status is a failure."""
     if result.status is Status.FAILED:
-        told = f"{reason} ({result.message})"
-        return CheckResult(result.check, result.component, Status.EXPECTED_FAILURE, told)
+        message = f"{reason} ({result.message})"
+        return CheckResult(result.check, result.component, Status.EXPECTED_FAILURE, message)
     return CheckResult(
         result.check,
         result.component,
         Status.FAILED,
-        f"it is expected to fail, because {reason!r}, but is {result.status.value}",
-        "Take it out of expected_failures, or correct the reason.",
+        f"expected a failure ({reason}), got {result.status.value}",
+        "Remove it from expected_failures.",
     )

@@ -1,4 +1,4 @@
-"""All checks of a distribution: those of its plugin and those of each of its components."""
+"""All conformance checks of a distribution: its plugin and each of its components."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from quaterion_core.testing.report import CheckResult
 from quaterion_core.testing.subject import Example, Subject
 
 Examples: TypeAlias = Mapping[str, Example | Sequence[Example]]
-"""What each component is tested with, by its short name; several examples are tested in turn."""
+"""One or more examples per component, keyed by its short name; each example is tested in turn."""
 
 ExpectedFailures: TypeAlias = Mapping[str, Mapping[str, str]]
-"""Reasons by the name of the check, by the short name of the component.
+"""Reasons as ``{component: {check: reason}}``, where the component is given by its short name.
 
-For the checks of the plugin as a whole the name is that of the distribution.
+Checks of the plugin as a whole are listed under the name of the distribution.
 """
 
 CHECKS: Final[dict[ComponentKind, Checks[Any]]] = {
@@ -35,7 +35,7 @@ CHECKS: Final[dict[ComponentKind, Checks[Any]]] = {
     ComponentKind.METRIC: METRIC_CHECKS,
     ComponentKind.DATASET: DATASET_CHECKS,
 }
-"""The checks of each kind of component."""
+"""Checks for each kind of component."""
 
 _SUBJECTS: Final[dict[ComponentKind, type[Subject[Any]]]] = {
     ComponentKind.ENCODER: EncoderSubject,
@@ -48,7 +48,7 @@ _PROVIDED: Final[dict[ComponentKind, dict[str, Callable[[], int]]]] = {
     ComponentKind.HEAD: {"input_embedding_size": lambda: 8},
     ComponentKind.LOSS: {"embedding_size": lambda: 8, "num_groups": lambda: 8},
 }
-"""Arguments that a training would provide, for components that take them."""
+"""Arguments that a training run provides to components that accept them."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Case:
     Attributes:
         component: The short name of the component, or that of the distribution.
         check: The check.
-        subject: What it is given.
-        reason: Why it is expected to fail, if it is.
+        subject: The component under test, with its example.
+        reason: Reason why the check is expected to fail; ``None`` if it is expected to pass.
     """
 
     component: str
@@ -80,19 +80,19 @@ def conformance_cases(
     examples: Examples | None = None,
     expected_failures: ExpectedFailures | None = None,
 ) -> list[Case]:
-    """List all checks of a distribution, in an order that is always the same.
+    """List all checks of a distribution in a deterministic order.
 
-    Components are not imported before a check runs.
+    Components are imported only when a check runs.
 
     Args:
         distribution: The name of the package.
-        examples: What its components are tested with; not needed for one whose constructor needs
-            no arguments, unless it is an encoder, which needs objects.
-        expected_failures: Checks that cannot be passed, with the reasons.
+        examples: What its components are tested with. Required for encoders, which need objects,
+            and for components whose constructors have required arguments.
+        expected_failures: Checks that are expected to fail, with their reasons.
 
     Raises:
-        ValueError: An example is of a component that there is not, or a failure is expected of
-            one, or of a check that there is not.
+        ValueError: If ``examples`` or ``expected_failures`` names a component or a check that does
+            not exist.
     """
     examples, expected = examples or {}, expected_failures or {}
     plugin = PluginSubject(distribution)
@@ -129,7 +129,7 @@ def _subjects(
 
 @dataclass(frozen=True)
 class _Builder:
-    """Builds a component as a recipe would."""
+    """Factory that builds a component as a recipe would."""
 
     record: ComponentRecord
     example: Example
@@ -146,7 +146,7 @@ class _Builder:
             )
         except TypeError as error:
             here = f"examples={{{self.record.name!r}: Example(arguments={{...}})}}"
-            raise CheckError(f"{error} Here that is {here}.") from error
+            raise CheckError(f"{error} In conformance tests, pass {here}.") from error
 
 
 def _refuse_unknown(
@@ -157,6 +157,6 @@ def _refuse_unknown(
             near = get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise ValueError(
-                f"{argument} names {name!r}, which {distribution} does not declare. {hint}"
-                f"There are: {', '.join(sorted(known))}."
+                f"{argument} contains {name!r}, which {distribution} does not declare. {hint}"
+                f"Declared: {', '.join(sorted(known))}."
             )

@@ -1,4 +1,4 @@
-"""What is checked of a dataset."""
+"""Conformance checks for datasets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNKNOWN_SPLIT: Final = "no-such-split"
 
 
 class DatasetSubject(Subject[SplitDataset]):
-    """A dataset."""
+    """A dataset under test."""
 
 
 DATASET_CHECKS: Final = Checks[DatasetSubject]("dataset")
@@ -35,17 +35,17 @@ def check_dataset(
     *,
     expected_failures: Mapping[str, str] | None = None,
 ) -> Report:
-    """Check a dataset; all of its splits are loaded, several times.
+    """Check a dataset. All splits are loaded several times.
 
     Args:
-        dataset: A dataset, which is left as it is, or a function or class that builds one.
-        expected_failures: Why a check fails that cannot be passed, by the name of the check.
+        dataset: A dataset, which is not modified, or a function or class that builds one.
+        expected_failures: Reasons for checks that are expected to fail, keyed by their names.
 
     Returns:
-        One result for each check of :data:`DATASET_CHECKS`.
+        A report with one result per check in :data:`DATASET_CHECKS`.
 
     Raises:
-        ValueError: There is no check of a name.
+        ValueError: If ``expected_failures`` names an unknown check.
 
     Example:
         >>> class Opposites(SplitDataset):
@@ -62,10 +62,10 @@ def check_dataset(
 
 @DATASET_CHECKS.add
 def construction(subject: DatasetSubject) -> None:
-    """The dataset cannot be built from the arguments given, or not be copied.
+    """The dataset cannot be built from the arguments given, or cannot be copied.
 
-    Give what its constructor needs, such as paths: `Example(arguments={...})` under the dataset's
-    name in `examples`; or mend the constructor.
+    Pass the arguments that its constructor requires, such as paths: `Example(arguments={...})`
+    under the dataset's name in `examples`; or fix the constructor.
     """
     subject.built()
 
@@ -81,7 +81,7 @@ def interface(subject: DatasetSubject) -> None:
 
 @DATASET_CHECKS.add
 def splits(subject: DatasetSubject) -> None:
-    """The splits are no tuple of different names.
+    """`splits` is not a tuple of distinct names.
 
     Return names such as `("train", "validation")`.
     """
@@ -92,50 +92,53 @@ def splits(subject: DatasetSubject) -> None:
         or not all(isinstance(name, str) and name for name in names)
         or len(set(names)) < len(names)
     ):
-        raise CheckError(f"splits is {names!r:.80}, expected was a tuple of different names")
+        raise CheckError(f"splits: expected a tuple of distinct names, got {names!r:.80}")
 
 
 @DATASET_CHECKS.add
 def samples(subject: DatasetSubject) -> None:
-    """A split is empty, or holds other things than similarity samples of one kind.
+    """A split is empty, or contains anything but similarity samples of one kind.
 
-    Return a list of `SimilarityPairSample` or of `SimilarityGroupSample`, of the same kind in all
-    splits; groups and subgroups are strings, numbers or tuples of them, scores are finite.
+    Return a list of either `SimilarityPairSample` or `SimilarityGroupSample`, the same in all
+    splits. Groups and subgroups are strings, numbers or tuples of these; scores are finite.
     """
     dataset = subject.fresh()
     kinds = set()
     for split in dataset.splits:
         loaded = dataset.load(split)
         if not len(loaded):
-            raise CheckError(f"the split {split!r} has no samples")
+            raise CheckError(f"the split {split!r}: expected samples, got none")
         kinds |= {_kind(sample) for sample in loaded}
-        split_digest(dataset, split)  # raises for a group that has no identity
+        split_digest(dataset, split)  # raises an error for a group without a stable id
     if kinds not in ({SimilarityPairSample.__name__}, {SimilarityGroupSample.__name__}):
         raise CheckError(
-            f"the samples are {', '.join(sorted(kinds))}, expected was either "
-            "SimilarityPairSample or SimilarityGroupSample"
+            "expected samples of either SimilarityPairSample or SimilarityGroupSample, got "
+            f"{', '.join(sorted(kinds))}"
         )
 
 
 @DATASET_CHECKS.add
 def order(subject: DatasetSubject) -> None:
-    """The samples, or their order, are others when a split is loaded again.
+    """Loading a split again changes the samples or their order.
 
-    Sort what comes from a set, a folder or a query; shuffle with a generator that has a seed.
+    Sort what is read from a set, a folder or a query, and shuffle with a seeded generator.
     """
     dataset = subject.fresh()
     for split in dataset.splits:
         first = split_digest(dataset, split)
-        for again, how in ((dataset, "a second time"), (subject.fresh(), "from another instance")):
+        for again, how in (
+            (dataset, "when loaded again"),
+            (subject.fresh(), "in another instance"),
+        ):
             _require_equal(split_digest(again, split), first, split, how)
 
 
 @DATASET_CHECKS.add
 def other_process(subject: DatasetSubject) -> None:
-    """The samples, or their order, are others in another process.
+    """The samples or their order change from process to process.
 
-    Sort what comes from a set: its order changes with how Python hashes strings, which differs
-    from one process to the next. Use no `hash()` of strings.
+    Sort what is read from a set, since its order depends on the hashes of strings, which differ
+    between processes. Do not use `hash()` on strings.
     """
     dataset = subject.fresh()
     require_importable(dataset)
@@ -147,7 +150,7 @@ def other_process(subject: DatasetSubject) -> None:
 
 @DATASET_CHECKS.add
 def unknown_split(subject: DatasetSubject) -> None:
-    """A split that there is not is not refused, or without saying which there are.
+    """An unknown split does not raise a `ValueError` that lists the available splits.
 
     Begin `load` with `self.check_split(split)`.
     """
@@ -158,34 +161,41 @@ def unknown_split(subject: DatasetSubject) -> None:
         missing = [split for split in dataset.splits if split not in str(error)]
         if missing:
             raise CheckError(
-                f"the error {str(error)!r:.120} does not name the split {missing[0]!r}"
+                f"expected an error that lists the splits, but {str(error)!r:.120} lacks "
+                f"{missing[0]!r}"
             ) from error
     except Exception as error:
-        raise CheckError(f"it raises {describe(error)}, expected was a ValueError") from error
+        raise CheckError(
+            f"an unknown split: expected a ValueError, got {describe(error)}"
+        ) from error
     else:
-        raise CheckError("it is loaded, expected was a ValueError")
+        raise CheckError("an unknown split: expected a ValueError, but samples were returned")
 
 
 @DATASET_CHECKS.add
 def config_round_trip(subject: DatasetSubject) -> None:
-    """The configuration does not build the same dataset again.
+    """The configuration does not restore the dataset.
 
-    Return every argument of the constructor from `get_config_dict()`, as JSON values; paths are
+    Return every constructor argument from `get_config_dict()` as a JSON value, with paths as
     strings.
     """
     dataset = subject.fresh()
     again = rebuilt(dataset)
     if again.splits != dataset.splits:
-        raise CheckError(f"splits come back as {again.splits}, expected were {dataset.splits}")
+        raise CheckError(
+            f"splits after a round trip: expected {dataset.splits}, got {again.splits}"
+        )
     for split in dataset.splits:
-        _require_equal(split_digest(again, split), split_digest(dataset, split), split, "rebuilt")
+        _require_equal(
+            split_digest(again, split), split_digest(dataset, split), split, "after a round trip"
+        )
 
 
 @DATASET_CHECKS.add
 def picklable(subject: DatasetSubject) -> None:
-    """The dataset or its samples cannot be pickled, as workers of a loader need.
+    """The dataset or its samples cannot be pickled, as loader workers require.
 
-    Keep no open file, no connection and no lambda; open what is needed in `load`.
+    Do not keep open files, connections or lambdas; open resources in `load`.
     """
     dataset = subject.fresh()
     parts: dict[str, Any] = {"the dataset": dataset}
@@ -193,12 +203,12 @@ def picklable(subject: DatasetSubject) -> None:
     for what, part in parts.items():
         try:
             pickle.loads(pickle.dumps(part))
-        except Exception as error:  # pickle raises all kinds
+        except Exception as error:  # pickle raises many types
             raise CheckError(f"{what} cannot be pickled: {describe(error)}") from error
 
 
 def _kind(sample: object) -> str:
-    """Name the kind of a sample; a class derived from one of the two counts as that."""
+    """Return the name of a sample's kind; subclasses count as their base class."""
     for kind in (SimilarityPairSample, SimilarityGroupSample):
         if isinstance(sample, kind):
             return kind.__name__
@@ -207,4 +217,6 @@ def _kind(sample: object) -> str:
 
 def _require_equal(found: str, expected: str, split: str, how: str) -> None:
     if found != expected:
-        raise CheckError(f"the samples of {split!r}, or their order, are others {how}")
+        raise CheckError(
+            f"expected the same samples in the same order in the split {split!r} {how}"
+        )

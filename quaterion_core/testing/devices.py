@@ -1,4 +1,4 @@
-"""Running a component on another device, or finding out without one whether it would run there."""
+"""Tests that a component runs on another device, also on machines without one."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from quaterion_core.testing.comparing import require_same
 from quaterion_core.utils.tensors import move_to_device
 
 _MISMATCH: Final = ("same device", "expected device", "two devices")
-"""What PyTorch's errors say where the operands of an operation are on two devices."""
+"""Phrases in PyTorch's errors about operands on different devices."""
 
 Run = Callable[[Any], Tensor]
 
 
 def require_other_device(module: nn.Module | None, inputs: Any, run: Run) -> None:
-    """Fail if a component would make or keep a tensor on another device than its input's.
+    """Fail if a component creates or keeps a tensor on a device other than that of its input.
 
-    With CUDA it runs there. Without, two things are tried: that tensors which are made for no
-    device in particular are made elsewhere, and to move everything to the meta device, where what
-    is no parameter and no buffer does not go. What looks at values can do only the first, and what
-    copies its result to the device of its parameters only the second.
+    With CUDA, the component runs there. Without, two tests stand in for it. First, it runs on the
+    CPU with the meta device as the default, which exposes tensors that are created without
+    ``device=``. Second, everything is moved to the meta device, which exposes tensors that are
+    neither parameters nor buffers. A component that reads values supports only the first test, one
+    that copies its result to the device of its parameters only the second.
 
     Args:
-        module: What is moved, if anything is; it is changed.
-        inputs: What ``run`` takes, on the CPU.
-        run: Runs the component and returns a tensor.
+        module: Module to move, or ``None``; modified in place.
+        inputs: Argument of ``run``, on the CPU.
+        run: Function that runs the component and returns a tensor.
 
     Raises:
-        CheckError: Devices are mixed.
-        NotApplicableError: There is no CUDA, and neither can be done.
+        CheckError: If devices are mixed.
+        NotApplicableError: If there is no CUDA device and the component supports neither test.
     """
     expected = run(inputs)
     if torch.cuda.is_available():
@@ -42,7 +43,7 @@ def require_other_device(module: nn.Module | None, inputs: Any, run: Run) -> Non
         return
     tried = [_runs_beside_another_device(inputs, run), _runs_on_meta(module, inputs, run)]
     if not any(tried):
-        raise NotApplicableError("there is no GPU, and it does not run without values")
+        raise NotApplicableError("there is no GPU, and the component cannot run on the meta device")
 
 
 def _runs_beside_another_device(inputs: Any, run: Run) -> bool:
@@ -50,7 +51,7 @@ def _runs_beside_another_device(inputs: Any, run: Run) -> bool:
         with torch.device("meta"):
             result = run(inputs)
     except (NotImplementedError, RuntimeError) as error:
-        _refuse_mismatch(error, "a tensor is made for no device in particular")
+        _refuse_mismatch(error, "a tensor is created without device=")
         return False
     _require_device(result, "cpu")
     return True
@@ -59,8 +60,10 @@ def _runs_beside_another_device(inputs: Any, run: Run) -> bool:
 def _runs_on_meta(module: nn.Module | None, inputs: Any, run: Run) -> bool:
     try:
         result = _moved_to("meta", module, inputs, run)
-    except Exception as error:  # without values anything may go wrong
-        _refuse_mismatch(error, "a tensor stays on the CPU when the component is moved")
+    except Exception as error:  # without values, anything may fail
+        _refuse_mismatch(
+            error, "a tensor stays on the CPU when the component is moved to another device"
+        )
         return False
     _require_device(result, "meta")
     return True
@@ -80,5 +83,6 @@ def _refuse_mismatch(error: Exception, fault: str) -> None:
 def _require_device(result: Tensor, expected: str) -> None:
     if result.device.type != expected:
         raise CheckError(
-            f"for input on the device {expected!r} the result is on {result.device.type!r}"
+            f"expected the result on the device of the input, {expected!r}, got "
+            f"{result.device.type!r}"
         )

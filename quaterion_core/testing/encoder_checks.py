@@ -1,4 +1,4 @@
-"""What is checked of an encoder."""
+"""Conformance checks for encoders."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from quaterion_core.testing.subject import Example, Subject, subject_of
 
 
 class EncoderSubject(Subject[Encoder]):
-    """An encoder and raw objects for it."""
+    """An encoder under test, with raw objects."""
 
     @property
     def objects(self) -> list[Any]:
-        """The raw objects, copied for one check to do with as it likes."""
+        """Copies of the raw objects, which a check may modify."""
         return copy.deepcopy(list(self.example.objects))
 
     @property
     def odd_objects(self) -> list[Any]:
-        """The odd ones, copied too."""
+        """Copies of the odd objects, which a check may modify."""
         return copy.deepcopy(list(self.example.odd_objects))
 
 
@@ -61,16 +61,17 @@ def check_encoder(
     """Check an encoder.
 
     Args:
-        encoder: An encoder, which is left as it is, or a function or class that builds one.
-        objects: Two or more different raw objects.
-        odd_objects: Raw objects that it should survive, such as an empty text.
-        expected_failures: Why a check fails that cannot be passed, by the name of the check.
+        encoder: An encoder, which is not modified, or a function or class that builds one.
+        objects: Two or more distinct raw objects.
+        odd_objects: Raw objects that the encoder should handle, such as an empty text.
+        expected_failures: Reasons for checks that are expected to fail, keyed by their names.
 
     Returns:
-        One result for each check of :data:`ENCODER_CHECKS`.
+        A report with one result per check in :data:`ENCODER_CHECKS`.
 
     Raises:
-        ValueError: There are fewer than two objects, or no check of a name.
+        ValueError: If there are fewer than two objects, or ``expected_failures`` names an unknown
+            check.
 
     Example:
         >>> import torch
@@ -85,8 +86,9 @@ def check_encoder(
     """
     if len(objects) < 2:
         raise ValueError(
-            f"check_encoder needs two or more different raw objects, but got {len(objects)}: one "
-            "alone does not tell whether its neighbours change an embedding."
+            f"Expected two or more distinct raw objects, got {len(objects)}. A single object "
+            "cannot "
+            "show whether an embedding depends on the rest of the batch."
         )
     example = Example(objects=objects, odd_objects=odd_objects)
     subject = subject_of(encoder, Encoder, example, EncoderSubject)
@@ -101,49 +103,46 @@ def embed(encoder: Encoder, objects: list[Any]) -> Tensor:
 
 
 def model_of(encoder: Encoder) -> SimilarityModel:
-    """Make a model whose embeddings are those of the encoder."""
+    """Create a model whose embeddings are those of the encoder."""
     return SimilarityModel(encoder, EmptyHead(encoder.embedding_size))
 
 
 @ENCODER_CHECKS.add
 def construction(subject: EncoderSubject) -> None:
-    """The encoder cannot be built from the arguments given, or not be copied.
+    """The encoder cannot be built from the arguments given, or cannot be copied.
 
-    Give what its constructor needs: `Example(arguments={...}, objects=[...])` under the encoder's
-    name in `examples`; or mend the constructor.
+    Pass the arguments that its constructor requires: `Example(arguments={...}, objects=[...])`
+    under the encoder's name in `examples`; or fix the constructor.
     """
     subject.built()
     if len(subject.objects) < 2:
-        raise CheckError(
-            f"there are {len(subject.objects)} raw objects to embed, expected were two or more "
-            "different ones"
-        )
+        raise CheckError(f"expected two or more distinct raw objects, got {len(subject.objects)}")
 
 
 @ENCODER_CHECKS.add
 def interface(subject: EncoderSubject) -> None:
-    """The class is not derived from `Encoder`, or its properties are of a wrong type.
+    """The class is not derived from `Encoder`, or its properties have the wrong types.
 
     Derive from `quaterion_core.encoders.Encoder`; `trainable` is a `bool`, `embedding_size` a
-    positive `int`, the collate function can be called.
+    positive `int`, and the collate function is callable.
     """
     encoder = subject.fresh()
     require_interface(encoder, Encoder)
     if type(encoder.trainable) is not bool:
-        raise CheckError(f"trainable is {encoder.trainable!r}, expected was True or False")
+        raise CheckError(f"trainable: expected a bool, got {encoder.trainable!r}")
     if type(encoder.embedding_size) is not int or encoder.embedding_size < 1:
-        raise CheckError(
-            f"embedding_size is {encoder.embedding_size!r}, expected was a positive int"
-        )
+        raise CheckError(f"embedding_size: expected a positive int, got {encoder.embedding_size!r}")
     if not callable(encoder.get_collate_fn()):
-        raise CheckError(f"get_collate_fn() returns {encoder.get_collate_fn()!r:.80}, no function")
+        raise CheckError(
+            f"get_collate_fn(): expected a callable, got {encoder.get_collate_fn()!r:.80}"
+        )
 
 
 @ENCODER_CHECKS.add
 def output(subject: EncoderSubject) -> None:
-    """The embeddings are no finite floating-point rows of the length `embedding_size`.
+    """The embeddings are not a finite floating-point tensor of shape `(N, embedding_size)`.
 
-    Return one row for each object; let `embedding_size` tell what `forward` gives.
+    Return one row per object, and let `embedding_size` match the output of `forward`.
     """
     encoder = subject.fresh()
     embeddings = embed(encoder, subject.objects)
@@ -153,60 +152,64 @@ def output(subject: EncoderSubject) -> None:
 
 @ENCODER_CHECKS.add
 def batch_of_one(subject: EncoderSubject) -> None:
-    """A single object is not embedded as one row.
+    """A batch of one object does not give one row.
 
-    Keep the first dimension: no `squeeze()` without a dimension, no statistics over the batch.
+    Keep the batch dimension: avoid `squeeze()` without `dim` and statistics over the batch.
     """
     encoder = subject.fresh()
     for position, obj in enumerate(subject.objects):
         embeddings = embed(encoder, [obj])
         _require_rows(embeddings, encoder, 1)
-        require_finite(embeddings, f"the embedding of the object {position} alone")
+        require_finite(embeddings, f"the embedding of object {position} alone")
 
 
 @ENCODER_CHECKS.add
 def determinism(subject: EncoderSubject) -> None:
-    """The same objects are embedded differently the second time, in evaluation mode.
+    """In evaluation mode, the same objects get different embeddings the second time.
 
-    Apply dropout and other noise only where `self.training`; change no state in `forward`.
+    Apply dropout and other noise only if `self.training`, and do not change state in `forward`.
     """
     encoder = subject.fresh()
     first = embed(encoder, subject.objects)
-    require_same(embed(encoder, subject.objects), first, "embedded a second time")
+    require_same(embed(encoder, subject.objects), first, "embeddings of the same objects")
 
 
 @ENCODER_CHECKS.add
 def order_invariance(subject: EncoderSubject) -> None:
-    """An embedding depends on the place of the object in the batch or on its neighbours.
+    """An embedding depends on the position of the object or on the rest of the batch.
 
-    Mask padding, return rows in the order of the objects, normalise over features and not over
-    the batch.
+    Mask padding, return rows in the order of the objects, and normalize over features, not over the
+    batch.
     """
     encoder, objects = subject.fresh(), subject.objects
     expected = embed(encoder, objects)
-    require_same(embed(encoder, objects[::-1]).flip(0), expected, "objects in the opposite order")
-    require_same(embed(encoder, objects * 3)[: len(objects)], expected, "objects three times")
+    require_same(embed(encoder, objects[::-1]).flip(0), expected, "embeddings in reverse order")
+    require_same(
+        embed(encoder, objects * 3)[: len(objects)], expected, "embeddings in a larger batch"
+    )
     alone = torch.cat([embed(encoder, [obj]) for obj in objects])
-    require_same(alone, expected, "objects one by one")
+    require_same(alone, expected, "embeddings in batches of one")
 
 
 @ENCODER_CHECKS.add
 def frozen(subject: EncoderSubject) -> None:
-    """Training changes an encoder that says it is not trainable, or puts it into training mode.
+    """A training step changes a frozen encoder or puts it into training mode.
 
     Do not override `train` and `disable_gradients_if_required`, or call `super()` in them.
     """
     encoder = subject.fresh()
     if encoder.trainable:
-        raise NotApplicableError("it is trainable")
+        raise NotApplicableError("the encoder is trainable")
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     model = SimilarityModel(encoder, GatedHead(encoder.embedding_size)).train()
     training = [name or "itself" for name, m in encoder.named_modules() if m.training]
     if training:
-        raise CheckError(f"in training mode are {_listed(training)}, expected were none")
-    asking = [name for name, p in encoder.named_parameters() if p.requires_grad]
-    if asking:
-        raise CheckError(f"{_listed(asking)} ask for a gradient, expected was that none does")
+        raise CheckError(
+            f"expected all modules in evaluation mode, but {_listed(training)} are in training mode"
+        )
+    trained = [name for name, p in encoder.named_parameters() if p.requires_grad]
+    if trained:
+        raise CheckError(f"expected no parameter to require grad, but {_listed(trained)} do")
     model(model.get_collate_fn()(subject.objects)).square().sum().backward()
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     optimizer.step()
@@ -214,47 +217,53 @@ def frozen(subject: EncoderSubject) -> None:
         name for name, value in encoder.state_dict().items() if not _equal(value, before[name])
     ]
     if moved:
-        raise CheckError(f"a training step changed {_listed(moved)}, expected was no change")
+        raise CheckError(
+            f"expected an unchanged state after a training step, but {_listed(moved)} changed"
+        )
 
 
 @ENCODER_CHECKS.add
 def gradients(subject: EncoderSubject) -> None:
-    """A parameter of a trainable encoder asks for a gradient and gets none, or a broken one.
+    """A parameter of a trainable encoder gets no gradient, or a non-finite one.
 
-    Keep the graph: no `detach()`, `no_grad()` or `.data` on the way. Remove parameters that the
-    embedding does not depend on, or freeze them with `requires_grad_(False)`: with several
-    processes each of them stops the training.
+    Keep the graph intact: avoid `detach()`, `no_grad()` and `.data`. Remove parameters that the
+    embedding does not depend on, or freeze them with `requires_grad_(False)`: unused parameters
+    abort distributed training.
     """
     encoder = subject.fresh()
     if not encoder.trainable:
-        raise NotApplicableError("it is not trainable")
+        raise NotApplicableError("the encoder is frozen")
     encoder.train()
-    asking = {name: p for name, p in encoder.named_parameters() if p.requires_grad}
-    if not asking:
-        raise CheckError("it is trainable, but no parameter asks for a gradient")
+    trained = {name: p for name, p in encoder.named_parameters() if p.requires_grad}
+    if not trained:
+        raise CheckError("the encoder is trainable, but no parameter requires grad")
     embeddings = encoder(encoder.get_collate_fn()(subject.objects))
     (embeddings * torch.randn_like(embeddings)).sum().backward()
-    without = [name for name, parameter in asking.items() if parameter.grad is None]
+    without = [name for name, parameter in trained.items() if parameter.grad is None]
     if without:
         raise CheckError(
-            f"{len(without)} of {len(asking)} parameters that ask for a gradient get none: "
+            f"{len(without)} of {len(trained)} parameters that require grad get no gradient: "
             f"{_listed(without)}"
         )
-    _require_gradients(asking)
+    _require_gradients(trained)
 
 
 @ENCODER_CHECKS.add
 def config_round_trip(subject: EncoderSubject) -> None:
-    """Configuration and weights do not build the same encoder again.
+    """Configuration and weights do not restore the encoder.
 
-    Return every argument of the constructor from `get_config_dict()`, as JSON values; keep what
-    is learned in parameters or buffers.
+    Return every constructor argument from `get_config_dict()` as a JSON value, and keep learned
+    state in parameters or buffers.
     """
     encoder = subject.fresh()
     if type(encoder).get_config_dict is Encoder.get_config_dict:
         if type(encoder).save is not Encoder.save:
-            raise NotApplicableError("it declares no configuration, but has a save() of its own")
-        raise CheckError("it declares no configuration, so it cannot be saved")
+            raise NotApplicableError("the encoder has no configuration, but overrides save()")
+        raise CheckError(
+            "expected get_config_dict() to return a configuration, but it is not overridden, so "
+            "the "
+            "encoder cannot be saved"
+        )
     try:
         encoder.get_config_dict()
     except NotImplementedError as error:
@@ -266,10 +275,10 @@ def config_round_trip(subject: EncoderSubject) -> None:
 
 @ENCODER_CHECKS.add
 def model_folder_round_trip(subject: EncoderSubject) -> None:
-    """The encoder of a saved and loaded model is not the one that was saved.
+    """The encoder of a model differs after saving and loading.
 
-    Let `load` restore all that `save` was given; what is neither configuration nor parameter nor
-    buffer is lost unless both are overridden.
+    Let `load` restore everything that `save` writes. State outside the configuration, parameters
+    and buffers is lost unless both methods are overridden.
     """
     model = model_of(subject.fresh())
     with saved(model) as folder:
@@ -279,9 +288,9 @@ def model_folder_round_trip(subject: EncoderSubject) -> None:
 
 @ENCODER_CHECKS.add
 def saved_without_pickle(subject: EncoderSubject) -> None:
-    """A saved encoder is made of pickles or code, which can do anything when they are loaded.
+    """A saved encoder contains pickles or code, which can run arbitrary code when loaded.
 
-    Save weights with `quaterion_core.storage.save_weights`, anything else as JSON.
+    Save weights with `quaterion_core.storage.save_weights` and everything else as JSON.
     """
     with saved(model_of(subject.fresh())) as folder:
         require_data_only(folder)
@@ -289,10 +298,10 @@ def saved_without_pickle(subject: EncoderSubject) -> None:
 
 @ENCODER_CHECKS.add
 def collate_is_picklable(subject: EncoderSubject) -> None:
-    """The collate function cannot be pickled, takes the weights along, or comes back another.
+    """The collate function cannot be pickled, holds weights, or changes when pickled.
 
-    Return a function of a module, a `functools.partial` of one, or an instance of a small class:
-    no lambda, and no method of the encoder, which holds its weights.
+    Return a module-level function, a `functools.partial` of one, or an instance of a small class.
+    Do not return a lambda, or a method of the encoder, which holds the weights.
     """
     encoder = subject.fresh()
     for what, function in _functions(encoder).items():
@@ -301,19 +310,23 @@ def collate_is_picklable(subject: EncoderSubject) -> None:
     collate = pickle.loads(pickle.dumps(encoder.get_collate_fn()))
     with torch.no_grad():
         embeddings = encoder(collate(subject.objects))
-    require_same(embeddings, embed(encoder, subject.objects), "collated by the pickled function")
+    require_same(
+        embeddings,
+        embed(encoder, subject.objects),
+        "embeddings with the unpickled collate function",
+    )
 
 
 @ENCODER_CHECKS.add
 def collate_in_worker(subject: EncoderSubject) -> None:
-    """The collate function does not work, or not in the same way, in a worker of a `DataLoader`.
+    """The collate function fails or behaves differently in a `DataLoader` worker.
 
-    Open files, tokenizers and connections when they are first used, in the process that uses
-    them; start no threads before.
+    Open files, tokenizers and connections on first use, in the process that uses them, and start no
+    threads earlier.
     """
     encoder = subject.fresh()
     loader: DataLoader[Any] = DataLoader(
-        subject.objects,  # type: ignore[arg-type]  # a list is a data set
+        subject.objects,  # type: ignore[arg-type]  # a list serves as a dataset
         batch_size=len(subject.objects),
         collate_fn=encoder.get_collate_fn(),
         num_workers=1,
@@ -323,21 +336,23 @@ def collate_in_worker(subject: EncoderSubject) -> None:
     encoder.eval()
     with torch.no_grad():
         embeddings = encoder(batch)
-    require_same(embeddings, embed(encoder, subject.objects), "collated in a worker")
+    require_same(
+        embeddings, embed(encoder, subject.objects), "embeddings of a batch collated in a worker"
+    )
 
 
 @ENCODER_CHECKS.add
 def facts(subject: EncoderSubject) -> None:
-    """The meta extractor or the length function does not fit the objects.
+    """The meta extractor or the length function does not return one value per object.
 
-    Return one dictionary for each of a list of objects, and one length, an `int` of 0 or more.
+    Return a list with one dictionary per object from the meta extractor, and one non-negative `int`
+    per object from the length function.
     """
     encoder, objects = subject.fresh(), subject.objects
     meta = encoder.get_meta_extractor()(objects)
     if not isinstance(meta, list) or len(meta) != len(objects):
         raise CheckError(
-            f"the meta extractor returns {meta!r:.80}, expected was a list of {len(objects)} "
-            "dictionaries"
+            f"the meta extractor: expected a list of {len(objects)} dictionaries, got {meta!r:.80}"
         )
     length_of = encoder.get_length_fn()
     if length_of is None:
@@ -345,31 +360,32 @@ def facts(subject: EncoderSubject) -> None:
     lengths = list(length_of(objects))
     if len(lengths) != len(objects) or not all(isinstance(n, Integral) and n >= 0 for n in lengths):
         raise CheckError(
-            f"the length function returns {lengths!r:.80}, expected were {len(objects)} integers "
-            "of 0 or more"
+            f"the length function: expected {len(objects)} non-negative integers, got "
+            f"{lengths!r:.80}"
         )
 
 
 @ENCODER_CHECKS.add
 def objects_unchanged(subject: EncoderSubject) -> None:
-    """Embedding changes the raw objects, which the next epoch then gets.
+    """Embedding modifies the raw objects, which are used again in the next epoch.
 
-    Copy an object before it is changed; no in-place methods in the collate function.
+    Copy an object before modifying it; avoid in-place methods in the collate function.
     """
     encoder, objects = subject.fresh(), subject.objects
     before = pickle.dumps(objects)
     embed(encoder, objects)
     if pickle.dumps(objects) != before:
-        raise CheckError("the objects are not what they were before they were embedded")
+        raise CheckError("expected unchanged objects after embedding, but they were modified")
 
 
 @ENCODER_CHECKS.add
 def precision(subject: EncoderSubject) -> None:
-    """The embeddings are not of the weights' type, or break in mixed precision.
+    """The embeddings do not have the dtype of the weights, or break in mixed precision.
 
-    Make tensors with the `dtype` of the weights or of the input (NumPy makes float64), or with
-    float32 where weights are in half precision; compute what half precision cannot hold with
-    `quaterion_core.utils.precision.at_least_float32`.
+    Create tensors with the `dtype` of the weights or the input (NumPy defaults to float64), or in
+    float32 if the weights are in half precision. Convert with
+    `quaterion_core.utils.precision.at_least_float32` before operations that overflow in half
+    precision.
     """
     encoder = subject.fresh()
     embeddings = embed(encoder, subject.objects)
@@ -377,7 +393,7 @@ def precision(subject: EncoderSubject) -> None:
     expected = weights[0] if weights else torch.float32
     widened = torch.promote_types(expected, torch.float32)
     if embeddings.dtype not in (expected, widened):
-        raise CheckError(f"the embeddings are {embeddings.dtype}, expected was {expected}")
+        raise CheckError(f"embeddings: expected {expected}, got {embeddings.dtype}")
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = embed(encoder, subject.objects)
     _require_rows(mixed, encoder, len(subject.objects))
@@ -386,9 +402,10 @@ def precision(subject: EncoderSubject) -> None:
 
 @ENCODER_CHECKS.add
 def device(subject: EncoderSubject) -> None:
-    """The encoder mixes devices once it is moved to a GPU.
+    """The encoder mixes devices when moved to a GPU.
 
-    Register tensors as parameters or buffers; give `device=` to each tensor made in `forward`.
+    Register tensors as parameters or buffers, and pass `device=` when creating tensors in
+    `forward`.
     """
     encoder = subject.fresh().eval()
     batch = encoder.get_collate_fn()(subject.objects)
@@ -398,9 +415,9 @@ def device(subject: EncoderSubject) -> None:
 
 @ENCODER_CHECKS.add
 def cached_equals_uncached(subject: EncoderSubject) -> None:
-    """The embeddings from the cache of a training are not those of the encoder.
+    """The cached embeddings differ from those of the encoder.
 
-    Let an embedding depend on the content of the object alone, and the length function work for
+    Let an embedding depend only on the content of the object, and let the length function accept
     every object.
     """
     # Imports Lightning, which takes seconds.
@@ -409,9 +426,11 @@ def cached_equals_uncached(subject: EncoderSubject) -> None:
 
     encoder, objects = subject.fresh(), subject.objects
     if encoder.trainable:
-        raise NotApplicableError("it is trainable, and only frozen encoders are cached")
+        raise NotApplicableError("the encoder is trainable, and only frozen encoders are cached")
     if encoder.get_train_collate_fn() is not None:
-        raise NotApplicableError("it augments training data, of which the cache keeps views")
+        raise NotApplicableError(
+            "the encoder augments training data, which the cache stores as views"
+        )
     model = model_of(encoder)
     samples = [SimilarityGroupSample(obj, group=0) for obj in [*objects, *reversed(objects)]]
     loader = GroupSimilarityDataLoader(samples, batch_size=3)
@@ -424,18 +443,18 @@ def cached_equals_uncached(subject: EncoderSubject) -> None:
     finally:
         cache.close()
     expected = embed(encoder, [sample.obj for sample in samples])
-    require_same(embeddings, expected, "embeddings from the cache")
+    require_same(embeddings, expected, "cached embeddings")
 
 
 @ENCODER_CHECKS.add
 def odd_objects(subject: EncoderSubject) -> None:
-    """An odd object, such as an empty text, is refused or embedded as NaN.
+    """An odd object, such as an empty text, raises an error or gives NaN.
 
-    Divide by no count that can be 0; return zeros for an object with nothing in it.
+    Avoid division by a count that can be 0; return zeros for an empty object.
     """
     odd = subject.odd_objects
     if not odd:
-        raise NotApplicableError("no odd_objects are given")
+        raise NotApplicableError("the example has no odd_objects")
     encoder = subject.fresh()
     for obj in odd:
         embeddings = embed(encoder, [obj])
@@ -443,19 +462,20 @@ def odd_objects(subject: EncoderSubject) -> None:
         require_finite(embeddings, f"the embedding of {obj!r:.40}")
     together = embed(encoder, [*subject.objects, *odd])
     expected = embed(encoder, subject.objects)
-    require_same(together[: len(expected)], expected, "objects beside odd ones")
+    require_same(together[: len(expected)], expected, "embeddings in a batch with odd objects")
 
 
 @ENCODER_CHECKS.add
 def from_data(subject: EncoderSubject) -> None:
-    """`from_data` reads the objects twice, or builds another encoder each time.
+    """`from_data` iterates over the objects twice, or is not deterministic.
 
-    Read `objects` once, or make a list of them first; draw at random with PyTorch's generator.
+    Iterate over `objects` once, or convert them to a list first; draw random numbers from PyTorch's
+    generator.
     """
     cls = type(subject.fresh())
     arguments = dict(subject.example.arguments)
     if cls.from_data.__func__ is Encoder.from_data.__func__:  # type: ignore[attr-defined]
-        raise NotApplicableError("it has no from_data() of its own")
+        raise NotApplicableError("the encoder does not override from_data()")
     needed = [
         parameter.name
         for parameter in inspect.signature(cls.from_data).parameters.values()
@@ -465,7 +485,7 @@ def from_data(subject: EncoderSubject) -> None:
     ]
     if needed:
         raise NotApplicableError(
-            f"from_data() needs {_listed(needed)}, which the example does not give"
+            f"from_data() requires {_listed(needed)}, missing from the example's arguments"
         )
     objects, embeddings = subject.objects, []
     for given in (objects, iter(objects)):
@@ -473,19 +493,19 @@ def from_data(subject: EncoderSubject) -> None:
         encoder = cls.from_data(given, **arguments)
         embeddings.append(embed(encoder, objects))
         _require_rows(embeddings[-1], encoder, len(objects))
-    require_same(embeddings[1], embeddings[0], "built from objects that can be read once")
+    require_same(
+        embeddings[1], embeddings[0], "embeddings after from_data() on a one-shot iterator"
+    )
 
 
 def _require_rows(embeddings: object, encoder: Encoder, count: int) -> None:
-    expected = f"a floating-point tensor of the shape ({count}, {encoder.embedding_size})"
+    expected = f"a floating-point tensor of shape ({count}, {encoder.embedding_size})"
     if not isinstance(embeddings, Tensor):
-        raise CheckError(
-            f"forward() returns a {type(embeddings).__name__}, expected was {expected}"
-        )
+        raise CheckError(f"forward(): expected {expected}, got a {type(embeddings).__name__}")
     if embeddings.shape != (count, encoder.embedding_size) or not embeddings.is_floating_point():
         raise CheckError(
-            f"forward() returns {tuple(embeddings.shape)} of {embeddings.dtype} for {count} "
-            f"objects, expected was {expected}"
+            f"forward(): expected {expected}, got {embeddings.dtype} of shape "
+            f"{tuple(embeddings.shape)}"
         )
 
 
@@ -498,7 +518,7 @@ def _require_same_encoder(again: Encoder, encoder: Encoder, objects: list[Any]) 
         torch.manual_seed(0)
         in_training.append(one.train()(one.get_collate_fn()(objects)).detach())
     found, expected = in_training
-    require_same(found, expected, "embeddings in training mode, with one seed")
+    require_same(found, expected, "embeddings in training mode with the same seed")
 
 
 def _require_gradients(parameters: Mapping[str, nn.Parameter]) -> None:
@@ -507,11 +527,11 @@ def _require_gradients(parameters: Mapping[str, nn.Parameter]) -> None:
         values = gradient.coalesce().values() if gradient.is_sparse else gradient
         require_finite(values, f"the gradient of {name}")
     if not any(gradient.abs().sum() > 0 for gradient in found.values()):
-        raise CheckError("all gradients are zero, expected was that some are not")
+        raise CheckError("expected a nonzero gradient, but all gradients are zero")
 
 
 def _functions(encoder: Encoder) -> dict[str, Callable[..., Any]]:
-    """Return the functions of an encoder that run in the workers of a loader."""
+    """Return the functions of an encoder that run in loader workers, by description."""
     functions: dict[str, Callable[..., Any]] = {"the collate function": encoder.get_collate_fn()}
     length_of = encoder.get_length_fn()
     if length_of is not None:
@@ -521,7 +541,7 @@ def _functions(encoder: Encoder) -> dict[str, Callable[..., Any]]:
 
 
 class _WeightFinder(pickle.Pickler):
-    """Pickles, and notes which of the given parameters are pickled too."""
+    """Pickler that records which of the given parameters are pickled along."""
 
     def __init__(self, parameters: dict[int, str]):
         super().__init__(io.BytesIO())
@@ -529,7 +549,7 @@ class _WeightFinder(pickle.Pickler):
         self.found: list[str] = []
 
     def persistent_id(self, obj: Any) -> None:
-        """Note the object if it is a parameter; pickle it as always."""
+        """Record the object if it is a parameter; pickling proceeds as usual."""
         if id(obj) in self._parameters:
             self.found.append(self._parameters[id(obj)])
 
@@ -538,12 +558,12 @@ def _require_picklable(function: Any, what: str, encoder: Encoder) -> None:
     finder = _WeightFinder({id(p): name for name, p in encoder.named_parameters()})
     try:
         finder.dump(function)
-    except Exception as error:  # pickle raises all kinds
+    except Exception as error:  # pickle raises many types
         raise CheckError(f"{what} cannot be pickled: {describe(error)}") from error
     if finder.found:
         raise CheckError(
-            f"{what} holds weights of the encoder: {_listed(finder.found)}. They would be copied "
-            "into every worker"
+            f"{what} holds weights of the encoder, which would be copied to every worker: "
+            f"{_listed(finder.found)}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Saving a component as part of a model, and what the folder may hold."""
+"""Saving and loading a component as part of a model."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _ZIP: Final = b"PK\x03\x04"
 _FIRST_PICKLE_PROTOCOL: Final = 2
 
 
-class VectorsAsTheyAre(Encoder):
-    """Raw objects that are lists of numbers, for models of which only the head is looked at.
+class IdentityEncoder(Encoder):
+    """Identity encoder for lists of numbers, used to test heads.
 
     Args:
         size: Length of the lists.
@@ -62,7 +62,7 @@ class VectorsAsTheyAre(Encoder):
 
 @contextmanager
 def saved(model: SimilarityModel) -> Iterator[Path]:
-    """Save a model into a folder that is removed at the end."""
+    """Save a model to a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="quaterion-testing-") as folder:
         path = Path(folder, "model")
         model.save(path)
@@ -70,7 +70,7 @@ def saved(model: SimilarityModel) -> Iterator[Path]:
 
 
 def loaded(folder: Path, model: SimilarityModel) -> SimilarityModel:
-    """Load a model that was saved; classes that nobody registered are those of the model."""
+    """Load a saved model, with the unregistered classes of the original model."""
     parts: list[tuple[str, Encoder | EncoderHead]] = [
         ("head", model.head),
         *(("encoder", encoder) for encoder in model.encoders.values()),
@@ -81,7 +81,7 @@ def loaded(folder: Path, model: SimilarityModel) -> SimilarityModel:
 
 
 def require_data_only(folder: Path) -> None:
-    """Fail if a folder holds a pickle or code, by the names of the files or by their content."""
+    """Fail if a folder contains pickles or code, judged by file names and content."""
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         with file.open("rb") as stream:
             start = stream.read(4)
@@ -89,6 +89,6 @@ def require_data_only(folder: Path) -> None:
         is_pickle = is_pickle and start[1:2] <= b"\x05"
         if file.suffix in _CODE_OR_PICKLE or is_pickle or start == _ZIP:
             raise CheckError(
-                f"save() writes {file.relative_to(folder)}, which is code, a pickle or an archive "
-                "of them"
+                f"expected JSON, text and safetensors files, but save() writes "
+                f"{file.relative_to(folder)}, which is code, a pickle or an archive"
             )

@@ -1,4 +1,4 @@
-"""What is checked of a head."""
+"""Conformance checks for heads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from quaterion_core.testing.comparing import (
     require_same,
 )
 from quaterion_core.testing.devices import require_other_device
-from quaterion_core.testing.folders import VectorsAsTheyAre, loaded, require_data_only, saved
+from quaterion_core.testing.folders import IdentityEncoder, loaded, require_data_only, saved
 from quaterion_core.testing.report import Report
 from quaterion_core.testing.subject import Example, Subject, subject_of
 
@@ -28,15 +28,15 @@ _DROPOUT: Final = 0.5
 
 
 class HeadSubject(Subject[EncoderHead]):
-    """A head, and the meta that it reads, if it does."""
+    """A head under test, with the metadata that it reads, if any."""
 
     def meta(self, count: int) -> list[Any] | None:
-        """Return the meta of ``count`` objects, those of the example in turn."""
+        """Metadata of ``count`` objects, repeating that of the example."""
         facts = self.example.meta
         return None if facts is None else [dict(facts[n % len(facts)]) for n in range(count)]
 
     def embed(self, head: EncoderHead, vectors: Tensor) -> Tensor:
-        """Apply the head to rows, whose meta is by their place."""
+        """Apply the head to embeddings, with metadata by position."""
         output: Tensor = head(vectors, self.meta(len(vectors)))
         return output
 
@@ -53,15 +53,15 @@ def check_head(
     """Check a head.
 
     Args:
-        head: A head, which is left as it is, or a function or class that builds one.
-        meta: What the head reads of raw objects, one dictionary each, if it needs it.
-        expected_failures: Why a check fails that cannot be passed, by the name of the check.
+        head: A head, which is not modified, or a function or class that builds one.
+        meta: Metadata of raw objects, one dictionary per object, for a head that reads it.
+        expected_failures: Reasons for checks that are expected to fail, keyed by their names.
 
     Returns:
-        One result for each check of :data:`HEAD_CHECKS`.
+        A report with one result per check in :data:`HEAD_CHECKS`.
 
     Raises:
-        ValueError: There is no check of a name.
+        ValueError: If ``expected_failures`` names an unknown check.
 
     Example:
         >>> from quaterion_core.heads import GatedHead
@@ -72,41 +72,41 @@ def check_head(
 
 
 def vectors_for(head: EncoderHead, count: int = _COUNT) -> Tensor:
-    """Make random input for a head, the same each time, shape (count, D_in)."""
+    """Create reproducible random input for a head, shape (count, D_in)."""
     generator = torch.Generator().manual_seed(1)
     return torch.randn(count, head.input_embedding_size, generator=generator)
 
 
 @HEAD_CHECKS.add
 def construction(subject: HeadSubject) -> None:
-    """The head cannot be built from the arguments given, or not be copied.
+    """The head cannot be built from the arguments given, or cannot be copied.
 
-    Give what its constructor needs beside `input_embedding_size`: `Example(arguments={...})`
-    under the head's name in `examples`; or mend the constructor.
+    Pass the arguments that its constructor requires besides `input_embedding_size`:
+    `Example(arguments={...})` under the head's name in `examples`; or fix the constructor.
     """
     subject.built()
 
 
 @HEAD_CHECKS.add
 def interface(subject: HeadSubject) -> None:
-    """The class is not derived from `EncoderHead`, or its sizes are no positive integers.
+    """The class is not derived from `EncoderHead`, or its sizes are not positive integers.
 
-    Derive from `quaterion_core.heads.EncoderHead` and call `super().__init__` with
-    `input_embedding_size`; `output_size` is a positive `int`.
+    Derive from `quaterion_core.heads.EncoderHead`, pass `input_embedding_size` to
+    `super().__init__`, and return a positive `int` from `output_size`.
     """
     head = subject.fresh()
     require_interface(head, EncoderHead)
     for name in ("input_embedding_size", "output_size"):
         size = getattr(head, name)
         if type(size) is not int or size < 1:
-            raise CheckError(f"{name} is {size!r}, expected was a positive int")
+            raise CheckError(f"{name}: expected a positive int, got {size!r}")
 
 
 @HEAD_CHECKS.add
 def output(subject: HeadSubject) -> None:
-    """The output is no finite floating-point rows of the length `output_size`.
+    """The output is not a finite floating-point tensor of shape `(N, output_size)`.
 
-    Return one row for each row of the input; let `output_size` tell what `transform` gives.
+    Return one row per row of the input, and let `output_size` match the output of `transform`.
     """
     head = subject.fresh().eval()
     result = subject.embed(head, vectors_for(head))
@@ -116,56 +116,56 @@ def output(subject: HeadSubject) -> None:
 
 @HEAD_CHECKS.add
 def batch_of_one(subject: HeadSubject) -> None:
-    """A single row does not give a single row, in evaluation or in training.
+    """A batch of one row does not give one row, in evaluation or in training mode.
 
-    Keep the first dimension: no `squeeze()` without a dimension, no statistics over the batch.
+    Keep the batch dimension: avoid `squeeze()` without `dim` and statistics over the batch.
     """
     head = subject.fresh()
     for mode in (False, True):
         result = subject.embed(head.train(mode), vectors_for(head)[:1])
         _require_rows(result, head, 1)
-        require_finite(result, "the output for one row")
+        require_finite(result, "the output for a batch of one")
 
 
 @HEAD_CHECKS.add
 def determinism(subject: HeadSubject) -> None:
-    """The same rows give another output the second time, in evaluation mode.
+    """In evaluation mode, the same input gives a different output the second time.
 
-    Apply noise only where `self.training`; change no state in `transform`.
+    Apply noise only if `self.training`, and do not change state in `transform`.
     """
     head = subject.fresh().eval()
     first = subject.embed(head, vectors_for(head))
-    require_same(subject.embed(head, vectors_for(head)), first, "the output for the same rows")
+    require_same(subject.embed(head, vectors_for(head)), first, "the output for the same input")
 
 
 @HEAD_CHECKS.add
 def order_invariance(subject: HeadSubject) -> None:
-    """The output of a row depends on its place or on other rows, in evaluation mode.
+    """In evaluation mode, an output row depends on its position or on other rows.
 
-    Normalise over features and not over the batch; return rows in the order of the input.
+    Normalize over features, not over the batch, and return rows in the order of the input.
     """
     head = subject.fresh().eval()
     vectors, meta = vectors_for(head), subject.meta(_COUNT)
     expected = head(vectors, meta)
     backwards = head(vectors.flip(0), None if meta is None else meta[::-1])
-    require_same(backwards.flip(0), expected, "rows in the opposite order")
+    require_same(backwards.flip(0), expected, "the output for rows in reverse order")
     alone = [
         head(vectors[row : row + 1], None if meta is None else meta[row : row + 1])
         for row in range(_COUNT)
     ]
-    require_same(torch.cat(alone), expected, "rows one by one")
+    require_same(torch.cat(alone), expected, "the output for batches of one")
 
 
 @HEAD_CHECKS.add
 def dropout(subject: HeadSubject) -> None:
-    """The argument `dropout` does nothing in training, or something in evaluation.
+    """The argument `dropout` has no effect in training, or has one in evaluation.
 
     Pass `dropout` to `super().__init__`, and override `transform` rather than `forward`.
     """
     head = subject.fresh()
     config = head.get_config_dict()
     if "dropout" not in config:
-        raise NotApplicableError("its configuration has no dropout")
+        raise NotApplicableError("the configuration has no dropout")
     dropping = type(head).from_config({**config, "dropout": _DROPOUT})
     exact = type(head).from_config({**config, "dropout": 0.0})
     for one in (dropping, exact):
@@ -179,37 +179,37 @@ def dropout(subject: HeadSubject) -> None:
     dropping.train()
     if torch.equal(subject.embed(dropping, vectors), subject.embed(dropping, vectors)):
         raise CheckError(
-            f"with dropout={_DROPOUT} two passes in training mode are equal, expected was that "
-            "they differ"
+            f"expected two passes in training mode to differ with dropout={_DROPOUT}, but they are "
+            "equal"
         )
 
 
 @HEAD_CHECKS.add
 def gradients(subject: HeadSubject) -> None:
-    """A parameter or the input gets no gradient, or a broken one.
+    """A parameter or the input gets no gradient, or a non-finite one.
 
-    Keep the graph: no `detach()`, `no_grad()` or `.data` on the way. Remove parameters that the
+    Keep the graph intact: avoid `detach()`, `no_grad()` and `.data`. Remove parameters that the
     output does not depend on, or freeze them with `requires_grad_(False)`.
     """
     head = subject.fresh().train()
     vectors = vectors_for(head).requires_grad_()
     result = subject.embed(head, vectors)
     torch.autograd.backward((result * torch.randn_like(result)).sum())
-    asking = {name: p for name, p in head.named_parameters() if p.requires_grad}
-    for name, leaf in {"the input": vectors, **asking}.items():
+    trained = {name: p for name, p in head.named_parameters() if p.requires_grad}
+    for name, leaf in {"the input": vectors, **trained}.items():
         if leaf.grad is None:
-            raise CheckError(f"{name} gets no gradient, expected was one")
+            raise CheckError(f"expected a gradient of {name}, got none")
         require_finite(leaf.grad, f"the gradient of {name}")
     if not vectors.grad.any():  # type: ignore[union-attr]  # not None here
-        raise CheckError("the gradient of the input is zero, expected was one that is not")
+        raise CheckError("expected a nonzero gradient of the input, got zero")
 
 
 @HEAD_CHECKS.add
 def config_round_trip(subject: HeadSubject) -> None:
-    """Configuration and weights do not build the same head again.
+    """Configuration and weights do not restore the head.
 
-    Return every argument of the constructor from `get_config_dict()`, as JSON values, those of
-    `super().get_config_dict()` included; keep what is learned in parameters or buffers.
+    Return every constructor argument from `get_config_dict()` as a JSON value, including those from
+    `super().get_config_dict()`, and keep learned state in parameters or buffers.
     """
     head = subject.fresh()
     again = rebuilt(head)
@@ -219,10 +219,10 @@ def config_round_trip(subject: HeadSubject) -> None:
 
 @HEAD_CHECKS.add
 def model_folder_round_trip(subject: HeadSubject) -> None:
-    """The head of a saved and loaded model is not the one that was saved.
+    """The head of a model differs after saving and loading.
 
-    Let `load` restore all that `save` was given; what is neither configuration nor parameter nor
-    buffer is lost unless both are overridden.
+    Let `load` restore everything that `save` writes. State outside the configuration, parameters
+    and buffers is lost unless both methods are overridden.
     """
     model = _model_of(subject.fresh())
     with saved(model) as folder:
@@ -232,9 +232,9 @@ def model_folder_round_trip(subject: HeadSubject) -> None:
 
 @HEAD_CHECKS.add
 def saved_without_pickle(subject: HeadSubject) -> None:
-    """A saved head is made of pickles or code, which can do anything when they are loaded.
+    """A saved head contains pickles or code, which can run arbitrary code when loaded.
 
-    Save weights with `quaterion_core.storage.save_weights`, anything else as JSON.
+    Save weights with `quaterion_core.storage.save_weights` and everything else as JSON.
     """
     with saved(_model_of(subject.fresh())) as folder:
         require_data_only(folder)
@@ -242,10 +242,11 @@ def saved_without_pickle(subject: HeadSubject) -> None:
 
 @HEAD_CHECKS.add
 def precision(subject: HeadSubject) -> None:
-    """The output is not of the input's type, or breaks in half precision.
+    """The output does not have the dtype of the input, or breaks in half precision.
 
-    Make tensors with the `dtype` of the input; compute what half precision cannot hold with
-    `quaterion_core.utils.precision.at_least_float32` and go back to the `dtype` of the input.
+    Create tensors with the `dtype` of the input. Convert with
+    `quaterion_core.utils.precision.at_least_float32` before operations that overflow in half
+    precision, and back to the `dtype` of the input afterwards.
     """
     head = subject.fresh().eval()
     expected = subject.embed(head, vectors_for(head))
@@ -253,15 +254,16 @@ def precision(subject: HeadSubject) -> None:
         head.to(dtype)
         result = subject.embed(head, vectors_for(head).to(dtype))
         if result.dtype != dtype:
-            raise CheckError(f"the output for {dtype} is {result.dtype}, expected was {dtype}")
+            raise CheckError(f"the output for {dtype}: expected {dtype}, got {result.dtype}")
         require_same(result, expected, f"the output for {dtype}", tolerance=tolerance)
 
 
 @HEAD_CHECKS.add
 def device(subject: HeadSubject) -> None:
-    """The head mixes devices once it is moved to a GPU.
+    """The head mixes devices when moved to a GPU.
 
-    Register tensors as parameters or buffers; give `device=` to each tensor made in `transform`.
+    Register tensors as parameters or buffers, and pass `device=` when creating tensors in
+    `transform`.
     """
     head = subject.fresh().eval()
     with torch.no_grad():
@@ -270,9 +272,10 @@ def device(subject: HeadSubject) -> None:
 
 @HEAD_CHECKS.add
 def degenerate(subject: HeadSubject) -> None:
-    """Zero, equal or very long vectors give NaN, in the output or in the gradient.
+    """Zero, equal or very long vectors give NaN in the output or the gradient.
 
-    Bound divisors and what is under a root from below, as `torch.nn.functional.normalize` does.
+    Bound divisors and arguments of square roots from below, as `torch.nn.functional.normalize`
+    does.
     """
     head = subject.fresh().train()
     batches = {
@@ -291,14 +294,14 @@ def degenerate(subject: HeadSubject) -> None:
 
 
 def _model_of(head: EncoderHead) -> SimilarityModel:
-    return SimilarityModel(VectorsAsTheyAre(head.input_embedding_size), head)
+    return SimilarityModel(IdentityEncoder(head.input_embedding_size), head)
 
 
 def _require_rows(result: Tensor, head: EncoderHead, count: int) -> None:
     if result.shape != (count, head.output_size) or not result.is_floating_point():
         raise CheckError(
-            f"{count} rows give {tuple(result.shape)} of {result.dtype}, expected were "
-            f"floating-point numbers of the shape ({count}, {head.output_size})"
+            f"expected a floating-point tensor of shape ({count}, {head.output_size}), got "
+            f"{result.dtype} of shape {tuple(result.shape)}"
         )
 
 

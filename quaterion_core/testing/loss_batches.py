@@ -1,4 +1,4 @@
-"""Batches that losses are checked with."""
+"""Batches with which losses and metrics are checked."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.types import Targets
 
 GROUPS: Final = 4
-"""Number of groups in batches: a loss with weights for each group has at least so many."""
+"""Number of groups in a batch; a loss with per-group weights must have at least as many."""
 
 _LARGE_IDS: Final = (-(2**63) + 1, -7_046_029_254_386_353_131, 2**53, 2**53 + 1)
-"""Ids that float32 and float64 cannot tell apart, in the order of 0, 1, 2, 3."""
+"""Replacements for the ids 0 to 3, in the same order, indistinguishable as float32 and float64."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Embeddings (N, D) and their targets."""
+    """Embeddings, shape (N, D), with their targets."""
 
     embeddings: Tensor
     targets: Targets
 
     @classmethod
     def of_groups(cls, embeddings: Tensor, groups: Sequence[int]) -> Batch:
-        """Make a batch of objects in groups."""
+        """Create a batch of objects in groups."""
         return cls(embeddings, {"groups": torch.tensor(groups, dtype=torch.int64)})
 
     @classmethod
     def of_pairs(
         cls, embeddings: Tensor, labels: Sequence[float], subgroups: Sequence[int]
     ) -> Batch:
-        """Make a batch of pairs: the first objects of all, then the second ones."""
+        """Create a batch of pairs: all first objects, followed by all second objects."""
         first = torch.arange(len(labels))
         return cls(
             embeddings,
@@ -47,7 +47,7 @@ class Batch:
         )
 
     def reordered(self) -> Batch:
-        """Put the objects into another order, and the pairs too."""
+        """Return the batch with objects and pairs in a different order."""
         generator = torch.Generator().manual_seed(2)
         order = torch.randperm(len(self.embeddings), generator=generator)
         place = order.argsort()
@@ -63,29 +63,29 @@ class Batch:
         return Batch(self.embeddings[order], targets)
 
     def renamed(self) -> Batch:
-        """Give the groups or subgroups 0, 1, 2 and 3 other ids, in the same order."""
+        """Return the batch with other ids for the groups or subgroups 0 to 3, in the same order."""
         ids = torch.tensor(_LARGE_IDS)
         name = "groups" if "groups" in self.targets else "subgroups"
         return replace(self, targets={**self.targets, name: ids[self.targets[name]]})
 
     def with_object_targets(self, columns: Mapping[str, int]) -> Batch:
-        """Add random targets of each object, so many columns by name."""
+        """Return the batch with random per-object targets of the given numbers of columns."""
         count = len(self.embeddings)
         added = {name: vectors(count, number, seed=4) for name, number in columns.items()}
         return replace(self, targets={**self.targets, **added})
 
     def to(self, dtype: torch.dtype) -> Batch:
-        """Give the embeddings another type."""
+        """Return the batch with embeddings of another dtype."""
         return replace(self, embeddings=self.embeddings.to(dtype))
 
 
 def vectors(count: int, size: int, seed: int = 1) -> Tensor:
-    """Make random vectors, the same each time, shape (count, size)."""
+    """Create reproducible random vectors, shape (count, size)."""
     return torch.randn(count, size, generator=torch.Generator().manual_seed(seed))
 
 
 def training_batch(is_group: bool, size: int, count: int = 12, seed: int = 1) -> Batch:
-    """Make a batch from which there is something to learn, of ``count`` objects, an even number."""
+    """Create a batch of ``count`` objects, an even number, with positives and negatives."""
     embeddings = vectors(count, size, seed)
     if is_group:
         return Batch.of_groups(embeddings, [n % GROUPS for n in range(count)])
@@ -96,7 +96,7 @@ def training_batch(is_group: bool, size: int, count: int = 12, seed: int = 1) ->
 
 
 def degenerate_batches(is_group: bool, size: int) -> Iterator[tuple[str, Batch]]:
-    """Yield batches that tempt a loss to divide by zero, with a name for each."""
+    """Yield named batches that provoke division by zero and overflow."""
     four, ones, zeros = vectors(4, size), torch.ones(4, size), torch.zeros(4, size)
     opposite = torch.cat([ones[:2], -ones[:2]])
     if is_group:
@@ -111,11 +111,11 @@ def degenerate_batches(is_group: bool, size: int) -> Iterator[tuple[str, Batch]]
         yield "long vectors", Batch.of_groups(four * 1e4, groups)
     else:
         yield "one pair", Batch.of_pairs(four[:2], [1.0], [0])
-        yield "one pair that is not similar", Batch.of_pairs(four[:2], [0.0], [0])
+        yield "one dissimilar pair", Batch.of_pairs(four[:2], [0.0], [0])
         yield "no similar pair", Batch.of_pairs(four, [0.0, 0.0], [0, 1])
         yield "one subgroup", Batch.of_pairs(four, [1.0, 1.0], [0, 0])
-        yield "no subgroup stated", Batch.of_pairs(four, [1.0, 0.0], [NO_SUBGROUP] * 2)
-        yield "one subgroup stated", Batch.of_pairs(four, [1.0, 0.0], [0, NO_SUBGROUP])
+        yield "no subgroups", Batch.of_pairs(four, [1.0, 0.0], [NO_SUBGROUP] * 2)
+        yield "one pair without a subgroup", Batch.of_pairs(four, [1.0, 0.0], [0, NO_SUBGROUP])
         yield "equal objects", Batch.of_pairs(ones, [1.0, 0.0], [0, 1])
         yield "zero vectors", Batch.of_pairs(zeros, [1.0, 0.0], [0, 1])
         yield "opposite objects", Batch.of_pairs(opposite, [1.0, 0.0], [0, 1])
@@ -123,7 +123,7 @@ def degenerate_batches(is_group: bool, size: int) -> Iterator[tuple[str, Batch]]
 
 
 def concatenated(parts: Sequence[Batch]) -> Batch:
-    """Put batches together, as gathering those of several processes does."""
+    """Concatenate batches, as gathering across processes does."""
     starts = [sum(len(part.embeddings) for part in parts[:n]) for n in range(len(parts))]
     targets = {
         name: torch.cat(

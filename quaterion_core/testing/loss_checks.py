@@ -1,4 +1,4 @@
-"""What is checked of a loss."""
+"""Conformance checks for losses."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ _LARGE_COUNT: Final = 128
 
 
 class LossSubject(Subject[SimilarityLoss]):
-    """A loss, and the batches that suit it."""
+    """A loss under test, with batches for it."""
 
     @property
     def is_group(self) -> bool:
-        """Whether it takes groups, and not pairs."""
+        """Whether the loss takes groups rather than pairs."""
         return isinstance(self.fresh(), GroupLoss)
 
     @property
     def size(self) -> int:
-        """Size of the embeddings: that of the loss's ``embedding_size``, if it has one."""
+        """Embedding size: the ``embedding_size`` of the loss, if it has one."""
         return int(getattr(self.fresh(), "embedding_size", _SIZE))
 
     def batch(self, count: int = 12, seed: int = 1) -> Batch:
-        """Make a batch from which there is something to learn."""
+        """Create a batch with positives and negatives."""
         return self.complete(training_batch(self.is_group, self.size, count, seed))
 
     def complete(self, batch: Batch) -> Batch:
-        """Add the targets of objects that the example names."""
+        """Add the per-object targets of the example."""
         return batch.with_object_targets(self.example.object_targets)
 
 
@@ -70,18 +70,18 @@ def check_loss(
     """Check a loss.
 
     Args:
-        loss: A loss, which is left as it is, or a function or class that builds one. Where it has
-            parameters for an embedding size or for each group, its attribute ``embedding_size``
-            says the former, and it has to have room for at least four groups.
-        object_targets: Targets that a loss over pairs takes beside the usual ones, with the number
-            of columns that each has for every object.
-        expected_failures: Why a check fails that cannot be passed, by the name of the check.
+        loss: A loss, which is not modified, or a function or class that builds one. If its
+            parameters depend on the embedding size, its attribute ``embedding_size`` must state it;
+            if they depend on the number of groups, it must allow at least four.
+        object_targets: Additional per-object targets that a pairwise loss takes, as
+            ``{name: number of columns}``.
+        expected_failures: Reasons for checks that are expected to fail, keyed by their names.
 
     Returns:
-        One result for each check of :data:`LOSS_CHECKS`.
+        A report with one result per check in :data:`LOSS_CHECKS`.
 
     Raises:
-        ValueError: There is no check of a name.
+        ValueError: If ``expected_failures`` names an unknown check.
 
     Example:
         >>> from quaterion_core.loss import TripletLoss
@@ -95,7 +95,7 @@ def check_loss(
 
 
 def backward(loss: SimilarityLoss, batch: Batch) -> tuple[Tensor, dict[str, Tensor | None]]:
-    """Return the value, and the gradients of embeddings and parameters, each by name."""
+    """Return the loss and the gradients of embeddings and parameters, by name."""
     embeddings = batch.embeddings.clone().requires_grad_()
     value: Tensor = loss(embeddings=embeddings, **batch.targets)
     torch.autograd.backward(value)
@@ -105,52 +105,52 @@ def backward(loss: SimilarityLoss, batch: Batch) -> tuple[Tensor, dict[str, Tens
 
 @LOSS_CHECKS.add
 def construction(subject: LossSubject) -> None:
-    """The loss cannot be built from the arguments given, or not be copied.
+    """The loss cannot be built from the arguments given, or cannot be copied.
 
-    Give what its constructor needs beside `embedding_size` and `num_groups`:
-    `Example(arguments={...})` under the loss's name in `examples`; or mend the constructor.
+    Pass the arguments that its constructor requires besides `embedding_size` and `num_groups`:
+    `Example(arguments={...})` under the loss's name in `examples`; or fix the constructor.
     """
     subject.built()
 
 
 @LOSS_CHECKS.add
 def interface(subject: LossSubject) -> None:
-    """The class is derived neither from `GroupLoss` nor from `PairwiseLoss`, or from both.
+    """The class is not derived from exactly one of `GroupLoss` and `PairwiseLoss`.
 
     Derive from the one whose targets `forward` takes; `SimilarityLoss` alone is not enough.
     """
     loss = subject.fresh()
     kinds = [cls for cls in (GroupLoss, PairwiseLoss) if isinstance(loss, cls)]
     if len(kinds) != 1:
-        names = " and ".join(cls.__name__ for cls in kinds) or "neither"
+        names = "both" if kinds else "neither"
         raise CheckError(
-            f"of GroupLoss and PairwiseLoss a {type(loss).__name__} is {names}, expected was one"
+            f"expected {type(loss).__name__} to derive from GroupLoss or PairwiseLoss, got {names}"
         )
 
 
 @LOSS_CHECKS.add
 def scalar(subject: LossSubject) -> None:
-    """The value is no finite floating-point scalar with a graph.
+    """The loss is not a finite floating-point scalar with a graph.
 
-    End with `mean()` or `sum()`; for a batch without anything to learn return
+    Reduce with `mean()` or `sum()`; for a batch without pairs to learn from, return
     `self.nothing_to_learn(embeddings)`.
     """
     batch = subject.batch()
     value = subject.fresh()(embeddings=batch.embeddings.clone().requires_grad_(), **batch.targets)
     if not isinstance(value, Tensor) or value.shape != () or not value.is_floating_point():
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise CheckError(f"the value is {shape}, expected was a floating-point scalar")
+        raise CheckError(f"the loss: expected a floating-point scalar, got {shape}")
     if not value.requires_grad:
-        raise CheckError("the value has no graph, expected was one that leads to the embeddings")
-    require_finite(value, "the value")
+        raise CheckError("expected a loss that requires grad, got one without a graph")
+    require_finite(value, "the loss")
 
 
 @LOSS_CHECKS.add
 def determinism(subject: LossSubject) -> None:
-    """The same batch has another value or gradient with other random numbers.
+    """Loss or gradient of a batch depend on the random state.
 
-    Choose by a rule, or by random numbers that derive from the batch: resumed, repeated and
-    distributed trainings rely on it.
+    Select by a deterministic rule, or by random numbers derived from the batch: resumed, repeated
+    and distributed training runs rely on it.
     """
     first = backward(subject.fresh(), subject.batch())
     torch.manual_seed(1)
@@ -159,24 +159,24 @@ def determinism(subject: LossSubject) -> None:
 
 @LOSS_CHECKS.add
 def config_round_trip(subject: LossSubject) -> None:
-    """Configuration and state do not build the same loss again.
+    """Configuration and state do not restore the loss.
 
-    Return every argument of the constructor from `get_config_dict()`, as JSON values, those of
-    `super().get_config_dict()` included.
+    Return every constructor argument from `get_config_dict()` as a JSON value, including those from
+    `super().get_config_dict()`.
     """
     loss = subject.fresh()
     again = rebuilt(loss)
     again.load_state_dict(loss.state_dict())
     _require_same_step(
-        backward(again, subject.batch()), backward(loss, subject.batch()), "built again"
+        backward(again, subject.batch()), backward(loss, subject.batch()), "after a round trip"
     )
 
 
 @LOSS_CHECKS.add
 def state_round_trip(subject: LossSubject) -> None:
-    """After a step of training, the state that a checkpoint holds does not restore the loss.
+    """After a training step, the state in a checkpoint does not restore the loss.
 
-    Keep what the loss learns or remembers in parameters or buffers.
+    Keep everything that the loss learns or remembers in parameters or buffers.
     """
     loss = subject.fresh().train()
     backward(loss, subject.batch())
@@ -187,38 +187,38 @@ def state_round_trip(subject: LossSubject) -> None:
     again = subject.fresh().train()
     again.load_state_dict(loss.state_dict())
     batch = subject.batch(seed=3)
-    _require_same_step(backward(again, batch), backward(loss, batch), "restored")
+    _require_same_step(backward(again, batch), backward(loss, batch), "after restoring its state")
 
 
 @LOSS_CHECKS.add
 def ids(subject: LossSubject) -> None:
-    """More than the equality of groups or subgroups counts, or large ids are mixed up.
+    """The loss depends on more than the equality of ids, or confuses large ids.
 
-    Compare ids with `==` only, as int64: float32 and float64 hold several of them equal.
+    Compare groups and subgroups only with `==`, as int64: float32 and float64 round large ids.
     """
     expected = backward(subject.fresh(), subject.batch())
     renamed = backward(subject.fresh(), subject.batch().renamed())
-    _require_same_step(renamed, expected, "with other ids")
+    _require_same_step(renamed, expected, "with different ids")
 
 
 @LOSS_CHECKS.add
 def order_invariance(subject: LossSubject) -> None:
-    """The value depends on the order of the objects or of the pairs.
+    """The loss depends on the order of the objects or of the pairs.
 
-    Find the objects of a pair by `pairs`, not by their places; break ties so that the value is
-    the same.
+    Index the objects of a pair with `pairs`, not by position, and break ties without changing the
+    loss.
     """
     expected, _ = backward(subject.fresh(), subject.batch())
     value, _ = backward(subject.fresh(), subject.batch().reordered())
-    require_same(value, expected, "the value in another order")
+    require_same(value, expected, "the loss in a different order")
 
 
 @LOSS_CHECKS.add
 def batch_of_one(subject: LossSubject) -> None:
-    """A batch of one object, or of one pair, is refused or has a broken value.
+    """A batch of one object or one pair raises an error or gives a non-finite loss.
 
-    Return `self.nothing_to_learn(embeddings)` where there is nothing to compare with. The last
-    batch of an epoch is often that small.
+    Return `self.nothing_to_learn(embeddings)` if there is nothing to compare with. The last batch
+    of an epoch is often this small.
     """
     if subject.is_group:
         batch = Batch.of_groups(vectors(1, subject.size), [0])
@@ -231,8 +231,8 @@ def batch_of_one(subject: LossSubject) -> None:
 def degenerate(subject: LossSubject) -> None:
     """Zero vectors, equal vectors or batches without positives or negatives give NaN.
 
-    Bound divisors and what is under a root from below, before and not after it; take no mean of
-    nothing.
+    Bound divisors and arguments of square roots from below, before the operation rather than
+    after it, and avoid the mean of an empty tensor.
     """
     for name, batch in degenerate_batches(subject.is_group, subject.size):
         _require_finite_step(subject.fresh(), subject.complete(batch), name)
@@ -240,22 +240,22 @@ def degenerate(subject: LossSubject) -> None:
 
 @LOSS_CHECKS.add
 def precision(subject: LossSubject) -> None:
-    """Embeddings in half or double precision are refused, or lose precision in the loss.
+    """Embeddings in half or double precision raise an error or lose precision.
 
     Begin with `embeddings = at_least_float32(embeddings)` from
-    `quaterion_core.utils.precision`, and make tensors with its `dtype`.
+    `quaterion_core.utils.precision`, and create tensors with its `dtype`.
     """
     for dtype in (torch.float16, torch.bfloat16):
         batch = subject.batch().to(dtype)
         value, gradients = backward(subject.fresh(), batch)
         expected, _ = backward(subject.fresh(), batch.to(torch.float32))
         if value.dtype != torch.float32:
-            raise CheckError(f"the value for {dtype} is {value.dtype}, expected was torch.float32")
-        require_same(value, expected, f"the value for {dtype}")
+            raise CheckError(f"the loss for {dtype}: expected torch.float32, got {value.dtype}")
+        require_same(value, expected, f"the loss for {dtype}")
         _require_finite_gradients(gradients, str(dtype))
     expected, _ = backward(subject.fresh(), subject.batch())
     value, gradients = backward(subject.fresh().double(), subject.batch().to(torch.float64))
-    require_same(value, expected, "the value for torch.float64")
+    require_same(value, expected, "the loss for torch.float64")
     _require_finite_gradients(gradients, "torch.float64")
 
 
@@ -263,8 +263,8 @@ def precision(subject: LossSubject) -> None:
 def gradients(subject: LossSubject) -> None:
     """The embeddings or a parameter of the loss get no gradient.
 
-    Keep the graph: no `detach()`, `no_grad()` or `.data` on the way; register as a buffer what is
-    not trained.
+    Keep the graph intact: avoid `detach()`, `no_grad()` and `.data`; register tensors that are not
+    trained as buffers.
     """
     loss = subject.fresh().train()
     _, found = backward(loss, subject.batch())
@@ -273,18 +273,18 @@ def gradients(subject: LossSubject) -> None:
         if name in frozen:
             continue
         if gradient is None:
-            raise CheckError(f"{name}: no gradient, expected was one")
+            raise CheckError(f"expected a gradient of {name}, got none")
         require_finite(gradient, f"the gradient of {name}")
     reached = found["the embeddings"]
     if reached is None or not reached.any():
-        raise CheckError("the gradient of the embeddings is zero, expected was one that is not")
+        raise CheckError("expected a nonzero gradient of the embeddings, got zero")
 
 
 @LOSS_CHECKS.add
 def memory(subject: LossSubject) -> None:
-    """A tensor is larger than all pairs of a batch, as one over all triplets is.
+    """Memory grows faster than the number of pairs in a batch, as with all triplets at once.
 
-    Reduce before the next dimension is added; loop over the anchors; or find the hardest first.
+    Reduce before adding a dimension, loop over the anchors, or select the hardest first.
     """
     loss = subject.fresh().train()
     batch = subject.batch(_LARGE_COUNT)
@@ -294,17 +294,18 @@ def memory(subject: LossSubject) -> None:
         backward(loss, batch)
     if largest.values > allowed:
         raise CheckError(
-            f"for {_LARGE_COUNT} objects a tensor of {largest.values:,} numbers is made, expected "
-            f"were at most {allowed:,}"
+            f"expected tensors of at most {allowed:,} elements for {_LARGE_COUNT} objects, got one "
+            "of "
+            f"{largest.values:,}"
         )
 
 
 @LOSS_CHECKS.add
 def device(subject: LossSubject) -> None:
-    """The loss mixes devices once the embeddings are on a GPU.
+    """The loss mixes devices when the embeddings are on a GPU.
 
-    Register tensors as parameters or buffers; give `device=embeddings.device` to each tensor made
-    in `forward`.
+    Register tensors as parameters or buffers, and pass `device=embeddings.device` when creating
+    tensors in `forward`.
     """
     loss = subject.fresh().train()
     batch = subject.batch()
@@ -318,7 +319,7 @@ def device(subject: LossSubject) -> None:
 
 @LOSS_CHECKS.add
 def cross_batch_memory(subject: LossSubject) -> None:
-    """The embeddings of a cross-batch memory get a gradient, or those of the batch get none.
+    """Embeddings from a cross-batch memory get a gradient, or those of the batch get none.
 
     Call `memory_embeddings.detach()` in `xbm_loss`, or do not override it.
     """
@@ -333,21 +334,21 @@ def cross_batch_memory(subject: LossSubject) -> None:
         memory_embeddings=memory_embeddings,
         **{f"memory_{name}": values for name, values in remembered.targets.items()},
     )
-    require_finite(value, "the value")
+    require_finite(value, "the loss")
     torch.autograd.backward(value)
     if memory_embeddings.grad is not None and memory_embeddings.grad.any():
-        raise CheckError("the memory gets a gradient, expected was none")
+        raise CheckError("expected no gradient of the memory, got one")
     if embeddings.grad is None or not embeddings.grad.any():
-        raise CheckError("the batch gets no gradient, expected was one")
+        raise CheckError("expected a gradient of the batch, got none or zero")
     require_finite(embeddings.grad, "the gradient of the batch")
 
 
 @LOSS_CHECKS.add
 def gradient_caching(subject: LossSubject) -> None:
-    """The gradient is another one where the batch is embedded in chunks.
+    """The gradient changes when the batch is embedded in chunks.
 
-    Leave the embeddings as they are given, no methods in place; let the value depend on nothing
-    but embeddings, targets and state.
+    Do not modify the embeddings in place, and let the loss depend only on embeddings, targets and
+    state.
     """
     loss, batch = subject.fresh().train(), subject.batch()
     model = _model(subject.size)
@@ -359,10 +360,10 @@ def gradient_caching(subject: LossSubject) -> None:
 
 @LOSS_CHECKS.add
 def two_processes(subject: LossSubject) -> None:
-    """The gradient of two processes is not that of one with the whole batch.
+    """The gradient in two processes differs from that of the whole batch in one.
 
-    Gather nothing in the loss: it gets the whole batch already. Let the value depend on nothing
-    but embeddings, targets and state.
+    Do not gather in the loss, which already gets the whole batch, and let it depend only on
+    embeddings, targets and state.
     """
     loss = subject.fresh().train()
     require_importable(loss)
@@ -372,16 +373,16 @@ def two_processes(subject: LossSubject) -> None:
     results = process_pair().call(step_in_process, [(model, loss, part) for part in parts])
     for rank, found in enumerate(results):
         for name, value in expected.items():
-            require_same(found[name], value, f"in process {rank}, {name}")
+            require_same(found[name], value, f"{name} in process {rank}")
 
 
 def _model(size: int) -> nn.Module:
-    """Make a small model from vectors to embeddings of the same size."""
+    """Create a small model from vectors to embeddings of the same size."""
     return nn.Linear(size, size)
 
 
 def _step_in_chunks(model: nn.Module, loss: SimilarityLoss, batch: Batch) -> dict[str, Tensor]:
-    """Take a step in which no graph spans model and loss.
+    """Run a step in which no graph spans model and loss.
 
     Source: Gao et al., Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup,
     RepL4NLP 2021, section 3.2.
@@ -399,7 +400,7 @@ def _step_in_chunks(model: nn.Module, loss: SimilarityLoss, batch: Batch) -> dic
 
 
 class _LargestTensor(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Remembers the size of the largest tensor that an operation returned."""
+    """Dispatch mode that records the size of the largest tensor returned by an operation."""
 
     values = 0
 
@@ -412,7 +413,7 @@ class _LargestTensor(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _require_finite_step(loss: SimilarityLoss, batch: Batch, name: str) -> None:
     value, gradients = backward(loss.train(), batch)
-    require_finite(value, f"{name}: the value")
+    require_finite(value, f"{name}: the loss")
     _require_finite_gradients(gradients, name)
 
 
@@ -427,10 +428,12 @@ def _require_same_step(
     expected: tuple[Tensor, Mapping[str, Tensor | None]],
     when: str,
 ) -> None:
-    require_same(found[0], expected[0], f"the value {when}")
+    require_same(found[0], expected[0], f"the loss {when}")
     for name, gradient in expected[1].items():
         again = found[1][name]
         if (gradient is None) != (again is None):
-            raise CheckError(f"the gradient of {name} {when}: it is there only once")
+            raise CheckError(
+                f"the gradient of {name} {when}: expected a gradient in both cases or in neither"
+            )
         if gradient is not None and again is not None:
             require_same(again, gradient, f"the gradient of {name} {when}")

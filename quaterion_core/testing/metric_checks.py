@@ -1,4 +1,4 @@
-"""What is checked of a metric."""
+"""Conformance checks for metrics."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from quaterion_core.testing.subject import Example, Subject, subject_of
 
 _SIZE: Final = 10
 _SIMILAR: Final = 4
-"""Pairs of similar objects in the batches whose ranking is known, each with an axis of its own."""
+"""Number of similar pairs in batches of known ranking; each pair lies on its own axis."""
 _LEAST_DIFFERENCE: Final = 1e-3
 _SEEDS: Final = range(5)
 
 
 class MetricSubject(Subject[BaseMetric]):
-    """A metric, and the batches that suit it."""
+    """A metric under test, with batches for it."""
 
     @property
     def is_group(self) -> bool:
-        """Whether it takes groups, and not pairs."""
+        """Whether the metric takes groups rather than pairs."""
         return isinstance(self.fresh(), GroupMetric)
 
     def batch(self, seed: int = 1) -> Batch:
-        """Make a batch at random."""
+        """Create a random batch."""
         return training_batch(self.is_group, _SIZE, seed=seed)
 
     def value(self, batch: Batch) -> Tensor:
-        """Return what the metric gives for one batch."""
+        """Compute the metric for one batch."""
         return self.fresh().compute(batch.embeddings, **batch.targets)
 
 
@@ -58,14 +58,14 @@ def check_metric(
     """Check a metric.
 
     Args:
-        metric: A metric, which is left as it is, or a function or class that builds one.
-        expected_failures: Why a check fails that cannot be passed, by the name of the check.
+        metric: A metric, which is not modified, or a function or class that builds one.
+        expected_failures: Reasons for checks that are expected to fail, keyed by their names.
 
     Returns:
-        One result for each check of :data:`METRIC_CHECKS`.
+        A report with one result per check in :data:`METRIC_CHECKS`.
 
     Raises:
-        ValueError: There is no check of a name.
+        ValueError: If ``expected_failures`` names an unknown check.
 
     Example:
         >>> from quaterion_core.eval import RetrievalPrecision
@@ -77,71 +77,73 @@ def check_metric(
 
 @METRIC_CHECKS.add
 def construction(subject: MetricSubject) -> None:
-    """The metric cannot be built from the arguments given, or not be copied.
+    """The metric cannot be built from the arguments given, or cannot be copied.
 
-    Give what its constructor needs: `Example(arguments={...})` under the metric's name in
-    `examples`; or mend the constructor.
+    Pass the arguments that its constructor requires: `Example(arguments={...})` under the metric's
+    name in `examples`; or fix the constructor.
     """
     subject.built()
 
 
 @METRIC_CHECKS.add
 def interface(subject: MetricSubject) -> None:
-    """The class is not derived from `BaseMetric`, or its value is no floating-point tensor.
+    """The class is not derived from `BaseMetric`, or its value is not a floating-point tensor.
 
-    Derive from `quaterion_core.eval.GroupMetric` or `PairMetric`, and return a tensor.
+    Derive from `quaterion_core.eval.GroupMetric` or `PairMetric`, and return a floating-point
+    tensor.
     """
     require_interface(subject.fresh(), BaseMetric)
     value = subject.value(subject.batch())
     if not isinstance(value, Tensor) or not value.is_floating_point() or value.ndim > 1:
         kind = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value)
         raise CheckError(
-            f"the value is {kind}, expected was a floating-point scalar, or one number for each "
-            "query"
+            f"the value: expected a floating-point scalar or one number per query, got {kind}"
         )
 
 
 @METRIC_CHECKS.add
 def ranking(subject: MetricSubject) -> None:
-    """Perfect embeddings do not have the highest value, or the worst not the lowest.
+    """Perfect embeddings do not score highest, or the worst embeddings lowest.
 
-    Look at which side of the ranking counts: distances grow where similarities fall. Of a metric
-    of which less is better, expect the failure and say so.
+    Check the direction of the ranking: distances grow as similarities fall. For a metric where
+    lower is better, list the check in `expected_failures`.
     """
     perfect = _number(subject.value(_extreme_batch(subject.is_group, 1.0)))
     worst = _number(subject.value(_extreme_batch(subject.is_group, -1.0)))
     if not perfect > worst + _LEAST_DIFFERENCE:
         raise CheckError(
-            f"perfect embeddings have the value {perfect:.3g} and the worst {worst:.3g}, expected "
-            "was more for perfect ones"
+            f"expected a higher value for perfect embeddings than for the worst, got {perfect:.3g} "
+            "and "
+            f"{worst:.3g}"
         )
     for seed in _SEEDS:
         value = _number(subject.value(_random_batch(subject.is_group, seed)))
         if not worst - TOLERANCE <= value <= perfect + TOLERANCE:
             raise CheckError(
-                f"random embeddings have the value {value:.3g}, expected was one between those of "
-                f"the worst, {worst:.3g}, and of perfect ones, {perfect:.3g}"
+                f"random embeddings: expected a value between {worst:.3g} (worst) and "
+                f"{perfect:.3g} "
+                f"(perfect), got {value:.3g}"
             )
 
 
 @METRIC_CHECKS.add
 def determinism(subject: MetricSubject) -> None:
-    """The value is another one when it is asked for again.
+    """Evaluating the same data again gives a different value.
 
-    Change no state in `compute`, `evaluate` and `query_values`; draw nothing at random.
+    Do not change state or draw random numbers in `compute`, `evaluate` and `query_values`.
     """
     metric, batch = subject.fresh(), subject.batch()
     metric.update(batch.embeddings, **batch.targets)
     first = metric.evaluate()
-    require_same(metric.evaluate(), first, "the value when evaluated a second time")
+    require_same(metric.evaluate(), first, "the value evaluated again")
 
 
 @METRIC_CHECKS.add
 def config_round_trip(subject: MetricSubject) -> None:
-    """The configuration does not build the same metric again.
+    """The configuration does not restore the metric.
 
-    Return every argument of the constructor from `get_config_dict()`, as JSON values, those of
-    `super().get_config_dict()` included.
+    Return every constructor argument from `get_config_dict()` as a JSON value, including those from
+    `super().get_config_dict()`.
     """
     metric = subject.fresh()
     again = rebuilt(metric)
@@ -150,7 +152,7 @@ def config_round_trip(subject: MetricSubject) -> None:
         require_same(
             again.compute(batch.embeddings, **batch.targets),
             metric.compute(batch.embeddings, **batch.targets),
-            "the value when built again",
+            "the value after a round trip",
         )
 
 
@@ -158,28 +160,28 @@ def config_round_trip(subject: MetricSubject) -> None:
 def order_invariance(subject: MetricSubject) -> None:
     """The value depends on the order of the objects or of the pairs.
 
-    Rank by distance alone; find the objects of a pair by `pairs`.
+    Rank by distance only, and index the objects of a pair with `pairs`.
     """
     expected = subject.value(subject.batch()).sort().values
     value = subject.value(subject.batch().reordered()).sort().values
-    require_same(value, expected, "the value in another order")
+    require_same(value, expected, "the value in a different order")
 
 
 @METRIC_CHECKS.add
 def ids(subject: MetricSubject) -> None:
-    """More than the equality of groups or subgroups counts, or large ids are mixed up.
+    """The value depends on more than the equality of ids, or large ids are confused.
 
-    Compare ids with `==` only, as int64: float32 and float64 hold several of them equal.
+    Compare groups and subgroups only with `==`, as int64: float32 and float64 round large ids.
     """
     value = subject.value(subject.batch().renamed())
-    require_same(value, subject.value(subject.batch()), "the value with other ids")
+    require_same(value, subject.value(subject.batch()), "the value with different ids")
 
 
 @METRIC_CHECKS.add
 def batches(subject: MetricSubject) -> None:
-    """The value over several batches is not that over all of their objects at once.
+    """The value over several batches differs from that over all objects at once.
 
-    Collect in `update` and compute in `evaluate`; take no mean of the values of batches.
+    Collect in `update` and compute in `evaluate`; do not average over batches.
     """
     metric, parts = subject.fresh(), [subject.batch(seed) for seed in (1, 2)]
     for part in parts:
@@ -190,9 +192,9 @@ def batches(subject: MetricSubject) -> None:
 
 @METRIC_CHECKS.add
 def reset(subject: MetricSubject) -> None:
-    """After `reset()` something of earlier batches is left.
+    """`reset()` does not discard earlier batches.
 
-    Call `super().reset()`, and forget everything that `update` added.
+    Call `super().reset()`, and clear everything that `update` added.
     """
     metric = subject.fresh()
     earlier, batch = (_extreme_batch(subject.is_group, sign) for sign in (1.0, -1.0))
@@ -205,9 +207,9 @@ def reset(subject: MetricSubject) -> None:
 
 @METRIC_CHECKS.add
 def degenerate(subject: MetricSubject) -> None:
-    """Nothing relevant, equal embeddings, zero vectors or a single object give NaN or an error.
+    """No relevant objects, equal embeddings, zero vectors or a single object give NaN or an error.
 
-    Bound divisors from below; return 0 where nothing can be found.
+    Bound divisors from below, and return 0 if there are no relevant objects.
     """
     for name, batch in _degenerate_batches(subject.is_group):
         require_finite(subject.value(batch), f"{name}: the value")
@@ -215,9 +217,10 @@ def degenerate(subject: MetricSubject) -> None:
 
 @METRIC_CHECKS.add
 def precision(subject: MetricSubject) -> None:
-    """Embeddings in half or double precision are refused, or give another value.
+    """Embeddings in half or double precision raise an error or change the value.
 
-    Take distances from `self.distance`, which widens half precision; convert with `.to(x.dtype)`.
+    Compute distances with `self.distance`, which widens half precision; convert with
+    `.to(x.dtype)`.
     """
     for dtype in (torch.float16, torch.bfloat16, torch.float64):
         batch = subject.batch().to(dtype)
@@ -227,13 +230,13 @@ def precision(subject: MetricSubject) -> None:
 
 @METRIC_CHECKS.add
 def inputs_unchanged(subject: MetricSubject) -> None:
-    """Distances or labels are changed in place, which other metrics share.
+    """Distances or labels, which metrics share, are modified in place.
 
-    Use methods that return a new tensor: `masked_fill`, not `masked_fill_`.
+    Use out-of-place methods, such as `masked_fill` rather than `masked_fill_`.
     """
     metric, batch = subject.fresh(), subject.batch()
     if metric.needs_all_queries:
-        raise NotApplicableError("it computes its value from a retrieval or a matrix of its own")
+        raise NotApplicableError("the metric does not compute its value per query")
     retrieval = Retrieval(batch.embeddings, batch.targets)
     distances = retrieval.distance_matrix(metric.distance, retrieval.queries)
     labels = retrieval.labels(metric.prepare_labels, retrieval.queries) > 0
@@ -243,14 +246,16 @@ def inputs_unchanged(subject: MetricSubject) -> None:
         ("distances", "labels"), (distances, labels), given, strict=True
     ):
         if not torch.equal(before, after):
-            raise CheckError(f"query_values() changes the {name} that it is given")
+            raise CheckError(
+                f"expected unchanged {name}, but query_values() modifies them in place"
+            )
 
 
 @METRIC_CHECKS.add
 def device(subject: MetricSubject) -> None:
-    """The metric mixes devices once the embeddings are on a GPU.
+    """The metric mixes devices when the embeddings are on a GPU.
 
-    Give `device=` to each tensor that is made.
+    Pass `device=` when creating tensors.
     """
     metric, batch = subject.fresh(), subject.batch()
 
@@ -265,10 +270,10 @@ def _number(value: Tensor) -> float:
 
 
 def _extreme_batch(is_group: bool, sign: float) -> Batch:
-    """Make a batch whose similar objects are all near (sign 1) or all opposite (sign -1).
+    """Create a batch whose similar objects are all close (sign 1) or all opposite (sign -1).
 
-    Objects that are not similar are at right angles to each other, but for the pairs that say so
-    where similar ones are opposite: these are equal.
+    Dissimilar objects are orthogonal, except that with sign -1 the two objects of a dissimilar pair
+    are equal.
     """
     axes = torch.eye(_SIZE)
     similar = axes[:_SIMILAR]
@@ -282,7 +287,7 @@ def _random_batch(is_group: bool, seed: int) -> Batch:
 
 
 def _with_targets(is_group: bool, first: Tensor, second: Tensor, sign: float) -> Batch:
-    """Make a batch of similar objects; one of pairs has some that are not similar beside them."""
+    """Create a batch of similar objects; a batch of pairs also contains dissimilar ones."""
     if is_group:
         return Batch.of_groups(torch.cat([first, second]), [*range(_SIMILAR)] * 2)
     apart = torch.eye(_SIZE)[2 * _SIMILAR :]
@@ -304,7 +309,7 @@ def _degenerate_batches(is_group: bool) -> Sequence[tuple[str, Batch]]:
         ]
     return [
         ("one pair", Batch.of_pairs(four[:2], [1.0], [0])),
-        ("one pair that is not similar", Batch.of_pairs(four[:2], [0.0], [0])),
+        ("one dissimilar pair", Batch.of_pairs(four[:2], [0.0], [0])),
         ("no similar pair", Batch.of_pairs(four, [0.0, 0.0], [0, 1])),
         ("similar pairs only", Batch.of_pairs(four, [1.0, 1.0], [0, 1])),
         ("equal embeddings", Batch.of_pairs(ones, [1.0, 0.0], [0, 1])),

@@ -1,4 +1,4 @@
-"""What is checked of a plugin as a whole, and of all that it declares."""
+"""Conformance checks for a plugin as a whole and everything that it declares."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class PluginSubject:
     """The plugins of one distribution.
 
     Args:
-        distribution: Its name, in any spelling that PEP 503 holds equal.
-        known: Where to look it up.
+        distribution: Name of the distribution, in any spelling that PEP 503 normalizes alike.
+        known: Registry in which it is looked up.
     """
 
     def __init__(self, distribution: str, known: Registry = registry):
@@ -46,7 +46,7 @@ class PluginSubject:
 
     @property
     def reports(self) -> tuple[PluginReport, ...]:
-        """What became of its plugins; mostly there is one."""
+        """Reports on the plugins of the distribution, usually one."""
         return tuple(
             report
             for report in self.registry.plugins()
@@ -55,25 +55,25 @@ class PluginSubject:
 
     @property
     def found(self) -> tuple[PluginReport, ...]:
-        """The reports, for a check that needs one.
+        """Reports on the plugins, for checks that need at least one.
 
         Raises:
-            NotApplicableError: There is none.
+            NotApplicableError: If no plugin is found.
         """
         if not self.reports:
-            raise NotApplicableError("it is not found: see the check 'discovery'")
+            raise NotApplicableError("the plugin is not found: see the check 'discovery'")
         return self.reports
 
     @property
     def records(self) -> tuple[ComponentRecord, ...]:
-        """The components that are in use."""
+        """Components that the registry accepted."""
         return tuple(record for report in self.reports for record in report.components)
 
     def classes(self) -> Iterator[tuple[ComponentRecord, type[Any]]]:
-        """Yield the components that can be imported.
+        """Yield the components that can be imported, with their classes.
 
         Raises:
-            NotApplicableError: There is none.
+            NotApplicableError: If no component can be imported.
         """
         loaded = []
         for record in self.records:
@@ -95,18 +95,18 @@ def check_plugin(
     expected_failures: Mapping[str, str] | None = None,
     known: Registry = registry,
 ) -> Report:
-    """Check the plugin of an installed distribution; its components are imported, but not built.
+    """Check the plugin of an installed distribution. Components are imported, but not built.
 
     Args:
         distribution: The name of the package, such as ``"acme-similarity"``.
-        expected_failures: Why a check fails that cannot be passed, by the name of the check.
-        known: Where to look plugins up; by default the registry of this process.
+        expected_failures: Reasons for checks that are expected to fail, keyed by their names.
+        known: Registry in which plugins are looked up; by default that of this process.
 
     Returns:
-        One result for each check of :data:`PLUGIN_CHECKS`.
+        A report with one result per check in :data:`PLUGIN_CHECKS`.
 
     Raises:
-        ValueError: There is no check of a name.
+        ValueError: If ``expected_failures`` names an unknown check.
 
     Example:
         >>> check_plugin("quaterion-core").raise_for_failures()
@@ -119,35 +119,35 @@ def check_plugin(
 def discovery(subject: PluginSubject) -> None:
     """The distribution is not installed, or no entry point names its plugin module.
 
-    Install it (`pip install -e .`), and name the module in `pyproject.toml` under
-    `[project.entry-points."quaterion.plugins"]`. After a change there, install it again.
+    Install it (`pip install -e .`) and declare the module in `pyproject.toml` under
+    `[project.entry-points."quaterion.plugins"]`. Reinstall after changing that table.
     """
     if subject.reports:
         return
     if find_distribution(subject.distribution) is None:
-        raise CheckError(f"there is no installed distribution {subject.distribution!r}")
+        raise CheckError(f"expected an installed distribution {subject.distribution!r}, found none")
     raise CheckError(
-        f"{subject.distribution!r} is installed, but has no entry point in {ENTRY_POINT_GROUP!r}"
+        f"{subject.distribution!r} is installed, but has no entry point in the group "
+        f"{ENTRY_POINT_GROUP!r}"
     )
 
 
 @PLUGIN_CHECKS.add
 def api_version(subject: PluginSubject) -> None:
-    """The module states no version of the hooks, or another one.
+    """The plugin module does not state a supported version of the hook API.
 
-    Write the version that the hooks are written for into the plugin module:
-    `quaterion_api = 1`.
+    Define `quaterion_api = 1` in the plugin module.
     """
     for report in subject.found:
         if report.status is PluginStatus.WRONG_API:
-            raise CheckError(f"{report.reason}; expected was quaterion_api = {API_VERSION}")
+            raise CheckError(f"{report.reason}; expected quaterion_api = {API_VERSION}")
 
 
 @PLUGIN_CHECKS.add
 def loading(subject: PluginSubject) -> None:
-    """The plugin is left out, brings nothing, or has a hook that Quaterion does not know.
+    """The plugin is skipped, declares nothing, or implements an unknown hook.
 
-    Mend what the message tells; `quaterion plugins` shows the same.
+    Fix the fault that the message states; `quaterion plugins` shows it as well.
     """
     for report in subject.found:
         if report.status is not PluginStatus.OK and report.status is not PluginStatus.WRONG_API:
@@ -158,10 +158,10 @@ def loading(subject: PluginSubject) -> None:
 
 @PLUGIN_CHECKS.add
 def import_cost(subject: PluginSubject) -> None:
-    """Finding the plugin imports torch, transformers, timm or another heavy package.
+    """Discovering the plugin imports torch, transformers, timm or another heavy package.
 
-    Import nothing in the plugin module, and in the packages above it, but
-    `quaterion_core.plugins`; name classes as `"package.module:Class"`.
+    In the plugin module and its parent packages, import only `quaterion_core.plugins`; refer to
+    classes as `"package.module:Class"`.
     """
     for report in subject.found:
         module = report.provenance.module or _CORE_MODULE
@@ -172,30 +172,36 @@ def import_cost(subject: PluginSubject) -> None:
 
 @PLUGIN_CHECKS.add
 def names(subject: PluginSubject) -> None:
-    """The name of a component is malformed, or its target is.
+    """The name or the target of a component is malformed.
 
-    A name is lower-case words joined by hyphens, such as `byte-pair`; a target is
-    `"package.module:Class"`.
+    Use lower-case words joined by hyphens as the name, such as `byte-pair`, and
+    `"package.module:Class"` as the target.
     """
     for report in subject.found:
         for hook, declared in _declarations(report):
             for name, value in declared.items():
                 target = value.target if isinstance(value, Component) else value
                 if not isinstance(name, str) or not is_name(name):
-                    raise CheckError(f"{hook} declares the name {name!r}")
+                    raise CheckError(
+                        f"{hook}: expected lower-case words joined by hyphens as the name, got "
+                        f"{name!r}"
+                    )
                 if not isinstance(target, str) or not is_target(target):
-                    raise CheckError(f"{hook} declares the target {target!r} for {name!r}")
+                    raise CheckError(
+                        f"{hook}: expected 'package.module:Class' as the target of {name!r}, got "
+                        f"{target!r}"
+                    )
 
 
 @PLUGIN_CHECKS.add
 def resolution(subject: PluginSubject) -> None:
-    """A component that is declared cannot be imported.
+    """A declared component cannot be imported.
 
-    Correct the target, or the import that fails; install the extra that the component needs, and
-    declare it: `Component("package.module:Class", extra="name")`.
+    Fix the target or the failing import. If the component needs an extra, install it and declare
+    it with `Component("package.module:Class", extra="name")`.
     """
     if not subject.records:
-        raise NotApplicableError("it declares no components, or is left out")
+        raise NotApplicableError("the plugin declares no components, or is skipped")
     problems = []
     for record in subject.records:
         try:
@@ -207,10 +213,10 @@ def resolution(subject: PluginSubject) -> None:
 
 @PLUGIN_CHECKS.add
 def interfaces(subject: PluginSubject) -> None:
-    """The class of a component is not derived from the interface of its kind.
+    """The class of a component is not derived from the base class of its kind.
 
     Derive from `Encoder`, `EncoderHead`, `SimilarityLoss`, `BaseMetric` or `SplitDataset`, or
-    declare the component in the hook of its kind.
+    declare the component in the hook for its kind.
     """
     _require_none([interface_problem(*found) for found in subject.classes()])
 
@@ -219,42 +225,43 @@ def interfaces(subject: PluginSubject) -> None:
 def docstrings(subject: PluginSubject) -> None:
     """The class of a component has no docstring.
 
-    Say in one what it is for, what its arguments are, and where it comes from.
+    Document its purpose, its arguments and its source.
     """
     _require_none([docstring_problem(*found) for found in subject.classes()])
 
 
 @PLUGIN_CHECKS.add
 def short_names(subject: PluginSubject) -> None:
-    """A short name or a former id belongs to another component that is installed.
+    """A short name or a former id belongs to another installed component.
 
-    Choose another name, or expect the failure, with the reason: the component is then reached by
-    its full id only. Remove a former id that its owner declares, or that another plugin claims.
+    Choose another name, or list the check in `expected_failures`; the component is then available
+    under its full id only. Remove a former id that is declared by its owner or by another plugin.
     """
     _require_none([note for report in subject.found for note in report.notes])
 
 
 @PLUGIN_CHECKS.add
 def requirement(subject: PluginSubject) -> None:
-    """The distribution does not require `quaterion-core`, or not between two versions.
+    """The distribution does not require `quaterion-core` with a lower and an upper bound.
 
-    Write `dependencies = ["quaterion-core>=0.2,<0.3"]`, with the versions that it is tested with.
+    Write `dependencies = ["quaterion-core>=0.2,<0.3"]`, with the versions that you test against.
     """
     if subject.distribution == CORE:
-        raise NotApplicableError("it is quaterion-core itself")
+        raise NotApplicableError("the distribution is quaterion-core itself")
     found = find_distribution(subject.distribution)
     if found is None:
-        raise NotApplicableError("it is not found: see the check 'discovery'")
+        raise NotApplicableError("the plugin is not found: see the check 'discovery'")
     requirements = [_REQUIREMENT.fullmatch(text) for text in found.metadata.requires or []]
     versions = [
         match[2] for match in requirements if match and not match[3] and normalize(match[1]) == CORE
     ]
     if not versions:
-        raise CheckError("quaterion-core is not among its requirements")
+        raise CheckError("expected a requirement on quaterion-core, found none")
     bounds = [bound.strip() for bound in versions[0].split(",")]
     if not all(_has(bounds, signs) for signs in (_LOWER_BOUNDS, _UPPER_BOUNDS)):
         raise CheckError(
-            f"it requires quaterion-core{versions[0]}, expected was a lower and an upper bound"
+            "expected a lower and an upper bound on quaterion-core, got "
+            f"'quaterion-core{versions[0]}'"
         )
 
 
@@ -263,18 +270,20 @@ def _has(bounds: Sequence[str], signs: Sequence[str]) -> bool:
 
 
 def _declarations(report: PluginReport) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    """Yield what the hooks of a plugin return, whether it is in use or not."""
+    """Yield the return values of a plugin's hooks, also if the plugin was skipped."""
     try:
         module = importlib.import_module(report.provenance.module or _CORE_MODULE)
     except (Exception, SystemExit) as error:
-        raise NotApplicableError("it cannot be imported: see the check 'loading'") from error
+        raise NotApplicableError(
+            "the plugin cannot be imported: see the check 'loading'"
+        ) from error
     for kind in ComponentKind:
         hook = f"quaterion_{kind.plural}"
         function: Callable[[], Any] | None = getattr(module, hook, None)
         if function is not None:
             declared = function()
             if not isinstance(declared, Mapping):
-                raise CheckError(f"{hook} returns {declared!r:.80}, expected was a mapping")
+                raise CheckError(f"{hook}: expected a mapping, got {declared!r:.80}")
             yield hook, declared
 
 

@@ -1,4 +1,4 @@
-"""Two processes of one process group, started once, that run what they are sent."""
+"""A pair of worker processes in one process group, started once and reused by all checks."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ serve(rank, rendezvous)
 
 
 class ProcessPair:
-    """Two processes in a process group of gloo, which live until this one ends.
+    """Two processes in a gloo process group, which run until this process exits.
 
-    They differ in how Python hashes strings, as processes do.
+    Each has its own ``PYTHONHASHSEED``, as independently started processes do.
     """
 
     def __init__(self) -> None:
@@ -54,14 +54,14 @@ class ProcessPair:
         """Call a function in both processes at once.
 
         Args:
-            function: A function of a module.
-            arguments: Its arguments in each process.
+            function: A module-level function.
+            arguments: Its positional arguments, one tuple per process.
 
         Returns:
-            What it returns in each process.
+            The return values, one per process.
 
         Raises:
-            CheckError: The arguments cannot be sent, or a call raised, or did not return.
+            CheckError: If the arguments cannot be pickled, or a call raises or times out.
         """
         messages = [_pickled((function, values)) for values in arguments]
         stop = threading.Timer(_SECONDS, self.close)
@@ -75,18 +75,18 @@ class ProcessPair:
         except (EOFError, OSError) as error:
             self.close()
             raise CheckError(
-                f"one of two processes ended, or did not answer in {_SECONDS} s"
+                f"one of the two processes exited, or did not respond within {_SECONDS} s"
             ) from error
         finally:
             stop.cancel()
         failures = [value for succeeded, value in answers if not succeeded]
         if failures:
-            self.close()  # The others may still wait for the one that failed.
-            raise CheckError(f"one of two processes raised {failures[0]}")
+            self.close()  # the other process may still wait for the one that failed
+            raise CheckError(f"one of the two processes raised {failures[0]}")
         return [value for _, value in answers]
 
     def close(self) -> None:
-        """End both processes."""
+        """Terminate both processes."""
         process_pair.cache_clear()
         for process in self._processes:
             process.kill()
@@ -96,18 +96,18 @@ class ProcessPair:
 
 @functools.cache
 def process_pair() -> ProcessPair:
-    """Return the two processes, which are started the first time."""
+    """Return the shared pair of processes, starting it on the first call."""
     pair = ProcessPair()
     atexit.register(pair.close)
     return pair
 
 
 def serve(rank: int, rendezvous: str) -> None:
-    """Answer what a :class:`ProcessPair` sends until it sends no more."""
+    """Run the calls that a :class:`ProcessPair` sends until its pipe is closed."""
     import torch.distributed as dist
 
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # What is printed is no answer.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keep printed text out of the answers
     dist.init_process_group(
         "gloo",
         init_method=rendezvous,
@@ -131,15 +131,15 @@ def serve(rank: int, rendezvous: str) -> None:
 
 
 def require_importable(component: object) -> None:
-    """Refuse to send what another process cannot import.
+    """Require that another process can import the class of a component.
 
     Raises:
-        NotApplicableError: The class was defined in a script or a notebook.
+        NotApplicableError: If the class is defined in a script or a notebook.
     """
     if type(component).__module__ == "__main__":
         raise NotApplicableError(
-            "its class is defined in the script or notebook that runs, which another process does "
-            "not import: define it in a module"
+            "the class is defined in a script or notebook, which other processes cannot import: "
+            "define it in a module"
         )
 
 
@@ -147,6 +147,6 @@ def _pickled(message: object) -> bytes:
     stream = io.BytesIO()
     try:
         pickle.dump(message, stream)
-    except Exception as error:  # pickle raises all kinds
-        raise CheckError(f"it cannot be sent to another process: {describe(error)}") from error
+    except Exception as error:  # pickle raises many types
+        raise CheckError(f"cannot be sent to another process: {describe(error)}") from error
     return stream.getvalue()

@@ -1,6 +1,6 @@
-"""The checks as tests of pytest: one for each check of each component, and a summary.
+"""Conformance checks as pytest tests: one per check and component, with a summary.
 
-Only this module needs pytest. It is a plugin of pytest as well::
+Only this module needs pytest. It is also a pytest plugin, which prints the summary::
 
     pytest_plugins = ["quaterion_core.testing.pytest"]  # in conftest.py
 """
@@ -28,20 +28,21 @@ def conformance_tests(
     examples: Examples | None = None,
     expected_failures: ExpectedFailures | None = None,
 ) -> Callable[..., None]:
-    """Make a test function of all checks of a distribution.
+    """Create a test function that runs all checks of a distribution.
 
     Args:
         distribution: The name of the installed package, such as ``"acme-similarity"``.
-        examples: By the short name of a component, what it is tested with: an
+        examples: What each component is tested with, keyed by its short name: one
             :class:`~quaterion_core.testing.Example` or several.
-        expected_failures: By the short name of a component, or the name of the distribution, the
-            checks that it cannot pass, each with the reason. One that passes fails the test.
+        expected_failures: Checks that are expected to fail, as ``{component: {check: reason}}``,
+            where the component is a short name or the name of the distribution. A check that is
+            listed here but passes fails the test.
 
     Returns:
-        A test function for pytest, which collects one test for each check of each component.
+        A parametrized pytest function with one test per check and component.
 
     Raises:
-        ValueError: A name in ``examples`` or ``expected_failures`` means nothing.
+        ValueError: If ``examples`` or ``expected_failures`` contains an unknown name.
 
     Example:
         >>> test_conformance = conformance_tests("quaterion-core", examples={})
@@ -54,15 +55,15 @@ def conformance_tests(
     def test_conformance(case: Case, record_property: Callable[[str, object], None]) -> None:
         __tracebackhide__ = True
         result = case.run()
-        told = [distribution, result.component, result.check, result.status.value, result.message]
-        record_property(_PROPERTY, json.dumps(told))
+        row = [distribution, result.component, result.check, result.status.value, result.message]
+        record_property(_PROPERTY, json.dumps(row))
         _report(result)
 
     return test_conformance
 
 
 def _report(result: CheckResult) -> None:
-    """Tell pytest what came of a check."""
+    """Translate the result of a check into a pytest outcome."""
     __tracebackhide__ = True
     if result.status is Status.NOT_APPLICABLE:
         pytest.skip(f"not applicable: {result.message}")
@@ -76,8 +77,8 @@ def _report(result: CheckResult) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Tell how many checks ran, and why some were not applicable or expected to fail."""
-    told = [
+    """Print how many checks ran, and why some were skipped or expected to fail."""
+    rows = [
         json.loads(value)
         for reports in terminalreporter.stats.values()
         for report in reports
@@ -85,8 +86,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         for name, value in report.user_properties
         if name == _PROPERTY
     ]
-    for distribution in sorted({result[0] for result in told}):
-        results = [result[1:] for result in told if result[0] == distribution]
+    for distribution in sorted({row[0] for row in rows}):
+        results = [row[1:] for row in rows if row[0] == distribution]
         _summarise(terminalreporter, distribution, results)
 
 

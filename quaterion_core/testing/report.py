@@ -1,4 +1,4 @@
-"""What came of checking a component: one result for each check, and a table of them."""
+"""Results of checking a component, one per check, and their report."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from enum import Enum
 
 
 class Status(str, Enum):
-    """What came of one check."""
+    """Outcome of one check."""
 
     PASSED = "passed"
     FAILED = "failed"
     EXPECTED_FAILURE = "expected failure"
-    """It failed, and the author said beforehand that it would, and why."""
+    """The check failed, as listed in ``expected_failures``."""
     NOT_APPLICABLE = "not applicable"
-    """There is nothing to check in this component, or not on this machine."""
+    """The check does not apply to this component or on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What came of one check of one component.
+    """Result of one check of one component.
 
     Attributes:
-        check: The name of the check.
-        component: The name of the component.
-        status: What came of it.
-        message: What was seen and what was expected, or why the check does not apply; empty if
-            it passed.
-        way_out: What to do about a failure; otherwise empty.
-        cause: The exception that the component raised, if one did.
+        check: Name of the check.
+        component: Name of the component.
+        status: Outcome of the check.
+        message: What was expected and what was found, or why the check does not apply; empty if the
+            check passed.
+        way_out: How to fix a failure; otherwise empty.
+        cause: The exception that the component raised, if any.
     """
 
     check: str
@@ -40,22 +40,22 @@ class CheckResult:
     cause: BaseException | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
-        told = f"{self.check}: {self.status.value}"
-        told += f": {self.message}" if self.message else ""
-        return f"{told}\n    {self.way_out}" if self.way_out else told
+        line = f"{self.check}: {self.status.value}"
+        line += f": {self.message}" if self.message else ""
+        return f"{line}\n    {self.way_out}" if self.way_out else line
 
 
 class ConformanceError(AssertionError):
-    """A component fails checks that its author does not expect it to fail."""
+    """Raised when a component fails checks that are not listed as expected failures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of all checks of one component.
+    """Results of all checks of one component.
 
     Attributes:
-        component: The name of the component.
-        results: One result for each check, in the order in which they ran.
+        component: Name of the component.
+        results: One result per check, in the order in which they ran.
 
     Example:
         >>> report = Report("my-loss", (CheckResult("scalar", "my-loss", Status.PASSED),))
@@ -71,36 +71,38 @@ class Report:
 
     @property
     def counts(self) -> Counter[Status]:
-        """How many checks had each status."""
+        """Number of checks by status."""
         return Counter(result.status for result in self.results)
 
     @property
     def ran(self) -> int:
-        """How many checks ran: all but those that do not apply."""
+        """Number of checks that ran, without those that do not apply."""
         return len(self.results) - self.counts[Status.NOT_APPLICABLE]
 
     @property
     def failures(self) -> tuple[CheckResult, ...]:
-        """The results of the checks that failed and were not expected to."""
+        """Results of the checks that failed unexpectedly."""
         return tuple(result for result in self.results if result.status is Status.FAILED)
 
     def __getitem__(self, check: str) -> CheckResult:
-        """Return the result of a check by its name."""
+        """Result of a check, by its name."""
         return next(result for result in self.results if result.check == check)
 
     def raise_for_failures(self) -> None:
-        """Raise if anything is wrong.
+        """Raise an error if a check failed.
 
         Raises:
-            ConformanceError: A check failed that was not expected to, or no check ran at all.
+            ConformanceError: If a check failed unexpectedly, or if no check ran at all.
         """
         if not self.ran:
-            raise ConformanceError(f"No check of {self.component} ran, so nothing is known of it.")
+            raise ConformanceError(
+                f"No check of {self.component} ran, so the report proves nothing."
+            )
         if self.failures:
-            told = "\n".join(f"  {failure}" for failure in self.failures)
+            failed = "\n".join(f"  {failure}" for failure in self.failures)
             cause = next((f.cause for f in self.failures if f.cause is not None), None)
             raise ConformanceError(
-                f"{self.component} fails {len(self.failures)} of {self.ran} checks:\n{told}"
+                f"{self.component} fails {len(self.failures)} of {self.ran} checks:\n{failed}"
             ) from cause
 
     def __str__(self) -> str:
@@ -108,7 +110,7 @@ class Report:
         width = max((len(result.check) for result in self.results), default=0)
         lines = [f"{self.component}: {self.ran} check{'s' * (self.ran != 1)} ran, {counts}"]
         for result in self.results:
-            told = f": {result.message}" if result.message else ""
-            lines.append(f"  {result.check:{width}}  {result.status.value}{told}")
+            message = f": {result.message}" if result.message else ""
+            lines.append(f"  {result.check:{width}}  {result.status.value}{message}")
             lines += [f"  {'':{width}}  {result.way_out}"] if result.way_out else []
         return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""A component under test, and what is needed to test it."""
+"""A component under test, with the example that it is tested with."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ ComponentT = TypeVar("ComponentT")
 
 @dataclass(frozen=True)
 class Example:
-    """What the checks need to build a component and to feed it.
+    """Arguments and inputs with which a component is tested.
 
     Args:
-        arguments: The arguments that a recipe would give, for ``from_config`` or, of an encoder,
-            for ``from_data``. A loss that takes ``embedding_size`` and ``num_groups`` and a head
-            that takes ``input_embedding_size`` get these by themselves. Choose values that are
-            not the defaults, so that a configuration which forgets one is found out.
-        objects: Two or more different raw objects, for an encoder.
-        odd_objects: Raw objects that an encoder should survive, such as an empty text.
-        meta: What the head reads of raw objects, one dictionary each, for a head that needs it.
-        object_targets: Targets that a loss over pairs takes beside the usual ones, with the number
-            of columns that each has for every object.
-        build: Builds the component, where arguments alone cannot.
+        arguments: Constructor arguments as in a recipe, passed to ``from_config`` or, for an
+            encoder, to ``from_data``. ``embedding_size`` and ``num_groups`` of a loss and
+            ``input_embedding_size`` of a head are filled in automatically. Use values other than
+            the defaults, so that an argument missing from the configuration is detected.
+        objects: Two or more distinct raw objects, for an encoder.
+        odd_objects: Raw objects that an encoder should handle, such as an empty text.
+        meta: Metadata of raw objects, one dictionary per object, for a head that reads it.
+        object_targets: Additional per-object targets that a pairwise loss takes, as
+            ``{name: number of columns}``.
+        build: Function that builds the component, where arguments alone are not enough.
 
     Example:
         >>> Example(arguments={"vocab_size": 300}, objects=["a file", "a folder"]).odd_objects
@@ -45,12 +45,12 @@ class Example:
 
 
 class Subject(Generic[ComponentT]):
-    """A component that is built once; each check gets a copy of its own.
+    """A component under test. It is built once, and each check gets its own copy.
 
     Args:
-        name: What the component is called in the report.
-        build: Builds it.
-        example: What else the checks need.
+        name: Name of the component in the report.
+        build: Function that builds the component.
+        example: Inputs that the checks need.
     """
 
     def __init__(self, name: str, build: Callable[[], ComponentT], example: Example):
@@ -61,10 +61,10 @@ class Subject(Generic[ComponentT]):
         self._failure: Exception | None = None
 
     def built(self) -> ComponentT:
-        """Build the component, or return what was built before.
+        """Return the component, building it on the first call.
 
         Raises:
-            Exception: What building it raised, each time.
+            Exception: Whatever the construction raised; raised again on every call.
         """
         if self._failure is not None:
             raise self._failure
@@ -79,16 +79,16 @@ class Subject(Generic[ComponentT]):
         return self._original
 
     def fresh(self) -> ComponentT:
-        """Return a copy of the component for one check to do with as it likes.
+        """Return a copy of the component, which a check may modify.
 
         Raises:
-            NotApplicableError: It cannot be built.
+            NotApplicableError: If the component cannot be built.
         """
         try:
             return copy.deepcopy(self.built())
         except Exception as error:
-            told = "it cannot be built: see the check 'construction'"
-            raise NotApplicableError(told) from error
+            message = "the component cannot be built: see the check 'construction'"
+            raise NotApplicableError(message) from error
 
 
 SubjectT = TypeVar("SubjectT", bound=Subject[Any])
@@ -97,12 +97,13 @@ SubjectT = TypeVar("SubjectT", bound=Subject[Any])
 def subject_of(
     given: Any, base: type[Any], example: Example, subject_type: type[SubjectT]
 ) -> SubjectT:
-    """Make a subject of an instance, or of a function or class that builds one."""
+    """Create a subject from an instance, or from a function or class that builds one."""
     if isinstance(given, (base, nn.Module)):
         return subject_type(type(given).__name__, lambda: given, example)
     if not callable(given):
         raise TypeError(
-            f"A {base.__name__} is checked, or a function that builds one, but got {given!r:.80}."
+            f"Expected a {base.__name__}, or a class or function that builds one, got "
+            f"{given!r:.80}."
         )
     return subject_type(getattr(given, "__name__", type(given).__name__), given, example)
 
@@ -112,6 +113,7 @@ def _copied(component: object) -> None:
         copy.deepcopy(component)
     except Exception as error:
         raise CheckError(
-            f"a {type(component).__name__} cannot be copied with copy.deepcopy, which each check "
-            f"does to get one of its own: {describe(error)}"
+            f"{type(component).__name__} cannot be copied with copy.deepcopy, which gives each "
+            "check "
+            f"its own instance: {describe(error)}"
         ) from error

@@ -1,4 +1,4 @@
-"""What runs in each of two processes: a step of a training, and reading a dataset."""
+"""Functions that run in each of two processes: a training step, and reading a dataset."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from quaterion_core.testing.loss_batches import Batch
 
 
 def step(model: nn.Module, loss: SimilarityLoss, batch: Batch) -> dict[str, Tensor]:
-    """Take a step with the whole batch in one process.
+    """Run forward and backward on the whole batch in one process.
 
     Args:
-        model: Makes embeddings of ``batch.embeddings``.
+        model: Model that maps ``batch.embeddings`` to embeddings.
         loss: The loss.
         batch: The batch.
 
     Returns:
-        The gradients of all parameters of model and loss, and the state of the loss after it.
+        The gradients of all parameters of the model and the loss, and the buffers of the loss, by
+        name.
     """
     model, loss = copy.deepcopy(model), copy.deepcopy(loss).train()
     loss(embeddings=model(batch.embeddings), **batch.targets).backward()
@@ -31,7 +32,7 @@ def step(model: nn.Module, loss: SimilarityLoss, batch: Batch) -> dict[str, Tens
 
 
 def step_in_process(model: nn.Module, loss: SimilarityLoss, batch: Batch) -> dict[str, Tensor]:
-    """Take the same step in one of several processes, of which each has a part of the batch."""
+    """Run the same step in one of several processes, each with its share of the batch."""
     # Imports Lightning, which takes seconds.
     from quaterion_core.train.gather import gather_batch
 
@@ -39,25 +40,25 @@ def step_in_process(model: nn.Module, loss: SimilarityLoss, batch: Batch) -> dic
     embeddings, targets = gather_batch(model(batch.embeddings), batch.targets)
     loss(embeddings=embeddings, **targets).backward()
     for parameter in [*model.parameters(), *loss.parameters()]:
-        if parameter.grad is not None:  # what DistributedDataParallel does: the mean
+        if parameter.grad is not None:  # average, as DistributedDataParallel does
             dist.all_reduce(parameter.grad)
             parameter.grad /= dist.get_world_size()
     return gradients_and_buffers(model, loss)
 
 
 def dataset_digests(dataset: SplitDataset) -> dict[str, str]:
-    """Return a digest of the samples of each split, in their order."""
+    """Return a digest of the ordered samples of each split."""
     return {split: split_digest(dataset, split) for split in dataset.splits}
 
 
 def gradients_and_buffers(model: nn.Module, loss: SimilarityLoss) -> dict[str, Tensor]:
-    """Return the gradients of all parameters, and the buffers of the loss, each by name."""
+    """Return the gradients of all parameters and the buffers of the loss, by name."""
     parameters = {
         **{f"of the model: {name}": p for name, p in model.named_parameters()},
         **dict(loss.named_parameters()),
     }
-    told = {
+    gradients = {
         f"the gradient of {name}": torch.zeros_like(p) if p.grad is None else p.grad
         for name, p in parameters.items()
     }
-    return {**told, **{f"the buffer {name}": b for name, b in loss.named_buffers()}}
+    return {**gradients, **{f"the buffer {name}": b for name, b in loss.named_buffers()}}

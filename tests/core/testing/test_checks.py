@@ -83,7 +83,7 @@ def test_failures_are_raised_together_with_their_cause():
         run(colour="red").raise_for_failures()
     assert str(caught.value) == (
         "my-thing fails 1 of 2 checks:\n"
-        "  size: failed: it raised KeyError: 'size'\n"
+        "  size: failed: raised KeyError: 'size'\n"
         "    Correct the size."
     )
     assert isinstance(caught.value.__cause__, KeyError)
@@ -112,11 +112,11 @@ def test_an_expected_failure_is_none_and_keeps_its_reason():
 def test_an_expected_failure_that_does_not_fail_is_a_failure(check, seen):
     result = run({check: "it is known"}, size=3)[check]
     assert result.status is Status.FAILED
-    assert result.message == f"it is expected to fail, because 'it is known', but is {seen}"
+    assert result.message == f"expected a failure (it is known), got {seen}"
 
 
 def test_an_expected_failure_of_no_check_is_refused():
-    with pytest.raises(ValueError, match=r"'sise', which is no check of a thing. Did you mean 'si"):
+    with pytest.raises(ValueError, match=r"thing checks in expected_failures, got 'sise'. Did you mean 'si"):
         run({"sise": "it is known"}, size=3)
 
 

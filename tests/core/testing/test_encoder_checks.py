@@ -300,7 +300,7 @@ def test_an_encoder_is_not_changed_by_its_checks():
 
 
 def test_one_object_does_not_tell_enough():
-    with pytest.raises(ValueError, match="two or more different raw objects, but got 1"):
+    with pytest.raises(ValueError, match="two or more distinct raw objects, got 1"):
         check_encoder(Good(), [[1.0, 2.0, 3.0]])
 
 
@@ -313,4 +313,4 @@ def test_an_encoder_with_its_own_save_needs_no_configuration():
 
     result = check(Unconfigured)["config_round_trip"]
     assert result.status is Status.NOT_APPLICABLE
-    assert "save() of its own" in result.message
+    assert "overrides save()" in result.message

@@ -154,6 +154,6 @@ def test_a_check_fails_what_it_catches(name, mutant):
 
 
 def test_what_is_no_metric_is_refused():
-    with pytest.raises(TypeError, match="A BaseMetric is checked"):
+    with pytest.raises(TypeError, match="Expected a BaseMetric"):
         check_metric("retrieval-precision")
     assert issubclass(Good, BaseMetric)
