@@ -88,7 +88,11 @@ def run(tmp_path):
         return subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "tests", *arguments],
             cwd=tmp_path, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": str(tmp_path), "QUATERION_PLUGINS": "acme-similarity"},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+                "QUATERION_PLUGINS": "acme-similarity",
+            },
         )  # fmt: skip
 
     return run
@@ -109,7 +113,7 @@ def test_each_check_is_a_test_and_all_are_counted(run, arguments):
     assert "38 checks ran: 37 passed, 1 expected failure" in result.stdout
     assert (
         "expected failure: halving: precision: it gives single precision on purpose (the output "
-        "for torch.float64 is torch.float32, expected was torch.float64)"
+        "for torch.float64: expected torch.float64, got torch.float32)"
     ) in result.stdout
 
 
@@ -137,7 +141,9 @@ def test_of_a_distribution_that_is_not_found_only_the_discovery_fails():
 
 
 def test_misspelt_names_are_refused():
-    with pytest.raises(ValueError, match=r"examples contains 'gatet', which .* Did you mean 'gated'"):
+    with pytest.raises(
+        ValueError, match=r"examples contains 'gatet', which .* Did you mean 'gated'"
+    ):
         conformance_tests("quaterion-core", examples={"gatet": Example()})
     with pytest.raises(ValueError, match=r"expected_failures contains 'gatet'"):
         conformance_tests("quaterion-core", expected_failures={"gatet": {}})
