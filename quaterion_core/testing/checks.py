@@ -100,7 +100,8 @@ class Checks(Mapping[str, Check[SubjectT]]):
                 near = get_close_matches(name, self, n=1)
                 hint = f"Did you mean {near[0]!r}? " if near else ""
                 raise ValueError(
-                    f"Expected names of {self.kind} checks in expected_failures, got {name!r}. {hint}"
+                    f"Expected names of {self.kind} checks in expected_failures, got {name!r}. "
+                    f"{hint}"
                     f"The checks are: {', '.join(self)}."
                 )
 
