@@ -120,8 +120,10 @@ def test_each_check_is_a_test_and_all_are_counted(run, arguments):
 def test_a_failure_says_what_to_do(run):
     result = run(SIZED, arguments=("-k", "halving"))
     assert result.returncode == 1
-    assert "halving: precision: the output for torch.float64 is torch.float32" in result.stdout
-    assert "Make tensors with the `dtype` of the input" in result.stdout
+    assert (
+        "the output for torch.float64: expected torch.float64, got torch.float32" in result.stdout
+    )
+    assert "Create tensors with the `dtype` of the input" in result.stdout
     assert "14 checks ran: 13 passed, 1 failed" in result.stdout
 
 
@@ -131,7 +133,7 @@ def test_an_example_that_is_missing_is_a_failure_that_says_how_to_give_it(run):
     assert "The head 'acme-similarity/sized' needs 'size'" in result.stdout
     assert "examples={'sized': Example(arguments={...})}" in result.stdout
     assert "1 check ran: 1 failed, 13 not applicable" in result.stdout
-    assert "it cannot be built: see the check 'construction'" in result.stdout
+    assert "the component cannot be built: see the check 'construction'" in result.stdout
 
 
 def test_of_a_distribution_that_is_not_found_only_the_discovery_fails():
