@@ -9,13 +9,14 @@ from typing import Any, ClassVar, TypeVar, cast
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from quaterion_core.dataset.missing import is_missing, listed
 from quaterion_core.dataset.object_digest import object_ids
 from quaterion_core.dataset.similarity_samples import (
     SimilarityGroupSample,
     SimilarityPairSample,
     SimilaritySample,
 )
-from quaterion_core.dataset.targets import subgroup_tensor, target_tensor
+from quaterion_core.dataset.targets import score_tensor, subgroup_tensor, target_tensor
 from quaterion_core.types import Targets
 
 SampleT = TypeVar("SampleT", bound=SimilaritySample)
@@ -38,6 +39,7 @@ class SimilarityDataLoader(DataLoader[SampleT]):
     """
 
     sample_type: ClassVar[type[Any]]
+    object_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, dataset: Dataset[SampleT] | Iterable[SampleT], **kwargs: Any):
         if isinstance(dataset, DataLoader):
@@ -82,10 +84,29 @@ class SimilarityDataLoader(DataLoader[SampleT]):
 
     @classmethod
     def check_samples(cls, samples: Iterable[Any]) -> None:
-        """Raise a ``TypeError`` for the first sample that is not of this loader's type."""
+        """Refuse samples that are not of this loader's type, or lack an object.
+
+        Raises:
+            TypeError: A sample is not of this loader's type.
+            ValueError: An object is ``None``, NaN or a blank text.
+        """
+        faults = []
+        count = 0
         for position, sample in enumerate(samples):
             if not isinstance(sample, cls.sample_type):
                 raise TypeError(_wrong_sample(cls, sample, position))
+            count += 1
+            faults += [
+                f"sample {position} has the {field} {getattr(sample, field)!r:.60}"
+                for field in cls.object_fields
+                if is_missing(getattr(sample, field))
+            ]
+        if faults:
+            raise ValueError(
+                f"Expected an object wherever a sample has one, but {len(faults):,} of "
+                f"{count * len(cls.object_fields):,} are missing: {listed(faults, len(faults))}. "
+                "Leave these samples out."
+            )
 
     @classmethod
     def collate_labels(cls, batch: list[SampleT]) -> Targets:
@@ -137,6 +158,7 @@ class PairsSimilarityDataLoader(SimilarityDataLoader[SimilarityPairSample]):
     """
 
     sample_type = SimilarityPairSample
+    object_fields = ("obj_a", "obj_b")
 
     @classmethod
     def sample_targets(cls, samples: list[SimilarityPairSample]) -> Targets:
@@ -145,7 +167,7 @@ class PairsSimilarityDataLoader(SimilarityDataLoader[SimilarityPairSample]):
         What samples tell of their objects besides comes under its own name, of shape (B, 2, ...).
         """
         targets = {
-            "labels": torch.tensor([sample.score for sample in samples], dtype=torch.float32),
+            "labels": score_tensor([sample.score for sample in samples]),
             "subgroups": subgroup_tensor(sample.subgroup for sample in samples),
         }
         if samples and samples[0].object_targets():
@@ -192,6 +214,7 @@ class GroupSimilarityDataLoader(SimilarityDataLoader[SimilarityGroupSample]):
     """
 
     sample_type = SimilarityGroupSample
+    object_fields = ("obj",)
 
     @classmethod
     def sample_targets(cls, samples: list[SimilarityGroupSample]) -> Targets:

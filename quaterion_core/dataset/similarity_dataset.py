@@ -37,4 +37,5 @@ class SimilarityGroupDataset(Dataset[SimilarityGroupSample]):
                 f"SimilarityGroupDataset wraps datasets that yield (object, label), but item "
                 f"{index} is of type {type(item).__name__}."
             ) from None
-        return SimilarityGroupSample(obj=obj, group=getattr(label, "item", lambda: label)())
+        is_scalar = getattr(label, "shape", None) == () and hasattr(label, "item")
+        return SimilarityGroupSample(obj=obj, group=label.item() if is_scalar else label)
