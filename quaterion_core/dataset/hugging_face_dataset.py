@@ -42,6 +42,8 @@ class HuggingFaceDataset(SplitDataset):
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's object.
         group: Column of a group sample's group.
+        score_range: The lowest and the highest score of the data, such as ``[0, 5]``; they become
+            0 and 1. By default scores stay as they are.
 
     Raises:
         ValueError: The columns name neither a pair nor a group sample, or both.
@@ -71,8 +73,11 @@ class HuggingFaceDataset(SplitDataset):
         subgroup: str | None = None,
         obj: str | None = None,
         group: str | None = None,
+        score_range: Sequence[float] | None = None,
     ):
-        self._columns = SampleColumns(obj_a, obj_b, negatives, score, subgroup, obj, group)
+        self._columns = SampleColumns(
+            obj_a, obj_b, negatives, score, subgroup, obj, group, score_range
+        )
         self._path = str(path)
         self._subset = subset
         self._data_files = data_files
@@ -96,11 +101,8 @@ class HuggingFaceDataset(SplitDataset):
         place = f"{self._path}, {source}"
         table = self._table(source)
         self._columns.check(table.column_names, place)
-        return [
-            sample
-            for number, row in enumerate(table.select_columns(self._columns.names))
-            for sample in self._columns.samples(row, f"{place}, row {number}")
-        ]
+        rows = table.select_columns(self._columns.names)
+        return self._columns.read((f"{place}, row {n}", row) for n, row in enumerate(rows))
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that build this dataset again, as JSON values."""

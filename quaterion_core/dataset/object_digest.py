@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import io
 import pickle
 import secrets
 from collections.abc import Iterable, Mapping
@@ -28,8 +30,11 @@ _ORIENTATION: Final = 0x0112
 def object_digest(obj: Any) -> bytes:
     """Return the digest of an object's content.
 
-    Texts, numbers, arrays, tensors, PIL images, paths, and lists, tuples and dictionaries of them
-    are read as what they are; other objects by their pickled form.
+    Texts, bytes, numbers, arrays, tensors, PIL images, paths, open buffers (``BytesIO``), and
+    lists, tuples, sets, dictionaries and dataclasses of them are read as what they are; other
+    objects by their pickled form. Arrays are equal if shape, data type and all values are, bit for
+    bit, whatever their layout, byte order or device; a NumPy scalar equals the Python number in
+    it. Of a path, the name counts, not the content of the file.
 
     Raises:
         TypeError: The object cannot be read; a key extractor helps.
@@ -84,8 +89,10 @@ def _feed(digest: hashlib.blake2b, obj: Any) -> None:
     if isinstance(obj, str):
         kind = f"str as {obj.role}".encode() if isinstance(obj, RoleText) else b"str"
         _feed_bytes(digest, kind, obj.encode("utf-8", "surrogatepass"))
-    elif isinstance(obj, bytes):
+    elif isinstance(obj, (bytes, bytearray)):
         _feed_bytes(digest, b"bytes", obj)
+    elif isinstance(obj, io.BytesIO):
+        _feed_bytes(digest, b"bytes", obj.getvalue())
     elif obj is None or isinstance(obj, (bool, int, float, complex)):
         _feed_bytes(digest, type(obj).__name__.encode(), repr(obj).encode())
     elif isinstance(obj, PurePath):
@@ -101,31 +108,89 @@ def _feed(digest: hashlib.blake2b, obj: Any) -> None:
         ):
             digest.update(key)
             _feed(digest, value)
+    elif isinstance(obj, (set, frozenset)):
+        _feed_bytes(digest, b"set", b"".join(sorted(map(object_digest, obj))))
     elif isinstance(obj, Tensor):
-        _feed(digest, obj.detach().cpu().numpy())
+        _feed_tensor(digest, obj)
     elif isinstance(obj, np.ndarray):
-        _feed_bytes(digest, b"array", f"{obj.dtype.str}{obj.shape}".encode())
-        digest.update(np.ascontiguousarray(obj).tobytes())
+        _feed_array(digest, obj)
+    elif isinstance(obj, np.generic) and not obj.dtype.hasobject:
+        plain = obj.item()
+        _feed(digest, np.asarray(obj) if isinstance(plain, np.generic) else plain)
     elif all(hasattr(obj, name) for name in ("mode", "size", "getpalette", "getexif")):  # PIL
         _feed_bytes(digest, b"image", f"{obj.mode}{obj.size}".encode())
         # What the pixels mean, too: colours of a palette, transparency, and which way is up.
-        _feed(digest, [bytes(obj.getpalette() or b""), obj.info.get("transparency")])
+        palette = obj.palette.mode if obj.palette is not None else None
+        _feed(digest, palette and [palette, bytes(obj.getpalette(None) or b"")])
+        _feed(digest, obj.info.get("transparency"))
         _feed(digest, obj.getexif().get(_ORIENTATION))
         digest.update(obj.tobytes())
+    elif dataclasses.is_dataclass(obj) and not isinstance(obj, type):
+        names = getattr(obj, "__dict__", None) or [f.name for f in dataclasses.fields(obj)]
+        name = f"{type(obj).__module__}.{type(obj).__qualname__}"
+        _feed_bytes(digest, b"dataclass", name.encode())
+        _feed(digest, {name: getattr(obj, name) for name in names})
     else:
         _feed_bytes(digest, b"pickle", _pickled(obj))
 
 
-def _feed_bytes(digest: hashlib.blake2b, kind: bytes, content: bytes) -> None:
+def _feed_tensor(digest: hashlib.blake2b, tensor: Tensor) -> None:
+    tensor = tensor.detach()
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        _feed_bytes(digest, b"tensor", f"{tensor.layout}{tensor.dtype}".encode())
+        tensor = tensor.dequantize() if tensor.is_quantized else tensor.to_dense()
+    tensor = tensor.cpu().resolve_conj().resolve_neg()
+    try:
+        values = tensor.numpy()
+    except TypeError:  # NumPy does not have the data type, such as bfloat16
+        _feed_bytes(digest, b"tensor", f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        values = tensor.contiguous().flatten().view(torch.uint8).numpy()
+    _feed_array(digest, values)
+
+
+def _feed_array(digest: hashlib.blake2b, array: npt.NDArray[Any]) -> None:
+    if isinstance(array, np.ma.MaskedArray):
+        _feed_bytes(digest, b"masked", b"")
+        _feed_array(digest, np.ma.getmaskarray(array))
+        array = np.where(np.ma.getmaskarray(array), np.zeros((), array.dtype), array.data)
+    if array.dtype.hasobject:  # its memory holds addresses
+        _feed_bytes(digest, b"objects", str(array.shape).encode())
+        for item in array.ravel().tolist():
+            _feed(digest, item)
+        return
+    array = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+    described = np.lib.format.dtype_to_descr(array.dtype)
+    _feed_bytes(digest, b"array", f"{described}{array.shape}".encode())
+    digest.update(array.tobytes())
+
+
+def _feed_bytes(digest: hashlib.blake2b, kind: bytes, content: bytes | bytearray) -> None:
     digest.update(kind + str(len(content)).encode() + b":" + content)
 
 
 def _pickled(obj: Any) -> bytes:
     try:
+        written = io.BytesIO()
+        pickler = pickle.Pickler(written, protocol=4)
+        pickler.fast = True  # equal texts are written alike, whether they are one object or two
+        pickler.dump(obj)
+        return written.getvalue()
+    except ValueError:  # an object that holds itself
+        return _pickled_with_references(obj)
+    except Exception as error:
+        raise _unreadable(obj, error) from error
+
+
+def _pickled_with_references(obj: Any) -> bytes:
+    try:
         return pickle.dumps(obj, protocol=4)
     except Exception as error:
-        raise TypeError(
-            f"Objects of type {type(obj).__name__} cannot be told apart by their content "
-            f"({error}). Use objects that can be pickled, or, for the cache, say what identifies "
-            "them: CacheConfig(key_extractors=lambda obj: obj.id)."
-        ) from error
+        raise _unreadable(obj, error) from error
+
+
+def _unreadable(obj: Any, error: Exception) -> TypeError:
+    return TypeError(
+        f"Expected objects whose content can be read, got a {type(obj).__name__} that cannot be "
+        f"pickled ({error}). Use objects that can be pickled or, for the cache, say what "
+        "identifies them: CacheConfig(key_extractors=lambda obj: obj.id)."
+    )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from quaterion_core.dataset.sample_columns import SampleColumns
 from quaterion_core.dataset.similarity_samples import SimilaritySample
 from quaterion_core.dataset.split_dataset import SplitDataset
-
-_SURPLUS: Final = "(more values than columns)"
+from quaterion_core.dataset.text_files import (
+    check_is_file,
+    decode,
+    read_csv,
+    read_header,
+    read_lines,
+    read_tsv,
+)
 
 
 class TableDataset(SplitDataset):
@@ -32,6 +37,11 @@ class TableDataset(SplitDataset):
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's object.
         group: Column of a group sample's group.
+        score_range: The lowest and the highest score of the data, such as ``[0, 5]``; they become
+            0 and 1. By default scores stay as they are.
+
+    A value is missing where it is ``null``, NaN, or a text of nothing but whitespace. A missing
+    subgroup states nothing, as ``None`` does; a missing object, group or score is an error.
 
     Raises:
         ValueError: The columns name neither a pair nor a group sample, or both.
@@ -48,11 +58,14 @@ class TableDataset(SplitDataset):
         subgroup: str | None = None,
         obj: str | None = None,
         group: str | None = None,
+        score_range: Sequence[float] | None = None,
     ):
         if not files:
             raise ValueError("files names no split. Give at least {'train': 'path/to/file'}.")
         self._files = {split: Path(path) for split, path in files.items()}
-        self._columns = SampleColumns(obj_a, obj_b, negatives, score, subgroup, obj, group)
+        self._columns = SampleColumns(
+            obj_a, obj_b, negatives, score, subgroup, obj, group, score_range
+        )
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -63,20 +76,14 @@ class TableDataset(SplitDataset):
         """Read all samples of a split.
 
         Raises:
-            ValueError: No such split, or a row that cannot be read; the error names the line.
+            ValueError: There is no such split, or the file or some of its rows cannot be read.
+                Faulty rows are counted, and the first ones are named.
             FileNotFoundError: The split's file is missing.
         """
         self.check_split(split)
         path = self._files[split]
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"The file of the split {split!r} is missing: {path.absolute()}"
-            )
-        return [
-            sample
-            for place, row in self._rows(path)
-            for sample in self._columns.samples(row, f"{path}, {place}")
-        ]
+        check_is_file(path, f"The file of the split {split!r}")
+        return self._columns.read((f"{path}, {place}", row) for place, row in self._rows(path))
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the files and the columns."""
@@ -100,29 +107,44 @@ class JsonLinesDataset(TableDataset):
     """
 
     def _rows(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-        with path.open("rb") as lines:
-            for number, line in enumerate(map(bytes.strip, lines), start=1):
-                if not line:
-                    continue
-                try:
-                    row = json.loads(line.decode("utf-8-sig"))
-                except ValueError as error:  # no UTF-8, or no JSON
-                    raise ValueError(
-                        f"{path}, line {number} is not JSON: {error}. Expected was one JSON object "
-                        f"on each line, but this is {line!r:.60}"
-                    ) from None
-                if not isinstance(row, dict):
-                    raise ValueError(
-                        f"{path}, line {number} is not a JSON object, such as "
-                        f'{{"column": "value"}}, but {line!r:.60}'
-                    )
-                yield f"line {number}", row
+        for number, line in read_lines(path):
+            text = decode(line, path, number).strip()
+            if not text:
+                continue
+            try:
+                row = json.loads(text, object_pairs_hook=_with_unique_keys)
+            except (ValueError, RecursionError) as error:
+                is_array = number == 1 and text.startswith("[")
+                hint = " A JSON array is split into lines by jq -c '.[]'." if is_array else ""
+                raise ValueError(
+                    f"{path}, line {number} is not JSON: {error}. Expected one JSON object on each "
+                    f"line, got {text!r:.60}.{hint}"
+                ) from None
+            if not isinstance(row, dict):
+                hint = " A JSON array is split into lines by jq -c '.[]'."
+                raise ValueError(
+                    f"{path}, line {number} is not a JSON object, such as "
+                    f'{{"column": "value"}}, but {text!r:.60}.'
+                    f"{hint if isinstance(row, list) else ''}"
+                )
+            yield f"line {number}", row
+
+
+def _with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} is there more than once")
+    return row
 
 
 class CsvDataset(TableDataset):
     r"""Reads CSV files with a header line; see :class:`TableDataset`.
 
-    Values are separated by commas, or by tabs in a file whose name ends with ``.tsv``.
+    Values are separated by commas, or by tabs in a file whose name ends with ``.tsv``. A value of a
+    CSV file may be quoted (RFC 4180). In a TSV file a quote is a character like others, except for
+    one at each end of a value with all quotes between them doubled.
 
     Example:
         >>> import tempfile
@@ -133,27 +155,17 @@ class CsvDataset(TableDataset):
     """
 
     def _rows(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-        delimiter = "\t" if path.suffix == ".tsv" else ","
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey=_SURPLUS, delimiter=delimiter)
-            try:
-                self._columns.check(reader.fieldnames or [], f"{path}, line 1")
-                for row in reader:
-                    if _SURPLUS in row:
-                        raise ValueError(
-                            f"{path}, line {reader.line_num} has more values than the header's "
-                            f"{len(row) - 1} columns: {row[_SURPLUS]!r:.60}. Quote values that "
-                            "hold the separator."
-                        )
-                    yield f"line {reader.line_num}", row
-            except csv.Error as error:
+        rows = read_tsv(path) if path.suffix.lower() == ".tsv" else read_csv(path)
+        line, header = next(rows, (1, []))
+        names = read_header(header, self._columns.names, f"{path}, line {line}")
+        self._columns.check(names, f"{path}, line {line}")
+        for number, row in rows:
+            if len(row) > len(names):
                 raise ValueError(
-                    f"{path}, line {reader.line_num} is not CSV: {error}. Are all quotes closed?"
-                ) from None
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"{path} is not UTF-8 after line {reader.line_num}: {error.reason}."
-                ) from None
+                    f"{path}, line {number} has more values than the header's {len(names)} "
+                    f"columns: {row[len(names)]!r:.60}. Quote values that hold the separator."
+                )
+            yield f"line {number}", {**dict.fromkeys(names), **dict(zip(names, row, strict=False))}
 
 
 class ParquetDataset(TableDataset):

@@ -198,7 +198,7 @@ def _canonical_time(value: Any) -> bytes:
 def _canonical_repr(value: Any) -> bytes:
     if is_missing(value):
         raise _not_an_identity(value)
-    kind = type(value)
+    kind: Any = type(value)
     text = repr(value)
     if kind.__hash__ is None:
         raise TypeError(

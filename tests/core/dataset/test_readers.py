@@ -1,9 +1,16 @@
+import csv
+import gzip
+import json
+import os
+
+import datasets
 import pyarrow
 import pytest
 from pyarrow import parquet
 
 from quaterion_core.dataset import (
     CsvDataset,
+    HuggingFaceDataset,
     JsonLinesDataset,
     ParquetDataset,
     SimilarityGroupSample,
@@ -68,7 +75,7 @@ def test_a_value_that_is_missing_is_named(faq):
     [
         (b"nonsense", "line 2 is not JSON: Expecting value.*one JSON object on each line"),
         (b'{"q": "', "line 2 is not JSON: Unterminated string"),
-        (b'{"q": "\xff"}', "line 2 is not JSON: 'utf-8' codec can't decode"),
+        (b'{"q": "\xff"}', "line 2 is not UTF-8"),
         (b'["q"]', "line 2 is not a JSON object"),
     ],
 )
@@ -140,8 +147,20 @@ def test_csv_columns_are_checked_even_without_rows(tmp_path):
     [
         (b"text,intent\na,b\na, and b,c\n", "line 3 has more values than the header's 2 columns"),
         (b"text,intent\na,b\na\n", "line 3 has no value for 'intent'"),
-        (b"text,intent\na,b\n\xff,b\n", "is not UTF-8 after line"),
-        (b'text,intent\n"' + b"a" * 200_000, "is not CSV: field larger than field limit"),
+        (b"text,intent\na,b\n\xff,b\n", "line 3 is not UTF-8: byte 0xff in column 1.*iconv"),
+        (b'text,intent\n"' + b"a" * 200_000, "line 2 is not CSV: unexpected end of data"),
+        (b'text,intent\n"a,b\nc,d\n"e",f\n', "line 2 is not CSV: .*, in line 4"),
+        (b"text,intent,text\na,b,c\n", "line 1 names the column 'text' 2 times"),
+        (
+            b"text,intent\n,b\na,b\nc, \n",
+            "line 2 has no value for 'text'; .*line 4 has no value "
+            r"for 'intent' \(2 of 3 rows\)",
+        ),
+        (b"text,intent\na\0,b\n", "line 2 holds a NUL byte"),
+        ("text,intent\na,b".encode("utf-16"), "is in UTF-16.*iconv"),
+        ("text,intent\na,b".encode("utf-16-le"), "is in UTF-16.*iconv"),
+        (gzip.compress(b"text,intent\na,b"), "is a gzip file.*gunzip"),
+        (b"PK\x03\x04" + b"a" * 30, "is a ZIP archive or an Excel workbook"),
     ],
 )
 def test_a_broken_line_of_csv_is_named(tmp_path, content, message):
@@ -216,3 +235,141 @@ def test_a_missing_file_and_a_missing_split_are_named(tmp_path):
 def test_columns_have_to_name_one_kind_of_sample(faq, columns):
     with pytest.raises(ValueError, match="of a pair .* or of a group"):
         JsonLinesDataset({"train": faq}, **columns)
+
+
+def read_groups(file, content):
+    file.write_bytes(content)
+    dataset = CsvDataset({"train": file}, obj="text", group="intent")
+    return [(sample.obj, sample.group) for sample in dataset.load("train")]
+
+
+def test_quotes_of_a_tsv_file_are_characters(tmp_path):
+    rows = [('"Hi" she said', "a"), ('5" screen', "b"), ('"unclosed', "c"), ('closed"', "d"),
+            ("whole", "e"), ('He said "Hi"', "f")]  # fmt: skip
+    lines = ["text\tintent", *("\t".join(row) for row in rows[:4]), '"whole"\te',
+             '"He said ""Hi"""\tf']  # fmt: skip
+    assert read_groups(tmp_path / "a.tsv", "\n".join(lines).encode()) == rows
+
+
+def test_quoted_values_of_a_tsv_file_may_hold_tabs_and_line_breaks(tmp_path):
+    content = b'text\tintent\n"a\tb"\tc\n"d\ne ""f"""\tg\nh\ti\n'
+    expected = [("a\tb", "c"), ('d\ne "f"', "g"), ("h", "i")]
+    assert read_groups(tmp_path / "a.tsv", content) == expected
+
+
+def test_a_row_of_a_tsv_file_with_too_few_values_swallows_nothing(tmp_path):
+    with pytest.raises(ValueError, match="line 2 has fewer values .* quote that is not closed"):
+        read_groups(tmp_path / "a.tsv", b'text\tintent\n"a\nb\tc\nd\te\n')
+
+
+def test_cells_may_be_long_and_the_limit_of_the_csv_module_is_kept(tmp_path):
+    before = csv.field_size_limit()
+    for suffix, separator in ((".csv", ","), (".tsv", "\t")):
+        long = "a" * 200_000
+        content = f"text{separator}intent\n{long}{separator}b\n".encode()
+        assert read_groups(tmp_path / f"a{suffix}", content) == [(long, "b")]
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_lines_end_as_on_any_system(tmp_path, end):
+    content = end.join(["\ufefftext,intent", "a\u2028b,c", "", "d,e"]).encode()
+    assert read_groups(tmp_path / "a.csv", content) == [("a\u2028b", "c"), ("d", "e")]
+    lines = end.join(['\ufeff{"text": "a\u2028b", "intent": 1}', "", '{"text": "d", "intent": 2}'])
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(lines.encode())
+    samples = JsonLinesDataset({"train": file}, obj="text", group="intent").load("train")
+    assert [sample.obj for sample in samples] == ["a\u2028b", "d"]
+
+
+def test_a_json_array_and_keys_that_are_there_twice_are_refused(tmp_path):
+    file = tmp_path / "a.jsonl"
+    for content, message in (
+        ('[{"text": "a", "intent": 1}]', "not a JSON object.*jq"),
+        ('[\n{"text": "a", "intent": 1}]', "is not JSON.*jq"),
+        ('{"text": "a", "text": "b", "intent": 1}', "the key 'text' is there more than once"),
+    ):
+        file.write_text(content)
+        with pytest.raises(ValueError, match=message):
+            JsonLinesDataset({"train": file}, obj="text", group="intent").load("train")
+
+
+def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name, kind in ((".", "a folder"), ("pipe.csv", "a pipe")):
+        dataset = CsvDataset({"train": tmp_path / name}, obj="text", group="intent")
+        with pytest.raises(ValueError, match=f"split 'train' should be a regular file.* is {kind}"):
+            dataset.load("train")
+
+
+PAIRS = {"obj_a": "q", "obj_b": "a", "score": "s", "subgroup": "g"}
+
+
+@pytest.fixture(params=["csv", "tsv", "jsonl", "parquet", "hugging-face"])
+def write_pairs(request, tmp_path):
+    """Write rows of a question, an answer, a score and a subgroup, and return a dataset of them."""
+
+    def write(rows, **arguments):
+        file = tmp_path / f"pairs.{request.param}"
+        given = {**PAIRS, **arguments}
+        names = list(PAIRS.values())
+        if request.param in ("csv", "tsv"):
+            separator = "," if request.param == "csv" else "\t"
+            cells = [["" if value is None else str(value) for value in row] for row in rows]
+            file.write_text("\n".join(separator.join(row) for row in [names, *cells]))
+            return CsvDataset({"train": file}, **given)
+        table = [dict(zip(names, row, strict=True)) for row in rows]
+        if request.param == "jsonl":
+            file.write_text("\n".join(map(json.dumps, table)))
+            return JsonLinesDataset({"train": file}, **given)
+        if request.param == "parquet":
+            parquet.write_table(pyarrow.Table.from_pylist(table), file)
+            return ParquetDataset({"train": file}, **given)
+        folder = tmp_path / "saved"
+        datasets.Dataset.from_list(table).save_to_disk(folder)
+        return HuggingFaceDataset(folder, **given)
+
+    return write
+
+
+def test_a_missing_subgroup_states_nothing_in_every_format(write_pairs):
+    dataset = write_pairs([["q1", "a1", 1.0, "x"], ["q2", "a2", 0.5, None], ["q3", "a3", 1.0, " "]])
+    assert [sample.subgroup for sample in dataset.load("train")] == ["x", None, None]
+
+
+def test_what_is_missing_or_no_score_is_counted_and_named_in_every_format(write_pairs):
+    dataset = write_pairs([
+        ["q1", "a1", 1.0, "x"],
+        [None, "a2", 1.0, "x"],
+        ["q3", " ", 1.0, "x"],
+        ["q4", "a4", None, "x"],
+        ["q5", "a5", float("inf"), "x"],
+        ["q6", "a6", float("nan"), "x"],
+    ])  # fmt: skip
+    message = "no value for 'q'; .*no value for 'a'; .*no value for 's'; .*the score .?inf.*; .*(for 's'|score 'nan')"
+    with pytest.raises(ValueError, match=f"{message}.*5 of 6 rows") as caught:
+        dataset.load("train")
+    assert str(caught.value).count("pairs." if "saved" not in str(caught.value) else "saved") == 5
+
+
+def test_a_range_of_scores_becomes_0_to_1_in_every_format(write_pairs):
+    rows = [["q1", "a1", 0.0, None], ["q2", "a2", 2.5, None], ["q3", "a3", 5.0, None]]
+    dataset = write_pairs(rows, score_range=[0, 5])
+    assert [sample.score for sample in dataset.load("train")] == [0.0, 0.5, 1.0]
+    again = type(dataset).from_config(dataset.get_config_dict())
+    assert again.load("train") == dataset.load("train")
+    with pytest.raises(ValueError, match=r"has the score 5, outside of the score_range \[0, 4\]"):
+        write_pairs(rows, score_range=[0, 4]).load("train")
+
+
+@pytest.mark.parametrize("score_range", [[5, 0], [0], "05", [0, float("nan")], [0, "5"]])
+def test_a_range_that_is_none_is_refused(tmp_path, score_range):
+    with pytest.raises(ValueError, match=r"Expected score_range as .* \[0, 5\]"):
+        CsvDataset({"train": tmp_path / "a.csv"}, **PAIRS, score_range=score_range)
+    with pytest.raises(ValueError, match="Name it with score"):
+        CsvDataset({"train": tmp_path / "a.csv"}, obj_a="q", obj_b="a", score_range=[0, 5])
+
+
+def test_truths_are_scores(write_pairs):
+    dataset = write_pairs([["q1", "a1", True, "x"], ["q2", "a2", False, "x"]])
+    assert [sample.score for sample in dataset.load("train")] == [1.0, 0.0]

@@ -41,6 +41,8 @@ class ImageCsvDataset(CsvDataset):
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's image.
         group: Column of a group sample's group.
+        score_range: The lowest and the highest score of the data, such as ``[0, 5]``; they become
+            0 and 1. By default scores stay as they are.
 
     Raises:
         ValueError: The columns name neither a pair nor a group sample, or both, or ``text`` is
@@ -71,6 +73,7 @@ class ImageCsvDataset(CsvDataset):
         subgroup: str | None = None,
         obj: str | None = None,
         group: str | None = None,
+        score_range: Sequence[float] | None = None,
     ):
         if not any((obj_a, obj_b, negatives, score, subgroup, obj, group)):
             obj, group = "path", "group"
@@ -83,6 +86,7 @@ class ImageCsvDataset(CsvDataset):
             subgroup=subgroup,
             obj=obj,
             group=group,
+            score_range=score_range,
         )
         if text is not None and text not in (obj_a, obj_b):
             raise ValueError(
