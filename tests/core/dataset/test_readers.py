@@ -346,7 +346,10 @@ def test_what_is_missing_or_no_score_is_counted_and_named_in_every_format(write_
         ["q5", "a5", float("inf"), "x"],
         ["q6", "a6", float("nan"), "x"],
     ])  # fmt: skip
-    message = "no value for 'q'; .*no value for 'a'; .*no value for 's'; .*the score .?inf.*; .*(for 's'|score 'nan')"
+    message = (
+        "no value for 'q'; .*no value for 'a'; .*no value for 's'; .*the score .?inf.*; "
+        ".*(for 's'|score 'nan')"
+    )
     with pytest.raises(ValueError, match=f"{message}.*5 of 6 rows") as caught:
         dataset.load("train")
     assert str(caught.value).count("pairs." if "saved" not in str(caught.value) else "saved") == 5
