@@ -152,7 +152,11 @@ class SimilarityModel(nn.Module):
         Raises:
             ValueError: An encoder returns something else than it declares.
         """
-        embeddings: Tensor = self.head(self.encode_features(batch), meta=batch["meta"])
+        features = self.encode_features(batch)
+        # Encoders compute in the precision that suits them, and a cache stores in its own.
+        dtypes = (p.dtype for p in self.head.parameters() if p.is_floating_point())
+        features = features.to(next(dtypes, features.dtype))
+        embeddings: Tensor = self.head(features, meta=batch["meta"])
         return embeddings
 
     def encode_features(self, batch: Features) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: Lightning changes the precision of the tensors in a batch
 class Embedded:
     """Stands in a batch's ``data`` for what an encoder would embed.
 

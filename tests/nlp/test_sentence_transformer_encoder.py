@@ -329,15 +329,35 @@ def test_an_unknown_role_is_refused(tiny_folder):
         SentenceTransformerEncoder(tiny_folder, prompts={"passage": "passage: "})
 
 
-def test_a_model_that_leaves_prompts_out_of_its_pooling_takes_one_in_a_batch(tiny_folder):
+def test_a_model_that_leaves_prompts_out_of_its_pooling_embeds_each_prompt_apart(tiny_folder):
     model = SentenceTransformer(str(tiny_folder), device="cpu", prompts=PROMPTS)
     model.set_pooling_include_prompt(False)
     encoder = SentenceTransformerEncoder(model)
-    queries = [text for text in ROLES if type(text) is Query]
-    expected = model.encode_query([str(text) for text in queries])
-    np.testing.assert_allclose(embed(encoder, queries), expected, atol=1e-6)
-    with pytest.raises(ValueError, match="leaves prompts out of its pooling"):
-        embed(encoder, ROLES)
+    expected = [
+        (model.encode_query if type(text) is Query else model.encode_document)(str(text))
+        for text in ROLES
+    ]
+    np.testing.assert_allclose(embed(encoder, ROLES), np.stack(expected), atol=1e-6)
+
+
+def test_an_empty_prompt_of_a_role_keeps_the_default_prompt_away(tiny_folder):
+    model = SentenceTransformer(
+        str(tiny_folder), device="cpu", prompts={"q": "query: "}, default_prompt_name="q"
+    )
+    encoder = SentenceTransformerEncoder(model)
+    expected = [model.encode_query("green"), model.encode_document("green"), model.encode("green")]
+    embeddings = embed(encoder, [Query("green"), Document("green"), "green"])
+    np.testing.assert_allclose(embeddings, np.stack(expected), atol=1e-6)
+    assert not np.allclose(expected[0], expected[2])
+
+
+@pytest.mark.parametrize("name", ["passage", "corpus"])
+def test_documents_get_the_prompt_that_encode_document_finds(tiny_folder, name):
+    model = SentenceTransformer(str(tiny_folder), device="cpu")
+    model.prompts = {name: "a green "}
+    embeddings = embed(SentenceTransformerEncoder(model), [Document("house")])
+    np.testing.assert_allclose(embeddings[0], model.encode_document("house"), atol=1e-6)
+    assert not np.allclose(embeddings[0], model.encode("house"))
 
 
 @pytest.mark.parametrize("given", [True, False])
@@ -468,9 +488,17 @@ def test_layers_are_found_in_other_architectures(build, name, trained):
     assert step(encoder) == asking
 
 
-@pytest.mark.parametrize("count", [0, 3, True, 1.0])
-def test_a_number_of_layers_that_there_are_not_is_refused(tiny_folder, count):
-    with pytest.raises(ValueError, match=f"between 1 and the model's 2 layers, but is {count}"):
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (0, "train_layers should be a positive integer, but is 0"),
+        (3, "between 1 and the model's 2 layers, but is 3"),
+        (True, "train_layers should be a positive integer, but is True"),
+        (1.0, "train_layers should be a positive integer, but is 1.0"),
+    ],
+)
+def test_a_number_of_layers_that_there_are_not_is_refused(tiny_folder, count, message):
+    with pytest.raises(ValueError, match=message):
         SentenceTransformerEncoder(tiny_folder, train_layers=count)
 
 

@@ -2,11 +2,13 @@ import json
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import timm
 import torch
 from safetensors.torch import save_file
 
-from quaterion_core import SimilarityModel
+from quaterion_core import Quaterion, SimilarityModel
+from quaterion_core.dataset import GroupSimilarityDataLoader, SimilarityGroupSample
 from quaterion_core.heads import EmptyHead
 from quaterion_core.storage import InvalidFolderError
 from quaterion_cv import TimmEncoder
@@ -292,3 +294,40 @@ def test_a_model_with_the_encoder_is_saved_and_loaded(tmp_path):
     loaded = SimilarityModel.load(tmp_path / "model")
 
     assert np.array_equal(loaded.encode(IMAGES), model.encode(IMAGES))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_weights_of_another_precision_embed_images(dtype):
+    encoder = TimmEncoder("test_resnet", pretrained=False, image_size=32).eval()
+    images = [np.full((8, 8, 3), value, dtype=np.uint8) for value in (0, 90, 255)]
+    batch = encoder.get_collate_fn()(images)
+    with torch.no_grad():
+        expected = encoder(batch)
+        embeddings = encoder.to(dtype)(batch)
+    assert embeddings.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    torch.testing.assert_close(embeddings.float(), expected, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:.*does not have many workers")
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+@pytest.mark.parametrize("trainable", [True, False])
+def test_a_training_run_in_another_precision(precision, trainable):
+    torch.manual_seed(0)
+    samples = [
+        SimilarityGroupSample(np.full((8, 8, 3), 20 * n, dtype=np.uint8), n % 2) for n in range(8)
+    ]
+    model = Quaterion.build(
+        encoder=TimmEncoder("test_resnet", pretrained=False, trainable=trainable, image_size=32),
+        head="gated",
+        loss="triplet",
+        optimizer={"name": "adam", "lr": 0.1},  # a smaller step is lost in bfloat16
+    )
+    trainer = pl.Trainer(
+        max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, accelerator="cpu", log_every_n_steps=1, precision=precision,
+    )  # fmt: skip
+    loader = GroupSimilarityDataLoader(samples, batch_size=8)
+    before = model.model.head.gates.clone()
+    Quaterion.fit(model, trainer, loader, loader)
+    assert not torch.equal(model.model.head.gates, before.to(model.model.head.gates))
+    assert np.isfinite(model.model.encode([sample.obj for sample in samples])).all()

@@ -166,7 +166,8 @@ def test_a_model_object_is_not_changed(bert):
 
 @pytest.mark.parametrize("layers", [0, -1, 4, True, 2.0, "2"])
 def test_a_number_of_layers_that_there_are_not_is_refused(bert, layers):
-    with pytest.raises(ValueError, match=f"between 1 and the model's 3 layers, but is {layers!r}"):
+    message = "between 1 and the model's 3 layers" if layers == 4 else "a positive integer"
+    with pytest.raises(ValueError, match=f"layers should be {message}, but is {layers!r}"):
         SentenceTransformerEncoder(bert, layers=layers)
 
 

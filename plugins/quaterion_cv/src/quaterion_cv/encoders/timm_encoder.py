@@ -15,6 +15,7 @@ from typing_extensions import Self
 from quaterion_core.encoders import Encoder
 from quaterion_core.storage import InvalidFolderError, load_module, read_json
 from quaterion_core.storage.modules import CONFIG_FILE
+from quaterion_core.utils.precision import at_least_float32
 from quaterion_cv.encoders.augmentations import AugmentationChoice
 from quaterion_cv.encoders.gem_pooling import use_gem_pooling
 from quaterion_cv.encoders.image_collator import ImageCollator, model_data_config
@@ -184,11 +185,12 @@ class TimmEncoder(Encoder):
         """Embed a batch of images (N, C, H, W); without a graph where the encoder is frozen.
 
         Returns:
-            Embeddings (N, D).
+            Embeddings (N, D), of float32 at least, whatever the precision of the weights.
         """
+        dtypes = (p.dtype for p in self.model.parameters() if p.is_floating_point())
         with torch.set_grad_enabled(self.trainable and torch.is_grad_enabled()):
-            embeddings: Tensor = self.model(batch)
-        return embeddings
+            embeddings: Tensor = self.model(batch.to(next(dtypes, batch.dtype)))
+        return at_least_float32(embeddings)
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that build this encoder again, with random weights.

@@ -13,6 +13,7 @@ from torch import nn
 
 from quaterion_core.plugins.nearest import nearest, suggestion
 from quaterion_core.utils.tensors import move_to_device
+from quaterion_nlp.encoders.routes import check_one_transformer
 from quaterion_nlp.encoders.transformer_layers import find_layers
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def top_modules(model: SentenceTransformer, count: int) -> tuple[nn.Module, ...]
     Raises:
         ValueError: The layers cannot be found, or there are fewer.
     """
+    check_one_transformer(model, "train_layers")
     layers = find_layers(model)
     if type(count) is not int or not 1 <= count <= len(layers):
         raise ValueError(
@@ -64,6 +66,7 @@ def add_adapters(model: SentenceTransformer, arguments: Mapping[str, Any]) -> Lo
         if name not in known:
             near = suggestion(nearest(name, known))
             raise TypeError(f"peft.LoraConfig has no argument {name!r}{near and f': {near}'}.")
+    check_one_transformer(model, "lora")
     transformer = model.transformers_model
     if transformer is None:
         raise ValueError("lora=... needs a model with a transformer, but this one has none.")

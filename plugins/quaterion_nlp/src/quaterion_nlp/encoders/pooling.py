@@ -16,15 +16,10 @@ def replace_pooling(model: SentenceTransformer, pooling: str | Sequence[str]) ->
         pooling: One of ``Pooling.POOLING_MODES`` or several, whose results are concatenated.
 
     Raises:
-        ValueError: There is no such mode, the model has not one ``Pooling``, or a module after it
+        ValueError: The model has not one ``Pooling``, or a module after it
             takes embeddings of another size.
     """
     modes = tuple(pooling) if isinstance(pooling, (list, tuple)) else (pooling,)
-    if not modes or any(mode not in Pooling.POOLING_MODES for mode in modes):
-        raise ValueError(
-            f"pooling should be one of {', '.join(Pooling.POOLING_MODES)}, or a list of some of "
-            f"them, but is {pooling!r}."
-        )
     modules = list(model)
     places = [place for place, module in enumerate(modules) if isinstance(module, Pooling)]
     if len(places) != 1:

@@ -9,31 +9,30 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from quaterion_core.dataset.text_roles import Document, Query
 from quaterion_core.encoders import Encoder
 from quaterion_core.storage import InvalidFolderError, read_json, write_json
+from quaterion_core.utils.faults import Faults
+from quaterion_core.utils.options import inverse_permutation
 from quaterion_core.utils.precision import at_least_float32
+from quaterion_nlp.encoders.arguments import PRECISIONS, check_arguments
 from quaterion_nlp.encoders.partial_training import add_adapters, merged, top_modules
 from quaterion_nlp.encoders.pooling import replace_pooling
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer
+from quaterion_nlp.encoders.routes import check_routes, depends_on_role, own_prompts
 from quaterion_nlp.encoders.tokenization import TokenCounts, Tokenization
 from quaterion_nlp.encoders.transformer_layers import keep_first_layers
+from quaterion_nlp.encoders.truncation import TruncationNotice, limit_length
 
 if TYPE_CHECKING:
     from peft import LoraModel
 
 _CONFIG_FILE: Final = "config.json"
 _MODEL_FOLDER: Final = "model"
-_ROLES: Final = (Query.role, Document.role)
-_PRECISIONS: Final = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 _SAVED_AT_FIRST: Final = {"trainable", "prompt"}
 """What every saved configuration holds."""
 _SAVED: Final = _SAVED_AT_FIRST | {"prompts", "precision", "train_layers"}
@@ -122,6 +121,17 @@ class SentenceTransformerEncoder(Encoder):
         pooling: str | Sequence[str] | None = None,
     ):
         super().__init__()
+        check_arguments(
+            trainable=trainable,
+            max_seq_length=max_seq_length,
+            prompt=prompt,
+            prompts=prompts,
+            precision=precision,
+            train_layers=train_layers,
+            lora=lora,
+            layers=layers,
+            pooling=pooling,
+        )
         self._name: str | None = None
         if isinstance(model, (str, Path)):
             self._name = str(model)
@@ -133,71 +143,54 @@ class SentenceTransformerEncoder(Encoder):
             )
         elif layers is not None or pooling is not None:
             model = copy.deepcopy(model)
+        faults = Faults()
         if layers is not None:
-            keep_first_layers(model, layers)
+            with faults.collected():
+                keep_first_layers(model, layers)
         if pooling is not None:
-            replace_pooling(model, pooling)
+            with faults.collected():
+                replace_pooling(model, pooling)
+        with faults.collected():
+            limit_length(model, max_seq_length)
+        with faults.collected():
+            check_routes(model)
+        # Tuples, so that torch does not count their modules a second time.
+        self._top: tuple[nn.Module, ...] = ()
+        self._adapters: tuple[LoraModel, ...] = ()
+        with faults.collected():
+            if train_layers is not None:
+                self._top = top_modules(model, train_layers)
+            if lora is not None:
+                self._adapters = (add_adapters(model, lora),)
+        faults.raise_all()
         size = model.get_embedding_dimension()
         if size is None:
             raise ValueError(
                 "The SentenceTransformer does not say how long its embeddings are: none of its "
                 "modules has get_embedding_dimension(). End it with a Pooling or a Dense module."
             )
-        if max_seq_length is not None:
-            if type(max_seq_length) is not int or max_seq_length < 1:
-                raise ValueError(
-                    f"max_seq_length should be a positive integer, but is {max_seq_length!r}."
-                )
-            model.max_seq_length = max_seq_length
-        if prompt is None and model.default_prompt_name is not None:
-            prompt = model.prompts[model.default_prompt_name]
         self._max_seq_length = max_seq_length
         self._embedding_size = size
         self._trainable = trainable or train_layers is not None or lora is not None
         self._prompt = prompt
-        self._prompts = None if prompts is None else _checked_prompts(prompts)
+        self._prompts = None if prompts is None else dict(prompts)
         self._precision = precision
         self._train_layers = train_layers
         self._lora = None if lora is None else dict(lora)
         self._layers = layers
         self._pooling = list(pooling) if isinstance(pooling, tuple) else pooling
-        self._check_what_is_trained()
         if self._trainable:
             model.float()
         elif precision is not None:
-            model.to(_PRECISIONS[precision])
+            model.to(PRECISIONS[precision])
         self.model = model
-        # Tuples, so that torch does not count their modules a second time.
-        self._top: tuple[nn.Module, ...] = ()
-        self._adapters: tuple[LoraModel, ...] = ()
+        self._notice = TruncationNotice()
         if train_layers is not None:
-            self._top = top_modules(model, train_layers)
             model.requires_grad_(False)
             for module in self._top:
                 module.requires_grad_(True)
-        if lora is not None:
-            self._adapters = (add_adapters(model, lora),)
-        _freeze_unused_pooler(model)
+        _freeze_unused_poolers(model)
         self.disable_gradients_if_required()
-
-    def _check_what_is_trained(self) -> None:
-        if self._train_layers is not None and self._lora is not None:
-            raise ValueError(
-                "Give train_layers or lora, not both. For adapters beside the last layers only, "
-                "give lora={'layers_to_transform': [...]}."
-            )
-        if self._precision is None:
-            return
-        if self._precision not in _PRECISIONS:
-            raise ValueError(
-                f"precision should be one of {', '.join(_PRECISIONS)}, but is {self._precision!r}."
-            )
-        if self._trainable and self._precision != "float32":
-            raise ValueError(
-                f"precision={self._precision!r} is for a frozen encoder: small steps of training "
-                "get lost in it. Train with Trainer(precision='bf16-mixed'), in a recipe "
-                "trainer: {precision: bf16-mixed}."
-            )
 
     @property
     def trainable(self) -> bool:
@@ -222,13 +215,23 @@ class SentenceTransformerEncoder(Encoder):
         """Return the function that tokenizes N strings; pickled, it holds no weights."""
         prompt, prompts = self._prompt, self._prompts
         if prompts is None:
-            own = {role: self.model.prompts.get(role) or "" for role in _ROLES}
-            prompts = own if any(own.values()) else {}
+            prompts = own_prompts(self.model)
+            if prompt is not None:  # of all texts but those for which the model has another
+                prompts = {role: text for role, text in prompts.items() if text}
+            elif self.model.default_prompt_name is not None:
+                prompt = self.model.prompts[self.model.default_prompt_name]
             prompt = prompt or ""
-        one_prompt = any(
-            isinstance(module, Pooling) and not module.include_prompt for module in self.model
+        return Tokenization(
+            self.model[0],
+            prompt,
+            prompts,
+            by_prompt=any(
+                isinstance(module, Pooling) and not module.include_prompt
+                for module in self.model.modules()
+            ),
+            by_role=depends_on_role(self.model),
+            notice=self._notice,
         )
-        return Tokenization(self.model[0], prompt, prompts, one_prompt)
 
     def get_length_fn(self) -> TokenCounts:
         """Return the function that counts the tokens of N strings."""
@@ -243,7 +246,15 @@ class SentenceTransformerEncoder(Encoder):
         Returns:
             Embeddings of shape (N, D), cut off to the model's ``truncate_dim`` if it has one.
         """
-        embeddings: Tensor = self.model(dict(batch))["sentence_embedding"]
+        if "parts" not in batch:
+            return self._embed(batch)
+        embeddings = torch.cat([self._embed(part) for part in batch["parts"]])
+        return embeddings[inverse_permutation(torch.cat(batch["rows"]))]
+
+    def _embed(self, batch: dict[str, Any]) -> Tensor:
+        features = dict(batch)
+        arguments = {"task": features.pop("task")} if "task" in features else {}
+        embeddings: Tensor = self.model(features, **arguments)["sentence_embedding"]
         return at_least_float32(embeddings[:, : self._embedding_size])
 
     def get_config_dict(self) -> dict[str, Any]:
@@ -316,21 +327,15 @@ class SentenceTransformerEncoder(Encoder):
             raise InvalidFolderError(str(error)) from error
 
 
-def _checked_prompts(prompts: Mapping[str, str]) -> dict[str, str]:
-    wrong = [role for role in prompts if role not in _ROLES]
-    if wrong:
-        raise ValueError(
-            f"prompts has {', '.join(map(repr, wrong))}, but the roles are "
-            f"{' and '.join(map(repr, _ROLES))}. For one prompt of all texts, give prompt=..."
-        )
-    return dict(prompts)
-
-
-def _freeze_unused_pooler(model: SentenceTransformer) -> None:
+def _freeze_unused_poolers(model: SentenceTransformer) -> None:
     """Freeze the layer that transformers puts on top and that pooling over tokens does not use.
 
-    A parameter that asks for a gradient and gets none stops a training in several processes.
+    A parameter that requires grad and gets none stops a training run in several processes.
     """
-    pooler = getattr(getattr(model[0], "model", None), "pooler", None)
-    if isinstance(pooler, nn.Module) and any(isinstance(module, Pooling) for module in model):
-        pooler.requires_grad_(False)
+    modules = list(model.modules())
+    if not any(isinstance(module, Pooling) for module in modules):
+        return
+    for module in modules:
+        pooler = getattr(module.model, "pooler", None) if isinstance(module, Transformer) else None
+        if isinstance(pooler, nn.Module):
+            pooler.requires_grad_(False)

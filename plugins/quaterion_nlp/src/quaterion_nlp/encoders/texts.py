@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def check_texts(objects: Iterable[object], encoder: str) -> None:
-    """Refuse objects that are not strings.
+    """Refuse objects that are not strings, and strings that are not Unicode text.
 
     Args:
         objects: What is to be encoded.
@@ -14,6 +14,7 @@ def check_texts(objects: Iterable[object], encoder: str) -> None:
 
     Raises:
         TypeError: An object is not a string.
+        ValueError: A string contains a lone surrogate, which no tokenizer can read.
 
     Example:
         >>> check_texts(["a text", {"title": "a text"}], "StaticEncoder")
@@ -25,6 +26,26 @@ def check_texts(objects: Iterable[object], encoder: str) -> None:
         if not isinstance(value, str):
             raise TypeError(
                 f"{encoder} encodes strings, but object {index} is a {type(value).__name__}: "
-                f"{value!r:.60}. Give the text itself, such as the field of the record that holds "
-                "it."
+                f"{value!r:.60}. {_way_out(value)}"
             )
+        if value.isascii():
+            continue
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{encoder} encodes Unicode text, but object {index} contains a lone surrogate, "
+                f"U+{ord(value[error.start]):04X}, at character {error.start}: {value!r:.60}. It "
+                "comes from a text that was cut or decoded wrongly. Read the source again, or "
+                "replace it: text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')."
+            ) from None
+
+
+def _way_out(value: object) -> str:
+    if value is None:
+        return "Leave out records without a text, or give '' for an empty one."
+    if isinstance(value, (bytes, bytearray)):
+        return "Decode it: value.decode('utf-8')."
+    if isinstance(value, float) and value != value:
+        return "NaN is how pandas marks a missing text: drop such rows, or give ''."
+    return "Give the text itself, such as the field of the record that holds it."

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 
 from quaterion_core.dataset.text_roles import RoleText
 from quaterion_nlp.encoders.texts import check_texts
+from quaterion_nlp.encoders.truncation import TruncationNotice
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,18 @@ class Tokenization:
         prompt: What is put in front of a text that has no prompt by its role.
         prompts: What is put in front of queries and documents, by role. With prompts, but without
             ``prompt``, a text without a role is refused.
-        one_prompt: Whether all texts of a batch have to have the same prompt, as a pooling that
-            leaves prompts out needs.
+        by_prompt: Whether texts of different prompts are tokenized and embedded apart, as a
+            pooling that leaves prompts out needs.
+        by_role: Whether queries, documents and other texts are, as a model with routes needs.
+        notice: What tells of texts that are cut off.
     """
 
     module: Any
     prompt: str | None = None
     prompts: Mapping[str, str] = field(default_factory=dict)
-    one_prompt: bool = False
+    by_prompt: bool = False
+    by_role: bool = False
+    notice: TruncationNotice = field(default_factory=TruncationNotice)
 
     def __call__(self, texts: list[str]) -> dict[str, Any]:
         """Tokenize texts.
@@ -41,29 +47,56 @@ class Tokenization:
             texts: N strings.
 
         Returns:
-            What the model takes: padded token ids, attention mask, and so on.
+            What the model takes: padded token ids, attention mask, and so on. If the texts have to
+            be embedded apart, ``parts``, a list of such batches, and ``rows``, a list of tensors
+            with the positions of each part's texts among the N.
 
         Raises:
             TypeError: An object is not a string.
-            ValueError: A text without a role is given where roles are needed, or texts of several
-                prompts where there can be only one.
+            ValueError: A text is not Unicode, or has no role where the model needs one.
         """
         check_texts(texts, "SentenceTransformerEncoder")
+        rows_of: dict[tuple[str | None, str | None], list[int]] = {}
         prompts = [self._prompt_of(text) for text in texts]
-        plain = [str(text) for text in texts]
-        if len(set(prompts)) <= 1:
-            return dict(self.module.preprocess(plain, prompt=prompts[0] if prompts else None))
-        if self.one_prompt:
-            raise ValueError(
-                f"The model leaves prompts out of its pooling, and can do so for one prompt in a "
-                f"batch only, but got {sorted(set(prompts))}. Give all texts the same prompt=..., "
-                "or encode queries and documents apart."
-            )
-        together = [prompt + text for prompt, text in zip(prompts, plain, strict=True)]
-        return dict(self.module.preprocess(together))
+        for row, (text, prompt) in enumerate(zip(texts, prompts, strict=True)):
+            task = text.role if self.by_role and isinstance(text, RoleText) else None
+            rows_of.setdefault((task, prompt if self.by_prompt else None), []).append(row)
+        parts = [
+            self._tokenize([texts[row] for row in rows], [prompts[row] for row in rows], task)
+            for (task, _), rows in rows_of.items()
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            return dict(self.module.preprocess([]))
+        return {"parts": parts, "rows": [torch.tensor(rows) for rows in rows_of.values()]}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "module": without_weights(self.module)}
+
+    def _tokenize(self, texts: list[str], prompts: list[str], task: str | None) -> dict[str, Any]:
+        together = [prompt + text for prompt, text in zip(prompts, texts, strict=True)]
+        # A model without routes need not take a task.
+        arguments = {"task": task} if self.by_role else {}
+        try:
+            if len(set(prompts)) == 1:
+                plain = [str(text) for text in texts]
+                features = self.module.preprocess(plain, prompt=prompts[0], **arguments)
+            else:
+                features = self.module.preprocess(together, **arguments)
+        except ValueError as error:
+            if not self.by_role:
+                raise
+            raise ValueError(
+                f"The model has no route for {f'a {task}' if task else 'a text without a role'}, "
+                f"such as {texts[0]!r:.60}: {error} Make texts Query or Document of "
+                "quaterion_core.dataset, in a recipe with the dataset queries-and-documents."
+            ) from error
+        features = dict(features)
+        self.notice.tell(self.module, together, features, task)
+        if self.by_role:
+            features["task"] = task
+        return features
 
     def _prompt_of(self, text: str) -> str:
         if isinstance(text, RoleText):
@@ -90,8 +123,14 @@ class TokenCounts:
 
     def __call__(self, texts: list[str]) -> list[int]:
         """Count the tokens of each of N texts; its characters where a model has no tokens."""
-        mask = self.tokenization(texts).get("attention_mask")
-        counts: list[int] = [len(text) for text in texts] if mask is None else mask.sum(1).tolist()
+        batch = self.tokenization(texts)
+        counts = [len(text) for text in texts]
+        for rows, part in zip(
+            batch.get("rows", [torch.arange(len(texts))]), batch.get("parts", [batch]), strict=True
+        ):
+            if (mask := part.get("attention_mask")) is not None:
+                for row, count in zip(rows.tolist(), mask.sum(1).tolist(), strict=True):
+                    counts[row] = count
         return counts
 
 

@@ -8,6 +8,8 @@ from sentence_transformers.sentence_transformer.modules import WeightedLayerPool
 from torch import nn
 from transformers import PreTrainedModel
 
+from quaterion_nlp.encoders.routes import check_one_transformer
+
 
 def find_layers(model: SentenceTransformer) -> nn.ModuleList:
     """Find the list of as many layers as the transformer's configuration tells.
@@ -55,6 +57,7 @@ def keep_first_layers(model: SentenceTransformer, count: int) -> None:
         ValueError: The layers cannot be found, there are fewer, or the model is not made to lose
             some.
     """
+    check_one_transformer(model, "layers")
     layers = find_layers(model)
     before = len(layers)
     if type(count) is not int or not 1 <= count <= before:

@@ -1,0 +1,114 @@
+"""The arguments of a sentence-transformers encoder, checked before a model is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+from sentence_transformers.sentence_transformer.modules import Pooling
+
+from quaterion_core.dataset.text_roles import Document, Query
+from quaterion_core.utils.faults import Faults
+
+PRECISIONS: Final = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+_ROLES: Final = (Query.role, Document.role)
+
+
+def check_arguments(
+    *,
+    trainable: Any,
+    max_seq_length: Any,
+    prompt: Any,
+    prompts: Any,
+    precision: Any,
+    train_layers: Any,
+    lora: Any,
+    layers: Any,
+    pooling: Any,
+) -> None:
+    """Refuse arguments of ``SentenceTransformerEncoder`` that no model could be given.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument has a wrong value, two do not go together, or there are faults of
+            both kinds. All faults are listed.
+    """
+    faults = Faults()
+    for name, value, kind in (
+        ("trainable", trainable, bool),
+        ("prompt", prompt, str),
+        ("lora", lora, Mapping),
+    ):
+        with faults.collected():
+            if value is not None and not isinstance(value, kind):
+                raise TypeError(f"{name} should be a {kind.__name__}, but is {value!r:.60}.")
+    for name, value in (
+        ("max_seq_length", max_seq_length),
+        ("train_layers", train_layers),
+        ("layers", layers),
+    ):
+        with faults.collected():
+            if value is not None and (type(value) is not int or value < 1):
+                raise ValueError(f"{name} should be a positive integer, but is {value!r:.60}.")
+    with faults.collected():
+        _check_prompts(prompts)
+    with faults.collected():
+        _check_pooling(pooling)
+    with faults.collected():
+        _check_precision(precision, trainable is True or (train_layers, lora) != (None, None))
+    with faults.collected():
+        if train_layers is not None and lora is not None:
+            raise ValueError(
+                "Give train_layers or lora, not both. For adapters beside the last layers only, "
+                "give lora={'layers_to_transform': [...]}."
+            )
+    faults.raise_all()
+
+
+def _check_prompts(prompts: Any) -> None:
+    if prompts is None:
+        return
+    if not isinstance(prompts, Mapping) or not all(isinstance(p, str) for p in prompts.values()):
+        raise TypeError(
+            f"prompts should be a mapping of roles to texts, such as {{'query': 'query: '}}, but "
+            f"is {prompts!r:.60}. For one prompt of all texts, give prompt=..."
+        )
+    wrong = [role for role in prompts if role not in _ROLES]
+    if wrong:
+        raise ValueError(
+            f"prompts has {', '.join(map(repr, wrong))}, but the roles are "
+            f"{' and '.join(map(repr, _ROLES))}. For one prompt of all texts, give prompt=..."
+        )
+
+
+def _check_pooling(pooling: Any) -> None:
+    if pooling is None:
+        return
+    modes = tuple(pooling) if isinstance(pooling, (list, tuple)) else (pooling,)
+    if not modes or any(mode not in Pooling.POOLING_MODES for mode in modes):
+        raise ValueError(
+            f"pooling should be one of {', '.join(Pooling.POOLING_MODES)}, or a list of some of "
+            f"them, but is {pooling!r:.60}."
+        )
+    if len(set(modes)) < len(modes):
+        raise ValueError(f"pooling should name each mode once, but is {pooling!r:.60}.")
+
+
+def _check_precision(precision: Any, is_trained: bool) -> None:
+    if precision is None:
+        return
+    if not isinstance(precision, str) or precision not in PRECISIONS:
+        raise ValueError(
+            f"precision should be one of {', '.join(PRECISIONS)}, but is {precision!r:.60}."
+        )
+    if is_trained and precision != "float32":
+        raise ValueError(
+            f"precision={precision!r} is for a frozen encoder: small steps of training "
+            "get lost in it. Train with Trainer(precision='bf16-mixed'), in a recipe "
+            "trainer: {precision: bf16-mixed}."
+        )

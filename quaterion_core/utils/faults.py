@@ -1,0 +1,46 @@
+"""Several checks of one object, whose errors are reported together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Faults:
+    """Collects the errors of independent checks, to raise them all at once.
+
+    Example:
+        >>> faults = Faults()
+        >>> with faults.collected():
+        ...     raise ValueError("scale is -1.")
+        >>> with faults.collected():
+        ...     raise TypeError("margin is a str.")
+        >>> faults.raise_all()
+        Traceback (most recent call last):
+        ValueError: scale is -1.
+        margin is a str.
+    """
+
+    def __init__(self) -> None:
+        self._errors: list[Exception] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep a ``TypeError`` or ``ValueError`` of a check for later."""
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            self._errors.append(error)
+
+    def raise_all(self) -> None:
+        """Raise what was collected, if anything.
+
+        Raises:
+            TypeError: All errors are of this type.
+            ValueError: Otherwise. The messages stand in lines of their own.
+        """
+        if len(self._errors) == 1:
+            raise self._errors[0]
+        if self._errors:
+            all_types = all(isinstance(error, TypeError) for error in self._errors)
+            raise (TypeError if all_types else ValueError)("\n".join(map(str, self._errors)))
