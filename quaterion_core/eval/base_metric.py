@@ -13,7 +13,7 @@ from typing_extensions import Self
 from quaterion_core.distances import Distance
 from quaterion_core.eval.accumulators.accumulator import Accumulator
 from quaterion_core.eval.ranking import relevant
-from quaterion_core.eval.retrieval import Retrieval, score
+from quaterion_core.eval.retrieval import Retrieval
 
 ReduceFunction: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -47,6 +47,19 @@ class BaseMetric(ABC):
     """
 
     accumulator_type: ClassVar[type[Accumulator]]
+
+    needs_all_queries: ClassVar[bool] = False
+    """Whether its value cannot be put together from blocks of queries by :meth:`query_values`.
+
+    True for a class that defines :meth:`raw_compute` or :meth:`of_retrieval`, unless it says
+    otherwise.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        own = vars(cls)
+        if "needs_all_queries" not in own and {"raw_compute", "of_retrieval"} & own.keys():
+            cls.needs_all_queries = True
 
     def __init__(
         self,
@@ -135,29 +148,32 @@ class BaseMetric(ABC):
         return self.reduce_func(values) if len(values) else values.new_zeros(())
 
     def of_retrieval(self, retrieval: Retrieval) -> Tensor:
-        """Return the value for all queries of a retrieval; by default that of :meth:`raw_compute`.
+        """Return the value for all queries of a retrieval.
+
+        By default it goes over blocks of queries with :meth:`query_values`; a metric that
+        :attr:`needs_all_queries` gets the whole matrices, by :meth:`raw_compute`.
 
         Args:
             retrieval: Embeddings, targets, and which of the objects query which others.
         """
-        return self.raw_compute(
-            retrieval.distance_matrix(self.distance, retrieval.queries),
-            retrieval.labels(self.prepare_labels, retrieval.queries).float(),
-        )
-
-    @property
-    def needs_all_queries(self) -> bool:
-        """Whether blocks of queries would break it: it defines its value over all of them."""
-        own = type(self)
-        return (
-            own.raw_compute is not BaseMetric.raw_compute
-            or own.of_retrieval is not BaseMetric.of_retrieval
-        )
+        if self.needs_all_queries:
+            return self.raw_compute(
+                retrieval.distance_matrix(self.distance, retrieval.queries),
+                retrieval.labels(self.prepare_labels, retrieval.queries).float(),
+            )
+        blocks = [
+            self.answered_values(
+                retrieval.distance_matrix(self.distance, queries),
+                retrieval.labels(self.prepare_labels, queries),
+            )
+            for queries in retrieval.query_blocks()
+        ]
+        return self.reduce(torch.cat(blocks))
 
     def precompute(self, embeddings: Tensor, **targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return labels and distances of a batch, both (N, N), as :meth:`raw_compute` takes them.
 
-        The labels come first here.
+        The labels come first here. Equal objects are one, where the targets hold ``objects``.
         """
         retrieval = Retrieval(embeddings, targets)
         return (
@@ -211,7 +227,8 @@ class BaseMetric(ABC):
         batch.update(embeddings, **targets)
         return self._value(batch)
 
+    @torch.no_grad()
     def _value(self, accumulator: Accumulator) -> Tensor:
         targets = accumulator.state
         embeddings = targets.pop("embeddings")
-        return score({"": self}, Retrieval(embeddings, targets))[""]
+        return self.of_retrieval(Retrieval(embeddings, targets))

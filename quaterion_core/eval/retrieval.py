@@ -1,18 +1,17 @@
-"""Retrieval among embeddings, in blocks of queries that several metrics share."""
+"""Retrieval among embeddings, in blocks of queries. Equal objects are one object."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from quaterion_core.distances import BaseDistance
+from quaterion_core.eval.equal_objects import EqualObjects
 from quaterion_core.types import Targets
-
-if TYPE_CHECKING:
-    from quaterion_core.eval.base_metric import BaseMetric
+from quaterion_core.utils.accepted import names_argument
 
 MAX_BLOCK_ELEMENTS: Final = 2**24
 """The most distances that are in memory at once: 64 MiB of float32."""
@@ -23,12 +22,40 @@ class Retrieval:
 
     A query is never among its own results: its distance from itself is infinite and its label 0.
 
+    Where the targets hold ``objects``, an id of the content of each object, equal objects are one
+    object: one query, which never finds itself, and one candidate, which is relevant to a query if
+    any object with the content of the one is relevant to any with the content of the other. The
+    first of equal objects stands for all of them.
+
     Args:
         embeddings: Shape (N, D). Half precision is widened to float32,
             since distances rounded to it would tie objects that differ.
         targets: Targets of all N objects, for ``prepare_labels`` of the metrics.
         queries: Rows that query, without repetition, shape (Q,), int64; by default all.
         candidates: Rows that can be found, shape (M,), int64; by default all.
+
+    Attributes:
+        queries: Rows of the distinct queries.
+        candidates: Rows of the distinct candidates.
+
+    Example:
+        Three questions, of which two share an answer:
+
+        >>> from quaterion_core.eval.pair import PairMetric
+        >>> targets = {
+        ...     "labels": torch.ones(3),
+        ...     "pairs": torch.tensor([[0, 3], [1, 4], [2, 5]]),
+        ...     "subgroups": torch.full((6,), torch.iinfo(torch.int64).min),  # none is stated
+        ...     "objects": torch.tensor([10, 11, 12, 20, 20, 21]),
+        ... }
+        >>> rows = torch.arange(6)
+        >>> retrieval = Retrieval(torch.eye(6), targets, queries=rows[:3], candidates=rows[3:])
+        >>> retrieval.candidates
+        tensor([3, 5])
+        >>> retrieval.labels(PairMetric.prepare_labels, retrieval.queries)
+        tensor([[1., 0.],
+                [1., 0.],
+                [0., 1.]])
     """
 
     def __init__(
@@ -39,19 +66,28 @@ class Retrieval:
         candidates: Tensor | None = None,
     ):
         rows = torch.arange(len(embeddings), device=embeddings.device)
-        self.queries = rows if queries is None else queries
-        self.candidates = rows if candidates is None else candidates
-        self._selects_candidates = candidates is not None
+        self._equal = EqualObjects(targets["objects"]) if "objects" in targets else None
+        self.queries = self._distinct(rows if queries is None else queries)
+        self.candidates = self._distinct(rows if candidates is None else candidates)
+        self._different: Tensor | None = None
+        self._selects_candidates = candidates is not None or len(self.candidates) < len(rows)
         self._targets = targets
         self._embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
         self._candidate_embeddings = (
-            self._embeddings if candidates is None else self._embeddings[candidates]
+            self._embeddings[self.candidates] if self._selects_candidates else self._embeddings
         )
 
     @property
     def targets(self) -> Targets:
         """The targets of all N objects."""
         return self._targets
+
+    def holds_query(self, pairs: Tensor) -> Tensor:
+        """Tell which pairs of rows (P, 2) hold a query, or an object that equals one: (P,)."""
+        if self._equal is None:
+            return torch.isin(pairs, self.queries).any(dim=1)
+        first = self._equal.first
+        return torch.isin(first[pairs], first[self.queries]).any(dim=1)
 
     def similarities(self, distance: BaseDistance, pairs: Tensor) -> Tensor:
         """Return the similarity of the two objects of each pair of rows: (P, 2) to (P,)."""
@@ -72,6 +108,7 @@ class Retrieval:
             # Two queries meet twice, in either role: the one that comes first counts.
             is_new = (of_candidates > position[queries].unsqueeze(1)) | (of_candidates < 0)
             distances = self.distance_matrix(distance, queries)
+            is_new &= distances < torch.inf
             yield distances[is_new], self.labels(prepare_labels, queries)[is_new]
 
     def query_blocks(self) -> Iterator[Tensor]:
@@ -85,45 +122,68 @@ class Retrieval:
         return matrix.masked_fill_(self._is_self(queries), torch.inf)
 
     def labels(self, prepare_labels: Callable[..., Tensor], queries: Tensor) -> Tensor:
-        """Return what ``prepare_labels`` says of some queries and all candidates, shape (Q, M)."""
-        selected = {"candidates": self.candidates} if self._selects_candidates else {}
-        labels = prepare_labels(**self._targets, queries=queries, **selected)
+        """Return what ``prepare_labels`` says of some queries and all candidates, shape (Q, M).
+
+        Of equal objects, the highest label counts. A ``prepare_labels`` that has an argument
+        ``objects`` is given the row of the first equal object of each of the N objects.
+        """
+        if self._equal is None:
+            selected = {"candidates": self.candidates} if self._selects_candidates else {}
+            labels = prepare_labels(**self._targets, queries=queries, **selected)
+        else:
+            labels = self._labels_of_copies(self._equal, prepare_labels, queries)
         return labels.masked_fill(self._is_self(queries), 0)
 
+    def _labels_of_copies(
+        self, equal: EqualObjects, prepare_labels: Callable[..., Tensor], queries: Tensor
+    ) -> Tensor:
+        knows_equal = names_argument(prepare_labels, "objects")
+        targets = {name: values for name, values in self._targets.items() if name != "objects"}
+        if knows_equal:
+            targets["objects"] = equal.first
+        among = self._rows_that_count(equal, knows_equal)
+        rows, query_of = equal.copies(queries, among)
+        columns, candidate_of = equal.copies(self.candidates, among)
+        shape = len(queries), len(self.candidates)
+        if (len(rows), len(columns)) == shape:
+            return prepare_labels(**targets, queries=rows, candidates=columns)
+        result = torch.zeros(shape, device=queries.device)
+        size = max(1, MAX_BLOCK_ELEMENTS // max(1, len(columns)))
+        for part, of_part in zip(torch.split(rows, size), torch.split(query_of, size), strict=True):
+            labels = prepare_labels(**targets, queries=part, candidates=columns).float()
+            if len(columns) > len(self.candidates):
+                highest = labels.new_zeros(len(part), len(self.candidates))
+                labels = highest.scatter_reduce_(1, candidate_of.expand_as(labels), labels, "amax")
+            result.scatter_reduce_(0, of_part.unsqueeze(1).expand_as(labels), labels, "amax")
+        return result
+
+    def _rows_that_count(self, equal: EqualObjects, knows_equal: bool) -> Tensor | None:
+        """Return the rows whose labels may differ from those of all equal rows, ``None`` for all.
+
+        Equal rows with equal targets have equal labels, unless targets refer to rows and are read
+        by somebody who does not know which rows are equal.
+        """
+        if "pairs" in self._targets and not knows_equal:
+            return None
+        if self._different is None:
+            count = len(equal.first)
+            values = [
+                target
+                for name, target in self._targets.items()
+                if name not in ("objects", "labels") and target.shape == (count,)
+            ]
+            if "pairs" in self._targets:  # only similar pairs place an object into a subgroup
+                is_similar = torch.zeros(count, dtype=torch.int64, device=equal.first.device)
+                is_similar[self._targets["pairs"][self._targets["labels"] > 0]] = 1
+                values.append(is_similar)
+            self._different = equal.different(values)
+        return self._different
+
     def _is_self(self, queries: Tensor) -> Tensor:
-        return queries.unsqueeze(1) == self.candidates.unsqueeze(0)
+        if self._equal is None:
+            return queries.unsqueeze(1) == self.candidates.unsqueeze(0)
+        first = self._equal.first
+        return first[queries].unsqueeze(1) == first[self.candidates].unsqueeze(0)
 
-
-@torch.no_grad()
-def score(metrics: Mapping[str, BaseMetric], retrieval: Retrieval) -> dict[str, Tensor]:
-    """Compute several metrics of one retrieval.
-
-    Distances and labels are computed once for all metrics, block by block. Only a metric that
-    needs all queries at once, since it may reduce them in any way, is computed by itself.
-
-    Args:
-        metrics: Metrics by name.
-        retrieval: Queries and candidates.
-
-    Returns:
-        The value of each metric by name.
-    """
-    by_block = {name: metric for name, metric in metrics.items() if not metric.needs_all_queries}
-    values: dict[str, list[Tensor]] = {name: [] for name in by_block}
-    for queries in retrieval.query_blocks() if by_block else ():
-        distances = {
-            distance: retrieval.distance_matrix(distance, queries)
-            for distance in {metric.distance for metric in by_block.values()}
-        }
-        labels = {
-            prepare_labels: retrieval.labels(prepare_labels, queries) > 0
-            for prepare_labels in {metric.prepare_labels for metric in by_block.values()}
-        }
-        for name, metric in by_block.items():
-            block = distances[metric.distance], labels[metric.prepare_labels]
-            values[name].append(metric.answered_values(*block))
-    results = {name: metric.reduce(torch.cat(values[name])) for name, metric in by_block.items()}
-    for name, metric in metrics.items():
-        if metric.needs_all_queries:
-            results[name] = metric.of_retrieval(retrieval)
-    return {name: results[name] for name in metrics}
+    def _distinct(self, rows: Tensor) -> Tensor:
+        return rows if self._equal is None else self._equal.distinct(rows)

@@ -30,6 +30,9 @@ class Accumulator(ABC):
     def state(self) -> dict[str, Tensor]:
         """All that was collected: the arguments of :meth:`update`, each in one tensor.
 
+        ``objects``, which :meth:`update` may be called without, are part of it where each batch
+        had them.
+
         ``update(**state)`` adds it to another accumulator, which is how the parts that several
         processes collected are put together.
         """
@@ -39,7 +42,8 @@ class Accumulator(ABC):
             self._batches = [
                 {
                     name: torch.cat([batch[name] for batch in self._batches])
-                    for name in self.empty_state
+                    for name in (*self.empty_state, "objects")
+                    if all(name in batch for batch in self._batches)
                 }
             ]
         return dict(self._batches[0])
@@ -67,9 +71,14 @@ class Accumulator(ABC):
         self._batches = []
         self._filled = False
 
-    def _append(self, device: torch.device | str | None, **batch: Tensor) -> None:
+    def _append(
+        self, device: torch.device | str | None, objects: Tensor | None, **batch: Tensor
+    ) -> None:
         """Add a checked batch, free of its graph; an empty one adds nothing."""
         embeddings = batch["embeddings"]
+        if objects is not None:
+            check_target("objects", objects, (len(embeddings),), integer=True)
+            batch["objects"] = objects.long()
         if not len(embeddings):
             return
         if self._batches and embeddings.shape[1] != self._batches[0]["embeddings"].shape[1]:

@@ -35,6 +35,7 @@ class GroupAccumulator(Accumulator):
         embeddings: Tensor,
         groups: Tensor,
         device: torch.device | str | None = None,
+        objects: Tensor | None = None,
         **kwargs: Any,
     ) -> None:
         """Add a batch.
@@ -43,6 +44,8 @@ class GroupAccumulator(Accumulator):
             embeddings: Shape (B, D).
             groups: Group of each object, shape (B,), an integer type; kept as int64.
             device: Where to keep them; by default where the embeddings are.
+            objects: Id of the content of each object, shape (B,), an integer type: equal objects
+                have equal ids. Without it, all objects count as different.
             **kwargs: Other targets, ignored.
 
         Raises:
@@ -50,7 +53,7 @@ class GroupAccumulator(Accumulator):
         """
         check_embeddings(embeddings)
         check_target("groups", groups, (len(embeddings),), integer=True)
-        self._append(device, embeddings=embeddings, groups=groups.long())
+        self._append(device, objects, embeddings=embeddings, groups=groups.long())
 
     @property
     def groups(self) -> Tensor:

@@ -48,6 +48,7 @@ class PairAccumulator(Accumulator):
         pairs: Tensor,
         subgroups: Tensor,
         device: torch.device | str | None = None,
+        objects: Tensor | None = None,
         **kwargs: Any,
     ) -> None:
         """Add a batch of B pairs, which has N objects.
@@ -58,6 +59,8 @@ class PairAccumulator(Accumulator):
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2), an integer type.
             subgroups: Subgroup of each object, shape (N,), an integer type; kept as int64.
             device: Where to keep them; by default where the embeddings are.
+            objects: Id of the content of each object, shape (N,), an integer type: equal objects
+                have equal ids. Without it, all objects count as different.
             **kwargs: Other targets, ignored.
 
         Raises:
@@ -75,6 +78,7 @@ class PairAccumulator(Accumulator):
             )
         self._append(
             device,
+            objects,
             embeddings=embeddings,
             labels=labels,
             pairs=pairs.long() + len(self),

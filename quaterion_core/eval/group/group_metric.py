@@ -16,6 +16,9 @@ class GroupMetric(BaseMetric):
 
     Each object queries all others; relevant to it are the others of its group. Where a sampler has
     a reference, each queries those of the reference instead.
+
+    Objects of equal content, by the target ``objects`` that loaders and samplers give, are one
+    object, which is of all groups that any of them is of.
     """
 
     accumulator_type = GroupAccumulator
@@ -47,6 +50,7 @@ class GroupMetric(BaseMetric):
         embeddings: Tensor,
         groups: Tensor,
         device: torch.device | str | None = None,
+        objects: Tensor | None = None,
         **kwargs: Any,
     ) -> None:
         """Collect a batch.
@@ -55,25 +59,33 @@ class GroupMetric(BaseMetric):
             embeddings: Shape (B, D).
             groups: Group of each object, shape (B,), an integer type.
             device: Where to keep them; by default the CPU.
+            objects: Id of the content of each object, shape (B,), an integer type: equal objects
+                have equal ids and are one object. Without it, all objects count as different.
             **kwargs: Other targets, ignored.
 
         Raises:
             ValueError: A tensor is of a wrong shape or type, or an embedding is not finite.
         """
-        self.accumulator.update(embeddings, groups, device=device or "cpu")
+        self.accumulator.update(embeddings, groups, device=device or "cpu", objects=objects)
 
     def compute(
-        self, embeddings: Tensor | None = None, groups: Tensor | None = None, **kwargs: Any
+        self,
+        embeddings: Tensor | None = None,
+        groups: Tensor | None = None,
+        objects: Tensor | None = None,
+        **kwargs: Any,
     ) -> Tensor:
         """Return the value over a batch or, without arguments, over all that was collected.
 
         Args:
             embeddings: Shape (B, D).
             groups: Group of each object, shape (B,), an integer type.
+            objects: Id of the content of each object, shape (B,), an integer type: equal objects
+                have equal ids and are one object. Without it, all objects count as different.
             **kwargs: Other targets, ignored.
 
         Raises:
             ValueError: A tensor is of a wrong shape or type, or an embedding is not finite.
             RuntimeError: No batch is given and none was collected.
         """
-        return self._compute(embeddings, groups=groups)
+        return self._compute(embeddings, groups=groups, objects=objects)

@@ -7,18 +7,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.eval.accumulators.pair_accumulator import PairAccumulator
 from quaterion_core.eval.base_metric import BaseMetric
+from quaterion_core.loss.known_positives import known_positives
 
 
 class PairMetric(BaseMetric):
     """A metric for :class:`~quaterion_core.dataset.SimilarityPairSample`.
 
     Each of the two objects of a pair queries all other objects; relevant to it is its partner, if
-    the pair's label is above 0, and nothing else. An object that is in the data several times is
-    several objects: a copy of the partner, say an answer to two questions, is not relevant, and
-    since it is at the same distance as the partner, it counts as nearer. Leave duplicates out
-    where that is not meant.
+    the pair's label is above 0.
+
+    Objects of equal content, by the target ``objects`` that loaders and samplers give, are one
+    object: an answer to two questions is one answer, relevant to both. Relevant to an object are
+    then also those that pairs with a label above 0 place into its subgroup. Two objects that a
+    pair with the label 0 names are not relevant to one another.
+
+    Without ``objects``, all objects count as different, and nothing is relevant but the partner.
     """
 
     accumulator_type = PairAccumulator
@@ -30,19 +36,23 @@ class PairMetric(BaseMetric):
         subgroups: Tensor,
         queries: Tensor | None = None,
         candidates: Tensor | None = None,
+        objects: Tensor | None = None,
     ) -> Tensor:
         """Return the label of each two objects.
 
         Args:
             labels: Similarity of each pair, shape (P,).
             pairs: Rows that make up each pair, shape (P, 2), int64.
-            subgroups: Subgroup of each object, shape (N,). Objects of one subgroup that are not
-                a pair count as not relevant to one another, as all others do.
+            subgroups: Subgroup of each object, shape (N,), looked at together with ``objects``.
             queries: Rows that query, without repetition, shape (Q,); by default all.
             candidates: Rows that can be found, shape (M,); by default all.
+            objects: For each object the row of the first one that is equal to it, shape (N,). Of
+                equal queries or candidates, one gets the labels of the partners of all.
 
         Returns:
-            Shape (Q, M), float32: the label where two objects are a pair with one above 0, else 0.
+            Shape (Q, M), float32: the label where two objects are a pair with one above 0; with
+            ``objects`` 1 where such pairs place both into one subgroup, and 0 where a pair with the
+            label 0 names two objects that are equal to them; else 0.
 
         Example:
             >>> PairMetric.prepare_labels(
@@ -54,19 +64,25 @@ class PairMetric(BaseMetric):
             tensor([[0., 0., 0., 0.],
                     [1., 0., 0., 0.]])
         """
-        count = len(subgroups)
-        if queries is None:
-            queries = torch.arange(count, device=pairs.device)
-        position = torch.full((count,), -1, device=pairs.device)
-        position[queries] = torch.arange(len(queries), device=pairs.device)
+        everything = torch.arange(len(subgroups), device=pairs.device)
+        rows = everything if queries is None else queries
+        columns = everything if candidates is None else candidates
+        same = everything if objects is None else objects
         similar = pairs[labels > 0]
-        rows, columns = torch.cat([similar, similar.flip(1)]).unbind(1)
-        is_asked = position[rows] >= 0
-        matrix = torch.zeros(len(queries), count, device=pairs.device)
-        matrix[position[rows[is_asked]], columns[is_asked]] = (
-            labels[labels > 0].float().repeat(2)[is_asked]
+        matrix = torch.zeros(len(rows), len(columns), device=pairs.device)
+        _set_partners(
+            matrix, same[rows], same[columns], same[similar], labels[labels > 0], len(subgroups)
         )
-        return matrix if candidates is None else matrix[:, candidates]
+        if objects is not None:
+            # An object is in a subgroup if a pair says that it is similar to another one there.
+            member = torch.full_like(subgroups, NO_SUBGROUP)
+            member[similar] = subgroups[similar]
+            of_rows, of_columns = member[rows].unsqueeze(1), member[columns]
+            matrix[(of_rows == of_columns) & (of_rows != NO_SUBGROUP) & (matrix == 0)] = 1.0
+            if len(similar) < len(pairs):
+                dissimilar = objects[pairs[labels <= 0]]
+                matrix[known_positives(objects[rows], objects[columns], dissimilar)] = 0.0
+        return matrix
 
     def update(
         self,
@@ -75,6 +91,7 @@ class PairMetric(BaseMetric):
         pairs: Tensor,
         subgroups: Tensor,
         device: torch.device | str | None = None,
+        objects: Tensor | None = None,
         **kwargs: Any,
     ) -> None:
         """Collect a batch of B pairs, which has N objects.
@@ -85,12 +102,16 @@ class PairMetric(BaseMetric):
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2), an integer type.
             subgroups: Subgroup of each object, shape (N,), an integer type.
             device: Where to keep them; by default the CPU.
+            objects: Id of the content of each object, shape (N,), an integer type: equal objects
+                have equal ids and are one object. Without it, all objects count as different.
             **kwargs: Other targets, ignored.
 
         Raises:
             ValueError: A tensor is of a wrong shape or type, or an embedding is not finite.
         """
-        self.accumulator.update(embeddings, labels, pairs, subgroups, device=device or "cpu")
+        self.accumulator.update(
+            embeddings, labels, pairs, subgroups, device=device or "cpu", objects=objects
+        )
 
     def compute(
         self,
@@ -98,6 +119,7 @@ class PairMetric(BaseMetric):
         labels: Tensor | None = None,
         pairs: Tensor | None = None,
         subgroups: Tensor | None = None,
+        objects: Tensor | None = None,
         **kwargs: Any,
     ) -> Tensor:
         """Return the value over a batch or, without arguments, over all that was collected.
@@ -107,10 +129,38 @@ class PairMetric(BaseMetric):
             labels: Similarity of each pair, shape (B,).
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2), an integer type.
             subgroups: Subgroup of each object, shape (N,), an integer type.
+            objects: Id of the content of each object, shape (N,), an integer type: equal objects
+                have equal ids and are one object. Without it, all objects count as different.
             **kwargs: Other targets, ignored.
 
         Raises:
             ValueError: A tensor is of a wrong shape or type, or an embedding is not finite.
             RuntimeError: No batch is given and none was collected.
         """
-        return self._compute(embeddings, labels=labels, pairs=pairs, subgroups=subgroups)
+        return self._compute(
+            embeddings, labels=labels, pairs=pairs, subgroups=subgroups, objects=objects
+        )
+
+
+def _set_partners(
+    matrix: Tensor, rows: Tensor, columns: Tensor, pairs: Tensor, labels: Tensor, count: int
+) -> None:
+    """Set the labels of pairs of objects in a matrix (Q, M), either object being the query.
+
+    Args:
+        matrix: Changed in place.
+        rows: The queries, shape (Q,).
+        columns: The candidates, shape (M,).
+        pairs: Two objects each, shape (P, 2).
+        labels: Shape (P,).
+        count: All of these are numbers below it.
+    """
+    row_of = torch.full((count,), -1, device=rows.device)
+    row_of[rows] = torch.arange(len(rows), device=rows.device)
+    column_of = torch.full((count,), -1, device=rows.device)
+    column_of[columns] = torch.arange(len(columns), device=rows.device)
+    first, second = torch.cat([pairs, pairs.flip(1)]).unbind(1)
+    is_there = (row_of[first] >= 0) & (column_of[second] >= 0)
+    matrix[row_of[first[is_there]], column_of[second[is_there]]] = labels.float().repeat(2)[
+        is_there
+    ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from quaterion_core.distances import Distance
@@ -25,6 +24,7 @@ class PairScoreMetric(PairMetric):
         distance_metric_name: The distance whose similarity is compared.
 
     Example:
+        >>> import torch
         >>> class MeanError(PairScoreMetric):
         ...     def score(self, similarities, labels): return (similarities - labels).abs().mean()
         >>> targets = {"pairs": torch.tensor([[0, 1]]), "subgroups": torch.tensor([4, 4])}
@@ -54,7 +54,7 @@ class PairScoreMetric(PairMetric):
     def of_retrieval(self, retrieval: Retrieval) -> Tensor:
         """Return :meth:`score` of the pairs that hold a query."""
         pairs, labels = retrieval.targets["pairs"], retrieval.targets["labels"]
-        is_asked = torch.isin(pairs, retrieval.queries).any(dim=1)
+        is_asked = retrieval.holds_query(pairs)
         return self.score(retrieval.similarities(self.distance, pairs[is_asked]), labels[is_asked])
 
     def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:

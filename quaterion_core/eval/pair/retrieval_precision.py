@@ -16,9 +16,10 @@ from quaterion_core.eval.ranking import check_k, hits_among_nearest, relevant
 class RetrievalPrecision(PairMetric):
     """The share of relevant objects among the k nearest.
 
-    Relevant to a query is its partner alone, so that the best value is 1/k. Of objects at the same
-    distance, irrelevant ones count as nearer. Objects of pairs with label 0 are found but are no
-    queries, as they have nothing to find.
+    Relevant to a query are its partners, as :class:`PairMetric` says; with one partner, the best
+    value is 1/k. Of objects at the same distance, irrelevant ones count as nearer. An object that
+    has nothing to find, such as one that is only in pairs with the label 0, is found but is no
+    query.
 
     Manning, Raghavan and Schütze, *Introduction to Information Retrieval* (2008), section 8.4.
 

@@ -11,9 +11,9 @@ from quaterion_core.eval.ranking import first_rank, relevant
 class RetrievalReciprocalRank(PairMetric):
     """One over the rank of the relevant object; its mean is the mean reciprocal rank (MRR).
 
-    Relevant to a query is its partner. Of objects at the same distance, irrelevant ones count as
-    nearer. Objects of pairs with label 0 are found but are no queries, as they have nothing to
-    find.
+    Relevant to a query are its partners, as :class:`PairMetric` says; the nearest of them counts.
+    Of objects at the same distance, irrelevant ones count as nearer. An object that has nothing to
+    find, such as one that is only in pairs with the label 0, is found but is no query.
 
     Voorhees, *The TREC-8 Question Answering Track Report* (1999), section 3.
 

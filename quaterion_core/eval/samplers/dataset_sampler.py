@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -13,10 +13,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
-from quaterion_core.eval.accumulators.accumulator import Accumulator
+from quaterion_core.eval.accumulators.accumulator import Accumulator, check_embeddings
 from quaterion_core.eval.base_metric import BaseMetric
-from quaterion_core.eval.retrieval import Retrieval, score
+from quaterion_core.eval.retrieval import Retrieval
 from quaterion_core.eval.samplers.base_sampler import BaseSampler
+from quaterion_core.eval.scoring import score
+from quaterion_core.types import Targets
 
 if TYPE_CHECKING:
     from quaterion_core.model import SimilarityModel
@@ -26,7 +28,7 @@ _BATCHES_READ_AT_ONCE: Final = 16
 
 
 class DatasetSampler(BaseSampler):
-    """Encodes a dataset, and draws the objects of it that query.
+    """Encodes a dataset, each distinct object once, and draws the objects of it that query.
 
     The dataset is encoded, and the queries are drawn, when they are first needed; both are kept
     until :meth:`reset`, or until another dataset or model is asked for. After a model was trained
@@ -107,7 +109,12 @@ class DatasetSampler(BaseSampler):
         for name, source in sources.items():
             if isinstance(source, (list, tuple)):
                 self._check_samples(source, name)
-        self.sizes = [self._encode(model, source, name) for name, source in sources.items()]
+        encoder = _DistinctEncoder(model, self.encode_batch_size)
+        parts = [self._encode(encoder, source, name) for name, source in sources.items()]
+        for part in parts:
+            for rows, targets in part:
+                self.accumulator.update(encoder.embeddings[rows], **targets, device="cpu")
+        self.sizes = [sum(len(rows) for rows, _ in part) for part in parts]
         self.accumulator.set_filled()
         self._source = (dataset, model)
 
@@ -129,8 +136,8 @@ class DatasetSampler(BaseSampler):
 
         Returns:
             ``labels`` (float32) and ``distance_matrix``, as
-            ``metric.raw_compute(distance_matrix, labels)`` takes them. An object is at infinite
-            distance from itself, with label 0.
+            ``metric.raw_compute(distance_matrix, labels)`` takes them. Equal objects are one query
+            and one candidate. An object is at infinite distance from itself, with label 0.
 
         Raises:
             TypeError: The metric or a sample is not of the kind that this sampler is for.
@@ -187,11 +194,13 @@ class DatasetSampler(BaseSampler):
             generator.manual_seed(self.seed)
         return torch.randperm(count, generator=generator)[: self.sample_size].sort().values
 
-    def _encode(self, model: SimilarityModel, source: Any, name: str) -> int:
-        """Collect the embeddings and targets of all samples; return the number of embeddings."""
-        collected = len(self.accumulator)
+    def _encode(
+        self, encoder: _DistinctEncoder, source: Any, name: str
+    ) -> list[tuple[Tensor, Targets]]:
+        """Encode all samples; return rows of the distinct embeddings, and targets."""
         size = self.encode_batch_size * _BATCHES_READ_AT_ONCE
         batches = -(-len(source) // size) if isinstance(source, Sized) else None
+        encoded = []
         for samples in track(
             self._batches(source, name, size),
             "Encoding",
@@ -199,11 +208,10 @@ class DatasetSampler(BaseSampler):
             disable=not self.log_progress,
         ):
             objects, targets = self.loader_type.pre_collate_fn(samples)
-            embeddings = model.encode(objects, batch_size=self.encode_batch_size, to_numpy=False)
-            self.accumulator.update(embeddings, **targets, device="cpu")
-        if len(self.accumulator) == collected:
+            encoded.append((encoder.rows(objects, targets["objects"]), targets))
+        if not encoded:
             raise ValueError(f"There is nothing to evaluate: the {name} has no samples.")
-        return len(self.accumulator) - collected
+        return encoded
 
     def _batches(self, source: Any, name: str, size: int) -> Iterator[list[Any]]:
         samples = _iterate(source, name)
@@ -222,6 +230,36 @@ class DatasetSampler(BaseSampler):
                     f"{position} is of type {type(sample).__name__}. PairSampler is for pairs, "
                     "GroupSampler for groups, and a dataset has only samples of one kind."
                 )
+
+
+class _DistinctEncoder:
+    """Encodes objects, equal ones once, so that all copies have the same embedding."""
+
+    def __init__(self, model: SimilarityModel, batch_size: int):
+        self._model = model
+        self._batch_size = batch_size
+        self._row_of: dict[int, int] = {}
+        self._parts: list[Tensor] = []
+
+    def rows(self, objects: Sequence[Any], ids: Tensor) -> Tensor:
+        """Encode those of N objects that are new; return the row of each of the N, shape (N,)."""
+        new = []
+        for obj, id_ in zip(objects, ids.tolist(), strict=True):
+            if id_ not in self._row_of:
+                self._row_of[id_] = len(self._row_of)
+                new.append(obj)
+        if new:
+            embeddings = self._model.encode(new, batch_size=self._batch_size, to_numpy=False)
+            check_embeddings(embeddings)
+            self._parts.append(embeddings.cpu())
+        return torch.tensor([self._row_of[id_] for id_ in ids.tolist()], dtype=torch.int64)
+
+    @property
+    def embeddings(self) -> Tensor:
+        """The embeddings of all distinct objects."""
+        if len(self._parts) > 1:
+            self._parts = [torch.cat(self._parts)]
+        return self._parts[0]
 
 
 def samples_of(dataset: Any) -> Any:

@@ -19,8 +19,8 @@ class GroupSampler(DatasetSampler):
 
     With a ``reference``, objects of the dataset query, and only those of the reference are found:
     test images among a gallery, new questions among labelled ones. Both are encoded by the same
-    model, once, and groups of the same name are the same group. An object that is in both is found
-    as any other is; where the reference is the dataset itself, no object finds itself.
+    model, once, and groups of the same name are the same group. An object never finds one that is
+    equal to it in content, in the reference neither.
 
     Args:
         sample_size: Number of objects that query; -1 for all, which is also what a number above

@@ -13,6 +13,21 @@ from quaterion_core.eval.pair import (
     spearman_correlation,
 )
 
+
+def vectors(count, size=6, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, size, dtype=torch.float64, generator=generator)
+
+
+def pair_targets(labels):
+    first = torch.arange(len(labels))
+    return {
+        "pairs": torch.stack([first, first + len(labels)], dim=1),
+        "labels": torch.as_tensor(labels),
+        "subgroups": torch.zeros(2 * len(labels), dtype=torch.int64),
+    }
+
+
 FUNCTIONS = [
     pytest.param(pearson_correlation, stats.pearsonr, id="pearson"),
     pytest.param(spearman_correlation, stats.spearmanr, id="spearman"),
@@ -56,11 +71,11 @@ def test_equal_values_have_no_correlation(function, reference, count):
 
 
 @each_metric
-def test_batches_that_are_collected_are_one_data_set(cls, reference, pair_targets, vectors):
+def test_batches_that_are_collected_are_one_data_set(cls, reference):
     metric, labels = cls(), torch.rand(30)
     a, b = vectors(30), vectors(30, seed=1)
     for part in (slice(0, 11), slice(11, 30)):
-        targets = pair_targets(labels[part], [0] * len(labels[part]))
+        targets = pair_targets(labels[part])
         metric.update(torch.cat([a[part], b[part]]), **targets)
     expected = reference(torch.cosine_similarity(a, b), labels).statistic
     assert metric.compute().item() == pytest.approx(expected, abs=1e-6)
@@ -70,7 +85,7 @@ def test_batches_that_are_collected_are_one_data_set(cls, reference, pair_target
 
 
 @each_metric
-def test_an_evaluator_gives_the_correlation_of_a_data_set(cls, reference, vectors):
+def test_an_evaluator_gives_the_correlation_of_a_data_set(cls, reference):
     table, labels = vectors(40).float(), torch.rand(20).tolist()
 
     class Table:
@@ -86,8 +101,8 @@ def test_an_evaluator_gives_the_correlation_of_a_data_set(cls, reference, vector
 
 
 @each_metric
-def test_it_can_be_attached_to_a_training(cls, reference, pair_targets, vectors):
+def test_it_can_be_attached_to_a_training(cls, reference):
     attached = AttachedMetric("correlation", cls("dot_product"))
     a, b, labels = vectors(9), vectors(9, seed=1), torch.rand(9)
-    value = attached.compute(torch.cat([a, b]), **pair_targets(labels, [0] * 9))
+    value = attached.compute(torch.cat([a, b]), **pair_targets(labels))
     assert value.item() == pytest.approx(reference((a * b).sum(1), labels).statistic, abs=1e-6)

@@ -12,7 +12,8 @@ from quaterion_core.eval import (
     RetrievalRPrecision,
     retrieval,
 )
-from quaterion_core.eval.retrieval import MAX_BLOCK_ELEMENTS, Retrieval, score
+from quaterion_core.eval.retrieval import MAX_BLOCK_ELEMENTS, Retrieval
+from quaterion_core.eval.scoring import score
 
 
 @pytest.fixture
