@@ -10,10 +10,10 @@ from torch import Tensor
 
 from quaterion_core.dataset.similarity_samples import SimilarityPairSample
 from quaterion_core.distances import Distance
+from quaterion_core.distances.top_k import queries_per_block, top_k
 from quaterion_core.mining.embedded_queries import EmbeddedQueries
 from quaterion_core.mining.mining_report import MiningReport
 from quaterion_core.mining.mining_rules import MiningRules
-from quaterion_core.mining.nearest import nearest, queries_per_block
 from quaterion_core.mining.queries import Queries
 from quaterion_core.model import SimilarityModel
 
@@ -130,7 +130,7 @@ def find_hard_negatives(
     negatives = torch.full((len(queries.objects), rules.negatives_per_query), -1)
     for block in torch.split(torch.arange(len(negatives)), queries_per_block(len(corpus))):
         forbidden = queries.forbidden(block)
-        scores, found = nearest(embedded.queries[block], corpus, last, distance, forbidden)
+        scores, found = top_k(embedded.queries[block], corpus, last, distance, forbidden)
         scores, found = scores[:, first - 1 :], found[:, first - 1 :]
         left = scores > -torch.inf
         considered += int(left.sum())

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
+from quaterion_core.dataset.object_digest import object_ids
 from quaterion_core.distances import Distance
+from quaterion_core.distances.top_k import top_k
 from quaterion_core.model import SimilarityModel
 
 
@@ -19,7 +19,7 @@ class SearchResult:
     Attributes:
         object: The object.
         score: Its similarity to the query.
-        position: Its position among the indexed objects.
+        position: Its position among the indexed objects; of equal ones that of the first.
     """
 
     object: Any
@@ -29,6 +29,9 @@ class SearchResult:
 
 class ExactSearch:
     """Compares every query with every object; exact, and fast up to about a million objects.
+
+    Objects of equal content are one document: they are embedded once and found once, as the first
+    of them.
 
     Args:
         model: Embeds objects and queries.
@@ -47,14 +50,20 @@ class ExactSearch:
         distance_metric_name: Distance | str = Distance.COSINE,
         batch_size: int = 128,
     ):
+        objects = list(objects)
         if not objects:
             raise ValueError("There is nothing to search in: objects is empty.")
         self._model = model
-        self._objects = list(objects)
+        # By content; of equal ids the last of the reversed objects, which is the first, is kept.
+        ids = object_ids(objects).tolist()
+        first = dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))
+        self._positions = sorted(first.values())
+        self._objects = [objects[position] for position in self._positions]
         self._distance = Distance.get_by_name(Distance(distance_metric_name))
         self._embeddings = model.encode(self._objects, batch_size=batch_size, to_numpy=False)
 
     def __len__(self) -> int:
+        """Return the number of distinct objects."""
         return len(self._objects)
 
     def search(self, query: Any, top: int = 10) -> list[SearchResult]:
@@ -65,9 +74,8 @@ class ExactSearch:
             top: How many to return at the most.
         """
         embedding = self._model.encode([query], to_numpy=False)
-        scores = self._distance.similarity_matrix(embedding, self._embeddings)[0]
-        best = torch.topk(scores, min(top, len(self._objects)))
+        scores, found = top_k(embedding, self._embeddings, top, self._distance)
         return [
-            SearchResult(self._objects[position], score, position)
-            for score, position in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+            SearchResult(self._objects[row], score, self._positions[row])
+            for score, row in zip(scores[0].tolist(), found[0].tolist(), strict=True)
         ]

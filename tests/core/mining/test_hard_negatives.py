@@ -6,8 +6,8 @@ import torch
 
 from quaterion_core.dataset import SimilarityGroupSample, SimilarityPairSample
 from quaterion_core.distances import Distance
+from quaterion_core.distances import top_k as top_k_module
 from quaterion_core.mining import MiningRules, mine_hard_negatives
-from quaterion_core.mining import nearest as nearest_module
 from quaterion_core.mining.queries import Queries
 
 # Dot products with q = (1, 0) are the first number: similarity is read off the vector.
@@ -192,8 +192,8 @@ def test_small_blocks_find_the_same(look_up, monkeypatch):
     vectors, samples, corpus = random_task()
     rules = MiningRules(negatives_per_query=3, ranks=(1, 30), relative_margin=0.05)
     whole = mine_hard_negatives(look_up(vectors), samples, corpus, rules)
-    monkeypatch.setattr(nearest_module, "CORPUS_BLOCK", 7)
-    monkeypatch.setattr(nearest_module, "MAX_BLOCK_ELEMENTS", 40)
+    monkeypatch.setattr(top_k_module, "CORPUS_BLOCK", 7)
+    monkeypatch.setattr(top_k_module, "MAX_BLOCK_ELEMENTS", 40)
     in_blocks = mine_hard_negatives(look_up(vectors), samples, corpus, rules)
     assert in_blocks == whole
     assert in_blocks.report == whole.report

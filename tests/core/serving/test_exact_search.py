@@ -31,3 +31,12 @@ def test_there_are_at_most_as_many_results_as_objects(model):
 def test_nothing_to_search_in_is_an_error(model):
     with pytest.raises(ValueError, match="nothing to search in"):
         ExactSearch(model, [])
+
+
+def test_equal_objects_are_one_document(model):
+    first, second = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]
+    index = ExactSearch(model, [second, first, list(first), list(second), first])
+    found = index.search([1.0, 0.1, 0.0], top=10)
+    assert len(index) == 2
+    assert sorted(result.position for result in found) == [0, 1]
+    assert [result.object for result in found] == [[second, first][r.position] for r in found]

@@ -1,4 +1,4 @@
-"""The nearest objects of a corpus, exactly, in blocks of queries and blocks of the corpus."""
+"""The most similar objects of a corpus, exactly, in blocks of queries and blocks of the corpus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from quaterion_core.distances import BaseDistance
+from quaterion_core.distances.base_distance import BaseDistance
 
 CORPUS_BLOCK: Final = 2**16
 """Objects of a corpus that are compared at once."""
@@ -17,44 +17,51 @@ MAX_BLOCK_ELEMENTS: Final = 2**24
 
 
 def queries_per_block(corpus_size: int) -> int:
-    """Return how many queries may be compared with the blocks of a corpus at once."""
+    """Return how many queries :func:`top_k` can take at once within the bound of memory."""
     return max(1, MAX_BLOCK_ELEMENTS // max(1, min(corpus_size, CORPUS_BLOCK)))
 
 
-def nearest(
+def top_k(
     queries: Tensor,
     corpus: Tensor,
     count: int,
     distance: BaseDistance,
-    forbidden: tuple[Tensor, Tensor],
+    excluded: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the most similar objects of each query, best first.
 
+    Memory is that of one block of similarities, Q x 65,536: split many queries with
+    :func:`queries_per_block`.
+
     Args:
-        queries: One block of queries, shape (Q, D).
+        queries: Shape (Q, D).
         corpus: Shape (M, D).
-        count: How many to return.
+        count: k, how many to return.
         distance: The distance whose similarity ranks.
-        forbidden: Row and column of pairs that are left out.
+        excluded: Row in ``queries`` and row in ``corpus`` of pairs that are left out.
 
     Returns:
-        Similarities (Q, k) and positions in the corpus (Q, k), k = min(count, M). Where fewer than
-        k are left, the similarity is minus infinity.
+        Similarities (Q, k) and rows of the corpus (Q, k), k = min(count, M). Where fewer than k
+        are left, the similarity is minus infinity.
 
     Example:
         >>> from quaterion_core.distances import DotProduct
         >>> queries, corpus = torch.tensor([[1.0]]), torch.tensor([[3.0], [5.0], [4.0]])
-        >>> nearest(queries, corpus, 2, DotProduct(), (torch.tensor([0]), torch.tensor([1])))
+        >>> top_k(queries, corpus, 2, DotProduct())
+        (tensor([[5., 4.]]), tensor([[1, 2]]))
+        >>> top_k(queries, corpus, 2, DotProduct(), (torch.tensor([0]), torch.tensor([1])))
         (tensor([[4., 3.]]), tensor([[2, 0]]))
     """
     best = queries.new_empty(len(queries), 0)
     positions = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
-    rows, columns = (index.to(queries.device) for index in forbidden)
+    if excluded is not None:
+        rows, columns = (index.to(queries.device) for index in excluded)
     for start in range(0, len(corpus), CORPUS_BLOCK):
         block = corpus[start : start + CORPUS_BLOCK]
         scores = distance.similarity_matrix(queries, block)
-        here = (columns >= start) & (columns < start + len(block))
-        scores[rows[here], columns[here] - start] = -torch.inf
+        if excluded is not None:
+            here = (columns >= start) & (columns < start + len(block))
+            scores[rows[here], columns[here] - start] = -torch.inf
         top = scores.topk(min(count, len(block)), dim=1)
         candidates = torch.cat((best, top.values), dim=1)
         of_candidates = torch.cat((positions, top.indices + start), dim=1)
