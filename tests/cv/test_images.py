@@ -1,7 +1,10 @@
+import io
+import os
+
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from quaterion_cv.images import TurnedImage, read_image
 
@@ -81,15 +84,124 @@ def test_a_palette_is_looked_up():
     assert read_image(red, channels=3).getpixel((0, 0)) == (255, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("background", "behind"), [("white", 255), ("#000000", 0), ((40, 40, 40), 40)]
+)
 @pytest.mark.parametrize("as_float", [False, True])
-def test_transparency_is_dropped(as_float):
-    pixels = np.array([[[10, 20, 30, 0]]], dtype=np.uint8)
+def test_a_transparent_image_is_composed_on_the_background(as_float, background, behind):
+    pixels = np.array([[[10, 20, 30, 0], [10, 20, 30, 51], [10, 20, 30, 255]]], dtype=np.uint8)
 
-    image = read_image(pixels / 255 if as_float else pixels, channels=3)
+    image = read_image(pixels / 255 if as_float else pixels, 3, background)
 
-    expected = torch.tensor([10.0, 20.0, 30.0])
-    got = image.flatten() * 255 if as_float else torch.tensor(image.getpixel((0, 0)))
-    torch.testing.assert_close(got, expected, check_dtype=False)
+    colour = np.array([10.0, 20.0, 30.0])
+    expected = np.stack([behind + share * (colour - behind) for share in (0, 0.2, 1)])
+    got = image[:, 0].T * 255 if as_float else np.asarray(image)[0]
+    np.testing.assert_allclose(got, expected, atol=0.01 if as_float else 1)
+
+
+def disc_or_square(mode, shape):
+    """Return a black shape on transparent ground."""
+    image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
+    (draw.ellipse if shape == "disc" else draw.rectangle)((1, 1, 6, 6), fill=(0, 0, 0, 255))
+    if mode == "RGB":  # one colour is transparent
+        turned = Image.new("RGB", (8, 8), (1, 2, 3))
+        turned.paste(image, mask=image)
+        turned.info["transparency"] = (1, 2, 3)
+        return turned
+    return image.quantize(4) if mode == "P" else image.convert(mode)
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_black_shapes_on_transparent_ground_differ(tmp_path, mode, channels, as_file):
+    disc, square = (disc_or_square(mode, shape) for shape in ("disc", "square"))
+    if as_file:
+        disc, square = save(disc, tmp_path / "disc.png"), save(square, tmp_path / "square.png")
+
+    disc, square = np.asarray(read_image(disc, channels)), np.asarray(read_image(square, channels))
+
+    assert not np.array_equal(disc, square)
+    assert disc[0, 0].min() == 255
+    assert disc[4, 4].max() == 0
+
+
+def test_alpha_is_kept_for_a_model_of_four_channels():
+    image = read_image(disc_or_square("RGBA", "disc"), channels=4)
+
+    assert image.getpixel((0, 0)) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("background", ["nocolour", (0, 0), (0, 0, 300)])
+def test_a_background_that_is_no_colour_is_refused(background):
+    with pytest.raises(ValueError, match="colo"):
+        read_image(disc_or_square("RGBA", "disc"), 3, background)
+
+
+def content(image, **options):
+    file = io.BytesIO()
+    image.save(file, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda data: data,
+        bytearray,
+        io.BytesIO,
+        lambda data: {"bytes": data, "path": None},
+        lambda data: {"bytes": data, "path": "no such file"},
+    ],
+)
+def test_the_content_of_a_file_is_an_image(wrap):
+    image = wrap(content(Image.fromarray(PIXELS), format="PNG"))
+
+    for _ in range(2):  # a buffer is read again from its start
+        np.testing.assert_array_equal(np.asarray(read_image(image, channels=3)), PIXELS)
+
+
+def test_a_dictionary_may_name_a_path_or_nothing(tmp_path):
+    path = save(Image.fromarray(PIXELS), tmp_path / "a.png")
+    image = read_image({"bytes": None, "path": str(path)}, channels=3)
+    np.testing.assert_array_equal(np.asarray(image), PIXELS)
+    with pytest.raises(ValueError, match="in which neither has a value"):
+        read_image({"bytes": None, "path": None}, channels=3)
+
+
+def test_bytes_that_are_no_image_are_refused():
+    with pytest.raises(ValueError, match="in memory cannot be read as an image: its format is not"):
+        read_image(b"bytes", channels=3)
+
+
+def test_of_an_animated_image_the_first_frame_is_taken():
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    data = content(frames[0], format="GIF", save_all=True, append_images=frames[1:])
+
+    assert read_image(data, channels=3).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_cmyk_is_converted():
+    assert read_image(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), 3).getpixel((0, 0)) == (
+        255,
+        0,
+        0,
+    )
+
+
+def test_a_tiff_of_floating_point_is_named(tmp_path):
+    path = save(Image.fromarray(np.full((4, 4), 700.0, dtype=np.float32)), tmp_path / "float.tif")
+
+    with pytest.raises(ValueError, match="float.tif: .*mode 'F'"):
+        read_image(path, channels=3)
+
+
+def test_a_pipe_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+
+    with pytest.raises(ValueError, match="pipe.png cannot be read as an image: it is a pipe"):
+        read_image(tmp_path / "pipe.png", channels=3)
 
 
 @pytest.mark.parametrize("as_float", [False, True])
@@ -187,7 +299,7 @@ def test_a_folder_is_named(tmp_path):
         read_image(tmp_path, channels=3)
 
 
-@pytest.mark.parametrize("obj", [{"image": PIXELS}, [1, 2], b"bytes", None])
+@pytest.mark.parametrize("obj", [{"image": PIXELS}, [1, 2], None])
 def test_another_type_is_refused(obj):
     with pytest.raises(TypeError, match=f"of type {type(obj).__name__}"):
         read_image(obj, channels=3)

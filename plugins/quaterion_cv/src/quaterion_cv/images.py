@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 from torch import Tensor
+
+Background: TypeAlias = str | Sequence[int]
+"""A colour: its name, ``#rrggbb``, or red, green and blue from 0 to 255."""
 
 _MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}
 _LUMA: Final = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights that Pillow uses
@@ -62,22 +67,28 @@ class TurnedImage:
         return image if turn is None else image.transpose(turn)
 
 
-def read_image(obj: Any, channels: int) -> Image.Image | Tensor:
+def read_image(obj: Any, channels: int, background: Background = "white") -> Image.Image | Tensor:
     """Turn what a user calls an image into one with a given number of channels.
 
     Greyscale, RGB and RGBA (1, 3 and 4 channels) are converted into one another: grey is
-    repeated, colours are weighed into grey (ITU-R BT.601), alpha is dropped or set to opaque.
-    An image with any other number of channels has to have the wanted one. The EXIF orientation
-    is applied, so that a photo stands as a viewer shows it.
+    repeated, and colours are weighed into grey (ITU-R BT.601). A transparent image is composed on
+    the background, unless the result has an alpha channel; an opaque one gets a full one. Palettes
+    and CMYK are converted to RGB. An image with any other number of channels has to have the
+    wanted one. The EXIF orientation is applied, so that a photo stands as a viewer shows it. Of an
+    animated image, the first frame is taken, or the one that a Pillow image is at.
 
     The same 8-bit image gives the same result whether it comes as a file, as a Pillow image, as
     an array or as a tensor. Images of higher precision are not rounded to 8 bits.
 
     Args:
-        obj: A Pillow image, the path of an image file, a :class:`TurnedImage`, a NumPy array
-            (H, W) or (H, W, C), or a tensor (H, W) or (C, H, W). Arrays and tensors hold uint8,
-            or floating-point values in [0, 1].
+        obj: A Pillow image, the path of an image file, the content of one as ``bytes`` or
+            ``BytesIO``, a dictionary with either under ``"bytes"`` or ``"path"`` (as Parquet files
+            and Hugging Face datasets hold images), a :class:`TurnedImage`, a NumPy array (H, W) or
+            (H, W, C), or a tensor (H, W) or (C, H, W). Arrays and tensors hold uint8, or
+            floating-point values in [0, 1].
         channels: C of the result.
+        background: The colour behind transparent images, as Pillow names it: ``"white"``,
+            ``"#ff0000"``, or a tuple (R, G, B) of 0 to 255.
 
     Returns:
         A Pillow image where ``obj`` has 8 bits per channel and 1, 3 or 4 channels, otherwise a
@@ -86,8 +97,8 @@ def read_image(obj: Any, channels: int) -> Image.Image | Tensor:
     Raises:
         FileNotFoundError: There is no such file.
         TypeError: ``obj`` is of another type, or holds values of another type.
-        ValueError: The file is broken or no image, or the shape, the number of channels or the
-            range of the values is none of the above.
+        ValueError: The file is broken, no image or no regular file, or the shape, the number of
+            channels or the range of the values is none of the above. The error names the file.
 
     Example:
         >>> read_image(np.zeros((8, 6), dtype=np.uint8), channels=3).mode
@@ -95,20 +106,51 @@ def read_image(obj: Any, channels: int) -> Image.Image | Tensor:
         >>> read_image(np.full((8, 6, 3), 0.5), channels=1).shape
         torch.Size([1, 8, 6])
     """
-    if isinstance(obj, (str, Path)):
-        obj = _open(Path(obj))
-    elif isinstance(obj, TurnedImage):
-        obj = obj.read()
+    if isinstance(obj, Mapping) and obj.keys() & {"bytes", "path"}:
+        obj = _content(obj)
+    if isinstance(obj, TurnedImage):
+        source, opened = str(obj.path), obj.read()
+    elif isinstance(obj, (str, Path)):
+        source, opened = str(obj), _open(Path(obj))
+    elif isinstance(obj, (bytes, bytearray, io.BytesIO)):
+        source = "an image in memory"
+        opened = _decode(io.BytesIO(obj.getvalue() if isinstance(obj, io.BytesIO) else obj), source)
     elif isinstance(obj, Image.Image):
-        obj = ImageOps.exif_transpose(obj)
-    image = _from_pillow(obj) if isinstance(obj, Image.Image) else _from_values(obj)
+        source, opened = "a Pillow image", ImageOps.exif_transpose(obj)
+    else:
+        return _with_channels(_from_values(obj), channels, background)
+    try:
+        return _with_channels(_from_pillow(opened), channels, background)
+    except ValueError as error:
+        raise ValueError(f"Cannot use {source}: {error}") from error
+
+
+def _content(image: Mapping[Any, Any]) -> Any:
+    """Return the bytes or the path that a table holds of an image."""
+    content = image.get("bytes")
+    content = image.get("path") if content is None else content
+    if content is None:
+        raise ValueError(
+            "Expected an image as a dictionary with 'bytes' or 'path', got one with the keys "
+            f"{list(image)} in which neither has a value."
+        )
+    return content
+
+
+def _with_channels(
+    image: Image.Image | Tensor, channels: int, background: Background
+) -> Image.Image | Tensor:
     given = len(image.getbands()) if isinstance(image, Image.Image) else len(image)
     if isinstance(image, Image.Image) and channels in _MODES:
+        if channels < 4 and _is_transparent(image):
+            image = image.convert("RGBA")
+            behind = Image.new("RGBA", image.size, _opaque(background))
+            image = Image.alpha_composite(behind, image).convert("RGB")
         return image.convert(_MODES[channels])
     if isinstance(image, Tensor) and given == channels:
         return image
     if isinstance(image, Tensor) and {given, channels} <= _MODES.keys():
-        return _convert(image, channels)
+        return _convert(image, channels, background)
     raise ValueError(
         f"An image has {given} channels, but {channels} are wanted, and only 1, 3 and 4 (grey, "
         "RGB, RGBA) are converted into one another. The shape of a NumPy array is (H, W) or "
@@ -117,13 +159,40 @@ def read_image(obj: Any, channels: int) -> Image.Image | Tensor:
 
 
 def _open(path: Path) -> Image.Image:
+    if not path.is_file():
+        if not path.exists():
+            raise FileNotFoundError(f"There is no image file {path}.")
+        kind = "a folder" if path.is_dir() else "a pipe, socket or device"
+        raise ValueError(f"The file {path} cannot be read as an image: it is {kind}.")
+    return _decode(path, f"the file {path}")
+
+
+def _decode(file: Path | io.BytesIO, source: str) -> Image.Image:
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             return ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no image file {path}.") from None
+    except UnidentifiedImageError:
+        source = source[0].upper() + source[1:]
+        raise ValueError(f"{source} cannot be read as an image: its format is not known.") from None
     except Exception as error:  # Pillow's decoders raise anything, SyntaxError for one
-        raise ValueError(f"The file {path} cannot be read as an image: {error}") from error
+        source = source[0].upper() + source[1:]
+        raise ValueError(f"{source} cannot be read as an image: {error}") from error
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    palette = image.palette.mode if image.palette is not None else ""
+    has_alpha = image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or palette == "RGBA"
+    return has_alpha or "transparency" in image.info
+
+
+def _opaque(background: Background) -> tuple[int, int, int, int]:
+    colour = ImageColor.getrgb(background) if isinstance(background, str) else tuple(background)
+    if len(colour) < 3 or not all(0 <= value <= 255 for value in colour):
+        raise ValueError(
+            "Expected a background as a colour such as 'white', '#ff0000' or (255, 0, 0), got "
+            f"{background!r}."
+        )
+    return colour[0], colour[1], colour[2], 255
 
 
 def _from_pillow(image: Image.Image) -> Image.Image | Tensor:
@@ -148,7 +217,8 @@ def _from_values(values: Any) -> Image.Image | Tensor:
         pixels = values
     else:
         raise TypeError(
-            "An image is a Pillow image, the path of a file, a NumPy array or a tensor, but got "
+            "An image is a Pillow image, the path of a file or its bytes, a NumPy array or a "
+            "tensor, but got "
             f"{values!r:.80} of type {type(values).__name__}."
         )
     if pixels.ndim not in (2, 3) or pixels.size == 0:
@@ -176,9 +246,12 @@ def _from_values(values: Any) -> Image.Image | Tensor:
     return torch.from_numpy(np.ascontiguousarray(planes))
 
 
-def _convert(image: Tensor, channels: int) -> Tensor:
+def _convert(image: Tensor, channels: int, background: Background) -> Tensor:
     """Convert float values (C, H, W) between grey, RGB and RGBA."""
     colours = image[:3].expand(3, -1, -1)
+    if len(image) == 4:
+        behind = torch.tensor(_opaque(background)[:3]).div(255).view(3, 1, 1)
+        colours = behind + image[3] * (colours - behind)
     if channels == 3:
         return colours
     if channels == 4:

@@ -112,6 +112,6 @@ def _fault(path: Path) -> str | None:
     """Say why an image file cannot be read, if it cannot."""
     try:
         read_image(path, channels=3)
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         return str(error)
     return None

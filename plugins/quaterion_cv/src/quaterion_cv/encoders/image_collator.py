@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from quaterion_cv.encoders.augmentations import AugmentationChoice, build_augmentation
-from quaterion_cv.images import read_image
+from quaterion_cv.images import Background, read_image
 
 
 class ImageCollator:
@@ -31,6 +31,8 @@ class ImageCollator:
         augmentation: Random changes of the images, by the names and arguments of
             :data:`~quaterion_cv.encoders.augmentations.AUGMENTATIONS`, applied in their order
             after the image is resized and cropped. ``"crop"`` takes the place of that.
+        background: The colour behind transparent images; see
+            :func:`~quaterion_cv.images.read_image`.
 
     Raises:
         ValueError: timm cannot make a transform of the data config, or there is no such
@@ -50,8 +52,10 @@ class ImageCollator:
         image_size: tuple[int, int],
         data_config: Mapping[str, Any],
         augmentation: AugmentationChoice | Sequence[AugmentationChoice] = (),
+        background: Background = "white",
     ):
         self.in_chans = in_chans
+        self.background = background
         try:
             transform = create_transform(input_size=(in_chans, *image_size), **data_config)
         except (KeyError, TypeError) as error:
@@ -71,7 +75,9 @@ class ImageCollator:
         Args:
             images: Whatever :func:`quaterion_cv.images.read_image` takes.
         """
-        return torch.stack([self.transform(read_image(obj, self.in_chans)) for obj in images])
+        return torch.stack(
+            [self.transform(read_image(obj, self.in_chans, self.background)) for obj in images]
+        )
 
 
 def model_data_config(
