@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from pytorch_lightning.utilities.seed import isolate_rng
+from pytorch_lightning.utilities import rank_zero_warn
 from torch.utils.data import DataLoader, IterableDataset, Sampler
 
 from quaterion_core.dataset.batch_samplers import BatchSampler, SampleFacts, read_facts
@@ -52,8 +53,7 @@ class LoaderPlan:
 
     def __call__(self, seed: int, processes: int) -> list[list[int]]:
         """Return the indices of the samples of each batch."""
-        with isolate_rng():
-            seed_everywhere(seed)
+        with seeded(seed):
             own = [list(batch) for batch in self._batch_sampler]
         if self._drop_last:
             own = own[: len(own) - len(own) % processes]
@@ -77,7 +77,10 @@ def ordered_plan(loader: DataLoader[Any]) -> LoaderPlan:
 class SamplerPlan:
     """The batches that a batch sampler makes of a loader's samples.
 
-    These are read once, and again when a ``revision`` of the data set says that they changed.
+    These are read once, and again when a ``revision`` of the dataset says that they changed. A
+    batch of fewer samples than there are processes cannot be shared: the last one joins the batch
+    before it if the sampler allows it, any other one is left out. How many samples an epoch leaves
+    out is reported once.
 
     Args:
         sampler: The batch sampler.
@@ -91,8 +94,8 @@ class SamplerPlan:
     def __init__(self, sampler: BatchSampler, loader: SimilarityDataLoader[Any], processes: int):
         if loader.batch_size is None or isinstance(loader.dataset, IterableDataset):
             raise ValueError(
-                "A batch_sampler needs a loader with a batch_size over a data set with an index "
-                f"and a length, but this one has batch_size={loader.batch_size} over a "
+                "Expected a loader with a batch_size over a dataset with an index and a length for "
+                f"a batch_sampler, got batch_size={loader.batch_size} over a "
                 f"{type(loader.dataset).__name__}."
             )
         sampler.check_batch_size(loader.batch_size * processes)
@@ -100,31 +103,83 @@ class SamplerPlan:
         self._loader = loader
         self._size = loader.batch_size
         self._known: tuple[int, SampleFacts] | None = None
+        self._has_reported = False
 
     def __call__(self, seed: int, processes: int) -> list[list[int]]:
         """Return the indices of the samples of each batch."""
         revision = getattr(self._loader.dataset, "revision", 0)
         if self._known is None or self._known[0] != revision:
-            with isolate_rng():  # a loader draws a number
+            with seeded(0):  # a loader draws a number
                 self._known = revision, read_facts(self._loader, self._loader.num_workers)
+        facts = self._known[1]
         generator = torch.Generator().manual_seed(seed)
-        return self._sampler.batches(self._known[1], self._size * processes, generator)
+        batches = self._sampler.batches(facts, self._size * processes, generator)
+        if len(batches) > 1 and len(batches[-1]) < processes:
+            joined = batches[-2] + batches[-1]
+            if self._sampler.may_join(facts, joined):
+                batches[-2:] = [joined]
+        batches = [batch for batch in batches if len(batch) >= processes]
+        if not batches:
+            raise ValueError(too_few_samples(len(facts), processes))
+        self._report(len(facts) - sum(map(len, batches)), len(facts))
+        return batches
+
+    def _report(self, left_out: int, samples: int) -> None:
+        if not left_out or self._has_reported:
+            return
+        self._has_reported = True
+        because = self._sampler.left_out_because
+        rank_zero_warn(
+            f"The batch sampler leaves {left_out} of {samples} samples out of an epoch"
+            f"{', since ' + because if because else ''}. Each epoch draws anew which ones."
+        )
 
 
-def seed_everywhere(seed: int) -> None:
-    """Seed the random numbers of Python, NumPy and PyTorch, and nothing else.
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw the random numbers of Python, NumPy and PyTorch (CPU) from a seed for a while.
 
-    Lightning's function leaves the seed in the environment too, for processes that start later.
+    Afterwards they continue as if nothing had been drawn.
+
+    Example:
+        >>> with seeded(3):
+        ...     first = torch.rand(2)
+        >>> with seeded(3):
+        ...     torch.equal(first, torch.rand(2))
+        True
     """
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    state = random_state()
+    try:
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.default_generator.manual_seed(seed)
+        yield
+    finally:
+        set_random_state(state)
+
+
+def random_state() -> tuple[Any, Any, torch.Tensor]:
+    """Return the state of the random numbers of Python, NumPy and PyTorch (CPU)."""
+    return random.getstate(), np.random.get_state(), torch.get_rng_state()
+
+
+def set_random_state(state: tuple[Any, Any, torch.Tensor]) -> None:
+    """Continue with random numbers where :func:`random_state` was called."""
+    python, numpy, pytorch = state
+    random.setstate(python)
+    np.random.set_state(numpy)
+    torch.set_rng_state(pytorch)
+
+
+def mixed_seed(*numbers: int) -> int:
+    """Return a seed that depends on all of some natural numbers, below 2 ** 63."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
 
 
 def share(batches: list[list[int]], rank: int, processes: int) -> list[list[int]]:
     """Cut each batch into nearly equal parts and return those of one process.
 
-    All processes get equally many batches, and every sample is in one part. A batch of fewer
+    All processes get equally many batches, and every sample is in one part. A last batch of fewer
     samples than there are processes joins the one before it.
 
     Args:
@@ -133,7 +188,7 @@ def share(batches: list[list[int]], rank: int, processes: int) -> list[list[int]
         processes: Number of processes W.
 
     Raises:
-        ValueError: There are fewer samples than processes.
+        ValueError: There is no batch, or one of fewer samples than processes.
 
     Example:
         >>> share([[0, 1, 2, 3], [4, 5, 6]], rank=1, processes=2)
@@ -141,20 +196,20 @@ def share(batches: list[list[int]], rank: int, processes: int) -> list[list[int]
         >>> share([[0, 1, 2, 3], [4]], rank=0, processes=2)
         [[0, 1, 2]]
     """
-    if processes == 1:
-        return batches
-    joined: list[list[int]] = []
-    for batch in batches:
-        if len(batch) < processes and joined:
-            joined[-1] = joined[-1] + batch
-        else:
-            joined.append(batch)
-    if joined and len(joined[0]) < processes:
-        raise ValueError(
-            f"A batch of {len(joined[0])} samples cannot be shared by {processes} processes. Train "
-            "with fewer processes, or with more data."
-        )
-    return [_part(batch, rank, processes) for batch in joined]
+    if len(batches) > 1 and len(batches[-1]) < processes:
+        batches = [*batches[:-2], batches[-2] + batches[-1]]
+    smallest = min(map(len, batches), default=0)
+    if smallest < processes:
+        raise ValueError(too_few_samples(smallest, processes))
+    return [_part(batch, rank, processes) for batch in batches]
+
+
+def too_few_samples(samples: int, processes: int) -> str:
+    """Say that so many samples cannot be shared."""
+    return (
+        f"Expected at least one sample for each of {processes} processes in a batch, got a batch "
+        f"of {samples} samples. Use fewer processes, more data or a larger batch_size."
+    )
 
 
 def _part(batch: list[int], rank: int, processes: int) -> list[int]:
@@ -164,11 +219,20 @@ def _part(batch: list[int], rank: int, processes: int) -> list[int]:
     return batch[start : start + size + (rank < longer)]
 
 
-class EpochBatches(Sampler[list[int]]):
-    """The batches of one process in one epoch, as the batch sampler of a loader.
+class SeededIndices(NamedTuple):
+    """What a process reads at once.
 
-    Every epoch has as many batches as the first: where the plan gives more, the rest waits for
-    another epoch; where it gives fewer, it starts over with another seed.
+    Attributes:
+        seed: Of all that is random in reading and collating these samples.
+        indices: Indices of the samples.
+    """
+
+    seed: int
+    indices: list[int]
+
+
+class EpochBatches(Sampler[SeededIndices]):
+    """The batches of one process in one epoch, as the sampler of a loader.
 
     Args:
         plan: The batches of an epoch over all processes.
@@ -176,32 +240,41 @@ class EpochBatches(Sampler[list[int]]):
 
     def __init__(self, plan: BatchPlan):
         self._plan = plan
-        self._length: int | None = None
-        self._current: list[list[int]] = []
+        self._planned: tuple[int, list[list[int]]] | None = None
+        self._current: list[SeededIndices] = []
 
-    def start(self, seed: int, rank: int, processes: int, skip: int = 0) -> None:
+    def start(self, seed: int, rank: int, processes: int, length: int, skip: int = 0) -> None:
         """Begin an epoch.
 
         Args:
             seed: The same in all processes.
             rank: Number of this process.
             processes: Number of processes.
+            length: Number of batches. Where the plan has more, the rest is left to other epochs;
+                where it has fewer, it starts over with another seed.
             skip: Number of batches that were done before.
         """
-        length = self.length(rank, processes)
-        batches: list[list[int]] = []
+        batches = self._share(seed, rank, processes)
         while len(batches) < length:
-            batches += share(self._plan(seed, processes), rank, processes)
             seed += 1
-        self._current = batches[skip:length]
+            batches = batches + share(self._plan(seed, processes), rank, processes)
+        self._planned = None
+        self._current = [
+            SeededIndices(mixed_seed(seed, rank, number), batch)
+            for number, batch in enumerate(batches[:length])
+        ][skip:]
 
-    def length(self, rank: int, processes: int) -> int:
-        """Return the number of batches of this process in each epoch."""
-        if self._length is None:
-            self._length = len(share(self._plan(0, processes), rank, processes))
-        return self._length
+    def count(self, seed: int, rank: int, processes: int) -> int:
+        """Return the number of batches that the plan has for the epoch of a seed."""
+        return len(self._share(seed, rank, processes))
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def _share(self, seed: int, rank: int, processes: int) -> list[list[int]]:
+        """Return the batches of a process, which are kept until their epoch starts."""
+        if self._planned is None or self._planned[0] != seed:
+            self._planned = seed, share(self._plan(seed, processes), rank, processes)
+        return self._planned[1]
+
+    def __iter__(self) -> Iterator[SeededIndices]:
         return iter(self._current)
 
     def __len__(self) -> int:

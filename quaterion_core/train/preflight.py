@@ -15,6 +15,7 @@ from quaterion_core.dataset.similarity_data_loader import (
 from quaterion_core.loss.group_loss import GroupLoss
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
 from quaterion_core.loss.similarity_loss import SimilarityLoss
+from quaterion_core.train.epoch_loader import has_length
 
 
 def check_loader(loader: object, name: str) -> None:
@@ -46,6 +47,40 @@ def check_loader(loader: object, name: str) -> None:
         )
     if "collate_fn" not in loader.original_params and not isinstance(dataset, IterableDataset):
         loader.check_samples([dataset[0]])
+
+
+def check_shares(loader: SimilarityDataLoader[Any], name: str, processes: int) -> None:
+    """Check that every process gets samples of a loader.
+
+    Args:
+        loader: A loader that passed :func:`check_loader`.
+        name: The argument's name, for the error.
+        processes: Number of processes.
+
+    Raises:
+        ValueError: There are fewer samples than processes, or too few for ``drop_last``, or they
+            cannot be divided.
+    """
+    dataset: Any = loader.dataset
+    if processes == 1 or isinstance(dataset, IterableDataset) or loader.batch_sampler is None:
+        return
+    if not has_length(loader):
+        raise ValueError(
+            f"The sampler of {name} ({type(loader.sampler).__name__}) has no length, so that its "
+            f"samples cannot be divided among {processes} processes. Give it __len__, or train in "
+            "one process."
+        )
+    if loader.drop_last and len(loader) < processes:
+        raise ValueError(
+            f"{name} leaves no step: drop_last=True drops what does not fill a batch in each of "
+            f"{processes} processes, and {len(dataset)} samples in batches of {loader.batch_size} "
+            f"fill {len(loader)}. Use a smaller batch_size, fewer processes or drop_last=False."
+        )
+    if len(dataset) < processes:
+        raise ValueError(
+            f"Expected at least one sample of {name} for each of {processes} processes, got "
+            f"{len(dataset)}. Use fewer processes or more data."
+        )
 
 
 def check_loss_fits(loss: SimilarityLoss, loader: SimilarityDataLoader[Any], name: str) -> None:

@@ -32,12 +32,13 @@ from quaterion_core.train.callbacks import (
 )
 from quaterion_core.train.callbacks.release_callback import ReleaseCallback
 from quaterion_core.train.epoch_batches import BatchPlan, SamplerPlan, ordered_plan
-from quaterion_core.train.epoch_loader import EpochLoader, epoch_loader
+from quaterion_core.train.epoch_loader import EpochLoader, StreamLoader, epoch_loader
 from quaterion_core.train.preflight import (
     check_chunk,
     check_early_stopping,
     check_loader,
     check_loss_fits,
+    check_shares,
 )
 from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.train.trainer import trainer_defaults
@@ -81,10 +82,13 @@ class Training:
             defaults = trainer_defaults(trainable_model, train_dataloader, monitor=monitor)
             trainer = pl.Trainer(**lifecycle.trainer_arguments(defaults))
         check_early_stopping(trainer, has_validation=val_dataloader is not None)
+        check_shares(train_dataloader, "train_dataloader", trainer.world_size)
+        if val_dataloader is not None:
+            check_shares(val_dataloader, "val_dataloader", trainer.world_size)
         self.model = trainable_model
         self.trainer = trainer
-        self.train_loader: EpochLoader | DataLoader[Any] | None = None
-        self.validation_loader: EpochLoader | DataLoader[Any] | None = None
+        self.train_loader: EpochLoader | StreamLoader | DataLoader[Any] | None = None
+        self.validation_loader: EpochLoader | StreamLoader | DataLoader[Any] | None = None
         self._train_data = train_dataloader
         self._validation_data = val_dataloader
         self._evaluated = evaluated

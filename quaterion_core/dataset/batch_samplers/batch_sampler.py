@@ -15,7 +15,13 @@ class BatchSampler(ABC):
     It knows nothing of processes: it makes the batches of all of them together, and the training
     divides each batch. All randomness comes from the generator that it is given, so processes
     whose generators have one seed make the same batches.
+
+    Attributes:
+        left_out_because: Why :meth:`batches` may leave samples out, for the message that counts
+            them: what follows "since". Empty by default.
     """
+
+    left_out_because: str = ""
 
     @abstractmethod
     def batches(
@@ -42,3 +48,15 @@ class BatchSampler(ABC):
         """
         if batch_size < 1:
             raise ValueError(f"A batch has at least one sample, but batch_size is {batch_size}.")
+
+    def may_join(self, facts: SampleFacts, batch: list[int]) -> bool:
+        """Tell whether samples may make up one batch.
+
+        It is asked before a last batch of fewer samples than there are processes joins the batch
+        before it. By default any samples may.
+
+        Args:
+            facts: What is known of the samples.
+            batch: Indices of the samples.
+        """
+        return True

@@ -1,11 +1,24 @@
 import random
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from quaterion_core.train.epoch_batches import EpochBatches, LoaderPlan, ordered_plan, share
+from quaterion_core.dataset import (
+    NoDuplicatesBatchSampler,
+    PairsSimilarityDataLoader,
+    SimilarityPairSample,
+)
+from quaterion_core.train.epoch_batches import (
+    EpochBatches,
+    LoaderPlan,
+    SamplerPlan,
+    ordered_plan,
+    seeded,
+    share,
+)
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4])
@@ -29,8 +42,14 @@ def test_shares_of_a_batch_are_that_batch_in_order():
 
 
 def test_too_few_samples_for_the_processes_are_refused():
-    with pytest.raises(ValueError, match="A batch of 2 samples cannot be shared by 3 processes"):
+    with pytest.raises(ValueError, match="each of 3 processes in a batch, got a batch of 2"):
         share([[0, 1]], 0, 3)
+
+
+def test_only_a_last_short_batch_joins_another():
+    assert share([[0, 1, 2, 3], [4, 5], [6]], 0, 2) == [[0, 1], [4, 5]]
+    with pytest.raises(ValueError, match="got a batch of 1 samples"):
+        share([[0, 1, 2, 3], [4], [5, 6]], 0, 2)
 
 
 def test_incomplete_batches_are_dropped_for_all_processes():
@@ -66,12 +85,76 @@ def test_every_epoch_has_as_many_batches_as_the_first():
     """A batch sampler may make more of them in one epoch than in another."""
     counts = {0: 3, 1: 5, 2: 2, 3: 3}
     batches = EpochBatches(lambda seed, processes: [[seed, n] for n in range(counts[seed])])
-    assert batches.length(0, 1) == 3
+    assert batches.count(0, 0, 1) == 3
     for seed, expected in {
         1: [[1, 0], [1, 1], [1, 2]],
         2: [[2, 0], [2, 1], [3, 0]],
     }.items():
-        batches.start(seed, rank=0, processes=1)
-        assert list(batches) == expected
-    batches.start(2, rank=0, processes=1, skip=2)
-    assert list(batches) == [[3, 0]]
+        batches.start(seed, rank=0, processes=1, length=3)
+        assert [batch.indices for batch in batches] == expected
+    whole = list(batches)
+    batches.start(2, rank=0, processes=1, length=3, skip=2)
+    assert list(batches) == whole[2:]  # with its seed, too
+
+
+def test_the_first_epoch_is_planned_once():
+    seeds = []
+
+    def plan(seed, processes):
+        seeds.append(seed)
+        return [[0, 1]]
+
+    batches = EpochBatches(plan)
+    assert batches.count(5, 0, 1) == 1
+    batches.start(5, rank=0, processes=1, length=1)
+    assert seeds == [5]
+
+
+def test_what_is_drawn_from_a_seed_leaves_no_trace():
+    random.seed(0), np.random.seed(0), torch.manual_seed(0)
+    expected = random.random(), np.random.rand(), torch.rand(1)
+    random.seed(0), np.random.seed(0), torch.manual_seed(0)
+    with seeded(7):
+        drawn = random.random(), np.random.rand(), torch.rand(1)
+    assert (random.random(), np.random.rand(), torch.rand(1)) == expected
+    with seeded(7):
+        assert (random.random(), np.random.rand(), torch.rand(1)) == drawn
+
+
+def plan_of(samples, batch_size, processes):
+    loader = PairsSimilarityDataLoader(samples, batch_size=batch_size)
+    return SamplerPlan(NoDuplicatesBatchSampler(), loader, processes)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_copies_never_come_together_in_processes(processes):
+    """300 of 600 pairs have one answer."""
+    samples = [SimilarityPairSample(f"q{n}", f"a{min(n, 300)}") for n in range(600)]
+    with pytest.warns(UserWarning, match="leaves 2[0-9]+ of 600 samples out of an epoch"):
+        batches = plan_of(samples, 8, processes)(0, processes)
+    assert len(batches) == -(-600 // (8 * processes))
+    for batch in batches:
+        assert len({samples[index].obj_b for index in batch}) == len(batch) >= processes
+    assert len({len(share(batches, rank, processes)) for rank in range(processes)}) == 1
+
+
+def test_samples_that_are_left_out_are_reported_once():
+    samples = [SimilarityPairSample(f"q{n}", f"a{min(n, 300)}") for n in range(600)]
+    plan = plan_of(samples, 8, 1)
+    with pytest.warns(UserWarning, match="leaves 225 of 600 samples") as told:
+        plan(0, 1), plan(1, 1)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(("answer", "expected"), [("other", [8, 9]), ("a1", [8, 8])])
+def test_a_last_short_batch_joins_only_what_it_goes_with(answer, expected):
+    class Fixed(NoDuplicatesBatchSampler):
+        def batches(self, facts, batch_size, generator):
+            return [[*range(8)], [*range(8, 16)], [16]]
+
+    samples = [SimilarityPairSample(f"q{n}", f"a{n}") for n in range(16)]
+    samples.append(SimilarityPairSample("q16", answer if answer == "other" else "a9"))
+    plan = SamplerPlan(Fixed(), PairsSimilarityDataLoader(samples, batch_size=4), 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert [len(batch) for batch in plan(0, 2)] == expected

@@ -67,9 +67,10 @@ def test_group_losses_go_down(make_model, make_trainer, groups, loss):
 def test_pairwise_losses_go_down(make_model, make_trainer, pairs, loss):
     torch.manual_seed(0)
     history = History()
-    trainer = make_trainer(max_epochs=30, callbacks=[history])
+    trainer = make_trainer(max_epochs=150, callbacks=[history])
     Quaterion.fit(make_model(loss), trainer, PairsSimilarityDataLoader(pairs, batch_size=16))
-    assert history.epochs[-1]["train_loss"] < history.epochs[0]["train_loss"]
+    losses = torch.tensor([epoch["train_loss"] for epoch in history.epochs])
+    assert losses[-30:].mean() < losses[:30].mean()  # of single ones, dropout may decide
 
 
 def test_losses_and_metrics_are_logged_under_their_names(make_model, make_trainer, pairs):
