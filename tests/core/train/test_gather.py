@@ -13,12 +13,12 @@ SCRIPTS = Path(__file__).parent
 LOSSES = [record.id for record in registry.components("loss")]
 
 
-def run(script, *arguments):
+def run(script, *arguments, whole=False):
     result = subprocess.run(
         [sys.executable, SCRIPTS / script, *arguments], capture_output=True, text=True, timeout=300
     )
     assert result.returncode == 0, result.stderr[-3000:]
-    return result.stdout
+    return result if whole else result.stdout
 
 
 @pytest.fixture(scope="module", params=["8,4", "5,4,3"], ids=["two", "three"])
@@ -92,6 +92,16 @@ def test_spawned_processes_hand_back_what_one_learns(tmp_path, settings):
         result = torch.load(folder / "rank0.pt")
         results.append({k: v for k, v in result.items() if k not in ("losses", "memory")})
     torch.testing.assert_close(*results)
+
+
+def test_processes_agree_on_the_end_of_iterable_data(tmp_path):
+    """The second one has 25 samples, the first one 14: five batches of three each."""
+    settings = {**PAIRS, "cache": False, "stream": True, "processes": 2}
+    result = run("train_in_processes.py", json.dumps(settings), tmp_path, whole=True)
+    losses = [torch.load(tmp_path / f"rank{rank}.pt")["losses"] for rank in range(2)]
+    assert len(losses[0]) == 4 * 5
+    torch.testing.assert_close(*losses)
+    assert result.stderr.count("ended after 5 batches, while those of 1 had more") == 1
 
 
 def test_processes_go_on_from_a_checkpoint_with_the_same_losses(tmp_path):

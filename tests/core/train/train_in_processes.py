@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch.utils.data import IterableDataset
 
 from quaterion_core import Quaterion, TrainableModel
 from quaterion_core.components import build_component
@@ -110,11 +112,21 @@ def samples_of(settings):
     return [SimilarityGroupSample(x, g) for x, g in zip(near, groups.tolist(), strict=True)]
 
 
+class Stream(IterableDataset):
+    """Gives the samples of each process in turn; the first process has the fewest."""
+
+    def __init__(self, samples, processes):
+        self.samples, self.processes = samples, processes
+
+    def __iter__(self):
+        rank = dist.get_rank() if self.processes > 1 else 0
+        return iter(self.samples[rank :: self.processes] + self.samples[: 12 * rank])
+
+
 def main(settings, folder):
-    torch.manual_seed(1)
+    pl.seed_everything(1)  # Lightning seeds again when it starts several processes
     samples = samples_of(settings)
     model = Model(settings, folder)
-    pl.seed_everything(0)  # Lightning seeds again when it starts several processes
     processes = settings["processes"]
     losses = Losses()
     trainer = pl.Trainer(
@@ -124,7 +136,10 @@ def main(settings, folder):
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
     )  # fmt: skip
     loader_type = PairsSimilarityDataLoader if settings["pairs"] else GroupSimilarityDataLoader
-    loader = loader_type(samples, batch_size=12 // processes, shuffle=True)
+    if settings.get("stream"):
+        loader = loader_type(Stream(samples, processes), batch_size=3)
+    else:
+        loader = loader_type(samples, batch_size=12 // processes, shuffle=True)
     Quaterion.fit(
         model, trainer, loader, loader_type(samples, batch_size=12 // processes),
         ckpt_path=settings.get("checkpoint"),
