@@ -1,21 +1,25 @@
-"""The cross-batch memory: a ring of the latest embeddings and their groups."""
+"""The cross-batch memory of groups: the latest embeddings and their groups."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from quaterion_core.train.xbm.xbm_config import XbmConfig, XbmDevice
+from quaterion_core.train.xbm.xbm_config import XbmConfig
+from quaterion_core.train.xbm.xbm_rows import XbmRows
 from quaterion_core.types import Targets
 
+_EMBEDDINGS: Final = "embeddings"
+_TARGETS: Final = "targets"
 
-class XbmBuffer(nn.Module):
-    """Remembers the latest embeddings. It is part of checkpoints, position and fullness too.
+
+class XbmBuffer(XbmRows):
+    """The latest embeddings and their groups. It is part of checkpoints.
 
     Args:
-        config: Size and place of the memory.
+        config: Size and device of the memory.
         embedding_size: Size D of an embedding.
 
     Example:
@@ -27,44 +31,26 @@ class XbmBuffer(nn.Module):
     """
 
     def __init__(self, config: XbmConfig, embedding_size: int):
-        super().__init__()
-        self._device = XbmDevice(config.device)
-        self._embeddings = torch.zeros(config.buffer_size, embedding_size)
-        self._targets = torch.zeros(config.buffer_size, dtype=torch.int64)
-        self._seen = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether every place is taken."""
-        return self._seen >= len(self._targets)
+        super().__init__(config)
+        self._embedding_size = embedding_size
 
     def get(self) -> tuple[Tensor, Tensor]:
-        """Return the remembered embeddings (M, D) and their groups (M,), in no certain order."""
-        count = min(self._seen, len(self._targets))
-        return self._embeddings[:count], self._targets[:count]
+        """Return the remembered embeddings (M, D) and groups (M,), in no particular order."""
+        fields = self.read()
+        if not fields:
+            return torch.zeros(0, self._embedding_size), torch.zeros(0, dtype=torch.int64)
+        return fields[_EMBEDDINGS], fields[_TARGETS]
 
     def queue(self, embeddings: Tensor, targets: Tensor) -> None:
         """Remember the embeddings (N, D) and groups (N,) of a batch in place of the oldest."""
-        size = len(self._targets)
-        device = embeddings.device if self._device == XbmDevice.AUTO else self._device.value
-        if not self._seen:  # memory of its own, where processes that are spawned share theirs
-            self._embeddings = self._embeddings.new_zeros(size, embeddings.shape[1])
-            self._targets = torch.zeros_like(self._targets)
-        self._embeddings = self._embeddings.to(device, embeddings.dtype)
-        self._targets = self._targets.to(device)
-        latest = embeddings.detach()[-size:].to(device)
-        skipped = len(embeddings) - len(latest)
-        places = (torch.arange(len(latest), device=device) + self._seen + skipped) % size
-        self._embeddings[places] = latest
-        self._targets[places] = targets[-size:].to(device)
-        self._seen += len(embeddings)
+        self.push({_EMBEDDINGS: embeddings, _TARGETS: targets})
 
     def recall(self, embeddings: Tensor) -> tuple[Tensor, Targets]:
         """Return copies of what is remembered, for a batch of these embeddings.
 
         Returns:
-            Remembered embeddings (M, D) of the batch's type, and their ``groups`` (M,), both where
-            the batch is.
+            Remembered embeddings (M, D) of the batch's type, and their ``groups`` (M,), both on
+            the batch's device.
         """
         remembered, groups = self.get()
         return (
@@ -76,11 +62,9 @@ class XbmBuffer(nn.Module):
         """Remember a batch: embeddings (N, D) and their ``groups`` (N,)."""
         self.queue(embeddings, targets["groups"])
 
-    def get_extra_state(self) -> dict[str, Any]:
-        """Return what a checkpoint holds of the memory."""
-        return {"embeddings": self._embeddings, "targets": self._targets, "seen": self._seen}
-
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take over what a checkpoint holds of the memory."""
-        self._embeddings, self._targets = state["embeddings"], state["targets"]
-        self._seen = state["seen"]
+        """Restore the memory from a checkpoint, of earlier versions too."""
+        if _EMBEDDINGS in state:
+            fields = {name: state[name] for name in (_EMBEDDINGS, _TARGETS)}
+            state = {"fields": fields, "seen": state["seen"]}
+        super().set_extra_state(state)

@@ -1,4 +1,4 @@
-"""The cross-batch memory of pairs: a ring of the latest ones."""
+"""The cross-batch memory of pairs: the latest pairs with all that is stated of them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from quaterion_core.train.xbm.xbm_buffer import XbmBuffer
 from quaterion_core.train.xbm.xbm_config import XbmConfig
+from quaterion_core.train.xbm.xbm_rows import XbmRows
 from quaterion_core.types import Targets
 
 _EMBEDDINGS: Final = "embeddings"
+_LABELS: Final = "labels"
+_SUBGROUPS: Final = "subgroups"
 
 
 class XbmPairBuffer(nn.Module):
-    """Remembers the latest pairs. It is part of checkpoints, position and fullness too.
+    """The latest pairs. It is part of checkpoints.
 
     Args:
-        config: Size, in pairs, and place of the memory.
+        config: Size, in pairs, and device of the memory.
         embedding_size: Size D of an embedding.
 
     Example:
@@ -37,9 +39,8 @@ class XbmPairBuffer(nn.Module):
 
     def __init__(self, config: XbmConfig, embedding_size: int):
         super().__init__()
-        self._shapes: dict[str, tuple[int, ...]] = {_EMBEDDINGS: (embedding_size,)}
-        self._rows = XbmBuffer(config, 2 * embedding_size + 1)
-        self._ids = XbmBuffer(config, 0)
+        self._embedding_size = embedding_size
+        self._rows = XbmRows(config)
 
     @property
     def is_full(self) -> bool:
@@ -51,49 +52,61 @@ class XbmPairBuffer(nn.Module):
 
         Returns:
             Remembered embeddings (2M, D) of the batch's type, and their ``pairs`` (M, 2),
-            ``labels`` (M,), ``subgroups`` (2M,), ``objects`` (2M,) if the batches had them, and
-            what else was stated of the objects (2M, ...), all where the batch is.
+            ``labels`` (M,), ``subgroups`` (2M,) and what else was stated of the objects (2M, ...),
+            in the types in which they were stated; all on the batch's device.
         """
-        rows, targets = self._rows.recall(embeddings)
-        ids = self._ids.get()[0].to(embeddings.device, copy=True)
-        widths = [2 * math.prod(shape) for shape in self._shapes.values()]
-        *columns, labels = torch.split(rows, [*widths, 1], dim=1)
-        objects = {
-            name: torch.cat(column.reshape(-1, 2, *shape).unbind(dim=1))
-            for (name, shape), column in zip(self._shapes.items(), columns, strict=True)
-        }
-        first = torch.arange(len(labels), device=embeddings.device)
-        return objects.pop(_EMBEDDINGS), {
+        device = embeddings.device
+        fields = {n: values.to(device, copy=True) for n, values in self._rows.read().items()}
+        labels = fields.pop(_LABELS, torch.zeros(0, device=device))
+        first = torch.arange(len(labels), device=device)
+        targets = {
             "pairs": torch.stack((first, first + len(first)), dim=1),
-            "labels": labels.squeeze(1),
-            "subgroups": targets["groups"].repeat(2),
-            **({"objects": ids.T.flatten()} if ids.shape[1] else {}),
-            **objects,
+            _LABELS: labels,
+            **{name: torch.cat(values.unbind(dim=1)) for name, values in fields.items()},
         }
+        targets.setdefault(_SUBGROUPS, torch.zeros(0, dtype=torch.int64, device=device))
+        remembered = targets.pop(_EMBEDDINGS, embeddings.new_zeros(0, self._embedding_size))
+        return remembered.to(embeddings.dtype), targets
 
     def remember(self, embeddings: Tensor, targets: Targets) -> None:
         """Remember a batch.
 
         Args:
             embeddings: Shape (N, D).
-            targets: ``pairs`` (B, 2), ``labels`` (B,), ``subgroups`` (N,), perhaps ``objects``
-                (N,), and whatever else is stated of the objects, shape (N, ...), as numbers that
-                the embeddings' type holds.
+            targets: ``pairs`` (B, 2), ``labels`` (B,), ``subgroups`` (N,), and whatever else is
+                stated of the objects, shape (N, ...).
         """
-        others = dict(targets)
-        pairs, labels, subgroups = (others.pop(n) for n in ("pairs", "labels", "subgroups"))
-        ids = others.pop("objects", subgroups.new_empty(len(subgroups), 0))
-        self._ids.queue(ids[pairs].flatten(1), subgroups[pairs[:, 0]])
-        objects = {_EMBEDDINGS: embeddings.detach(), **others}
-        self._shapes = {name: tuple(values.shape[1:]) for name, values in objects.items()}
-        columns = [values[pairs].flatten(1).to(embeddings.dtype) for values in objects.values()]
-        rows = torch.cat([*columns, labels.to(embeddings.dtype).unsqueeze(1)], dim=1)
-        self._rows.queue(rows, subgroups[pairs[:, 0]])
+        objects = {_EMBEDDINGS: embeddings, **targets}
+        pairs, labels = objects.pop("pairs"), objects.pop(_LABELS)
+        self._rows.push(
+            {_LABELS: labels, **{name: values[pairs] for name, values in objects.items()}}
+        )
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what a checkpoint holds of the layout of the memory."""
-        return {"shapes": self._shapes}
+        """Return nothing: the rows are all there is. The key is that of earlier checkpoints."""
+        return {}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take over what a checkpoint holds of the layout of the memory."""
-        self._shapes = {name: tuple(shape) for name, shape in state["shapes"].items()}
+        """Ignore what there is beside the rows."""
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Unpack the rows of an earlier version, which held all fields in one type."""
+        name, shapes = f"{prefix}_rows._extra_state", f"{prefix}_extra_state"
+        if "fields" not in state_dict.get(name, {"fields": {}}):
+            state_dict[name] = _unpacked(state_dict[name], state_dict[shapes]["shapes"])
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def _unpacked(rows: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Return the state of rows whose embeddings, labels and other fields lie in one matrix."""
+    widths = [2 * math.prod(shape) for shape in shapes.values()]
+    *columns, labels = torch.split(rows["embeddings"], [*widths, 1], dim=1)
+    objects = {
+        name: column.reshape(-1, 2, *shape)
+        for (name, shape), column in zip(shapes.items(), columns, strict=True)
+    }
+    subgroups = rows["targets"].unsqueeze(1).repeat(1, 2)
+    fields = {_LABELS: labels.squeeze(1), _SUBGROUPS: subgroups, **objects}
+    return {"fields": fields, "seen": rows["seen"]}

@@ -51,3 +51,13 @@ def test_a_checkpoint_holds_position_and_fullness():
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ValueError, match="needs a positive buffer_size"):
         XbmConfig(**settings)
+
+
+def test_what_an_earlier_version_remembered_is_restored():
+    state = {"_extra_state": {"embeddings": torch.tensor([[3.0], [2.0]]),
+                              "targets": torch.tensor([30, 20]), "seen": 3}}  # fmt: skip
+    buffer = XbmBuffer(XbmConfig(buffer_size=2), embedding_size=1)
+    buffer.load_state_dict(state)
+    buffer.queue(torch.tensor([[4.0]]), torch.tensor([40]))
+    assert buffer.get()[1].tolist() == [30, 40]
+    assert buffer.state_dict().keys() == state.keys()

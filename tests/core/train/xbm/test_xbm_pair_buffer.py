@@ -81,3 +81,45 @@ def test_the_ids_of_objects_are_remembered_exactly():
     embeddings, targets = restored.recall(torch.zeros(1))
     found = dict(zip(embeddings[:, 0].int().tolist(), targets["objects"].tolist(), strict=True))
     assert found == {1: large + 1, 2: large + 2, 101: -large - 1, 102: -large - 2}
+
+
+def test_every_field_keeps_its_type_in_half_precision():
+    """Labels and ids took on the type of the embeddings: 0.9 became 0.898, 1001 became 1000."""
+    buffer = XbmPairBuffer(XbmConfig(buffer_size=5), embedding_size=2)
+    targets = {
+        "pairs": torch.tensor([[0, 1]]),
+        "labels": torch.tensor([0.9]),
+        "subgroups": torch.tensor([2**40 + 1, 2**40 + 3]),
+        "ids": torch.tensor([1001, -1003]),
+        "guide": torch.tensor([[0.1], [0.3]], dtype=torch.float64),
+    }
+    embeddings = torch.randn(2, 2, dtype=torch.bfloat16)
+    buffer.remember(embeddings, targets)
+    remembered, recalled = buffer.recall(embeddings)
+    assert torch.equal(remembered, embeddings)
+    assert recalled.keys() == targets.keys()
+    for name, values in targets.items():
+        assert recalled[name].dtype == values.dtype
+        assert torch.equal(recalled[name], values), name
+
+
+def test_what_an_earlier_version_packed_is_unpacked():
+    """Rows of 2 · 2 numbers of embeddings, 2 · 1 of the guide, and the label."""
+    state = {
+        "_extra_state": {"shapes": {"embeddings": (2,), "guide": (1,)}},
+        "_rows._extra_state": {
+            "embeddings": torch.tensor(
+                [[1.0, 2.0, 3.0, 4.0, 0.1, 0.2, 1.0], [5.0, 6.0, 7.0, 8.0, 0.3, 0.4, 0.0]]
+            ),
+            "targets": torch.tensor([11, 12]),
+            "seen": 2,
+        },
+    }
+    buffer = XbmPairBuffer(XbmConfig(buffer_size=2), embedding_size=2)
+    buffer.load_state_dict(state)
+    embeddings, targets = buffer.recall(torch.zeros(1))
+    assert embeddings.tolist() == [[1.0, 2.0], [5.0, 6.0], [3.0, 4.0], [7.0, 8.0]]
+    assert targets["labels"].tolist() == [1.0, 0.0]
+    assert targets["subgroups"].tolist() == [11, 12, 11, 12]
+    torch.testing.assert_close(targets["guide"], torch.tensor([[0.1], [0.3], [0.2], [0.4]]))
+    assert buffer.state_dict().keys() == state.keys()
