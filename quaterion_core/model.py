@@ -27,6 +27,7 @@ from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead, check_neighbourhood
 from quaterion_core.model_folder import load_parts, save_parts
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
+from quaterion_core.utils.objects import object_list, positive_count
 from quaterion_core.utils.options import KEY_PATTERN
 from quaterion_core.utils.tensors import move_to_device
 
@@ -143,6 +144,8 @@ class SimilarityModel(nn.Module):
     def forward(self, batch: Features) -> Tensor:
         """Embed a batch.
 
+        What the encoders return is converted to the type of the head's weights.
+
         Args:
             batch: What the collate function made of N objects.
 
@@ -152,11 +155,11 @@ class SimilarityModel(nn.Module):
         Raises:
             ValueError: An encoder returns something else than it declares.
         """
-        features = self.encode_features(batch)
+        inputs = self.encode_features(batch)
         # Encoders compute in the precision that suits them, and a cache stores in its own.
-        dtypes = (p.dtype for p in self.head.parameters() if p.is_floating_point())
-        features = features.to(next(dtypes, features.dtype))
-        embeddings: Tensor = self.head(features, meta=batch["meta"])
+        held = chain(self.head.parameters(), self.head.buffers())
+        dtype = next((tensor.dtype for tensor in held if tensor.is_floating_point()), inputs.dtype)
+        embeddings: Tensor = self.head(inputs.to(dtype), meta=batch["meta"])
         return embeddings
 
     def encode_features(self, batch: Features) -> Tensor:
@@ -171,7 +174,7 @@ class SimilarityModel(nn.Module):
     def check_finite(self, batch: Features) -> None:
         """Raise a ``ValueError`` that names the encoder and the objects with NaN or infinity.
 
-        Runs the encoders, so it is meant for single batches: the first of a training, or one
+        Runs the encoders, so it is meant for single batches: the first of a training run, or one
         whose embeddings turned out wrong.
         """
         for key, encoder in self._running.items():
@@ -223,7 +226,8 @@ class SimilarityModel(nn.Module):
         """Embed raw objects, in evaluation mode and without a graph.
 
         Args:
-            inputs: A list of n objects, or one object, which counts as a list of one.
+            inputs: A list of n objects, or one object, which counts as a list of one. A column of
+                a table, an iterator, or an array of texts is embedded like a list.
             batch_size: Number of objects that go through the encoders at once; of similar length,
                 where an encoder tells lengths, so that little is padded.
             to_numpy: Return a NumPy array; otherwise a tensor on the model's device.
@@ -235,15 +239,18 @@ class SimilarityModel(nn.Module):
             Embeddings (n, D), or (n, ``dim``); no rows for an empty list.
 
         Raises:
-            ValueError: An encoder returns NaN, infinity, or a wrong shape, or ``dim`` is not
-                between 1 and D.
+            TypeError: ``inputs`` may be one object or several, such as a tuple, or ``batch_size``
+                is no integer.
+            ValueError: An encoder returns NaN, infinity, or a wrong shape, ``dim`` is not between
+                1 and D, or ``batch_size`` is less than 1.
         """
         if dim is not None and not 1 <= dim <= self.embedding_size:
             raise ValueError(
                 f"dim should be between 1 and the embedding size {self.embedding_size}, but is "
                 f"{dim}."
             )
-        objects = inputs if isinstance(inputs, list) else [inputs]
+        batch_size = positive_count(batch_size, "batch_size")
+        objects = object_list(inputs)
         held = chain(self.parameters(), self.buffers())
         device = next((tensor.device for tensor in held), torch.device("cpu"))
         collate = self.get_collate_fn()

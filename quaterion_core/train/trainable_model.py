@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,8 +13,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from quaterion_core.dataset.train_collator import Features
-from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.dataset.train_collator import Features, collate_features
+from quaterion_core.encoders.encoder import Encoder, meta_extractors, train_collate_functions
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.loss.group_loss import GroupLoss
@@ -66,6 +67,7 @@ class TrainableModel(pl.LightningModule, ABC):
         encoders = self.configure_encoders()
         head = self.configure_head(SimilarityModel.get_encoders_output_size(encoders))
         self._model = SimilarityModel(encoders, head)
+        self._is_told_of_cache = False
         self._loss = self.configure_loss()
         if not isinstance(self._loss, SimilarityLoss):
             raise TypeError(
@@ -201,6 +203,56 @@ class TrainableModel(pl.LightningModule, ABC):
             else:
                 update = attached.metric.update
                 update(embeddings.detach(), **accepted(update, targets))
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Return what makes a trainer log metrics of whole datasets and train the loss.
+
+        :meth:`Quaterion.fit <quaterion_core.Quaterion.fit>` adds these for as long as it runs; a
+        trainer that is called without it gets them here. A subclass that overrides this adds its
+        own to ``super().configure_callbacks()``.
+        """
+        # They look at trainable models themselves.
+        from quaterion_core.train.callbacks import LossParametersCallback, MetricsCallback
+
+        present = {type(callback) for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
+        ours: list[pl.Callback] = [MetricsCallback(), LossParametersCallback()]
+        return [callback for callback in ours if type(callback) not in present]
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Collate the raw objects of a loader that a trainer reads directly.
+
+        :meth:`Quaterion.fit <quaterion_core.Quaterion.fit>` collates in the loader's workers
+        instead, and reads what is cached.
+        """
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise TypeError(
+                "Expected batches of a PairsSimilarityDataLoader or a GroupSimilarityDataLoader "
+                f"from quaterion_core.dataset, got a {type(batch).__name__}."
+            )
+        objects, targets = batch
+        if isinstance(objects, dict):
+            return batch
+        if not self.trainer.training:
+            return self.model.get_collate_fn()(list(objects)), targets
+        encoders = self.model.encoders
+        if self.cached_encoders() and not self._is_told_of_cache:
+            self._is_told_of_cache = True
+            warnings.warn(
+                f"The encoder {self.cached_encoders()[0]!r} is not cached: Trainer.fit() embeds at "
+                "every step. Train with Quaterion.fit(model, trainer, loader).",
+                stacklevel=2,
+            )
+        features = collate_features(
+            list(objects), train_collate_functions(encoders), meta_extractors(encoders)
+        )
+        return features, targets
+
+    def predict_step(
+        self, batch: tuple[Features, Targets], batch_idx: int, **kwargs: Any
+    ) -> Tensor:
+        """Return the embeddings (N, D) of the objects of a batch."""
+        embeddings: Tensor = self.model(batch[0])
+        return embeddings
 
     def training_step(
         self, batch: tuple[Features, Targets], batch_idx: int, **kwargs: Any

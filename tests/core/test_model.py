@@ -304,3 +304,21 @@ def test_a_reduction_that_cannot_be_leaves_the_model_as_it_was(model):
     with pytest.raises((TypeError, ValueError)):
         model.reduce_hubness(["no", "vectors"], neighbors=2)
     assert model.head is head
+
+
+@pytest.mark.parametrize(
+    ("size", "error"),
+    [(-1, ValueError), (0, ValueError), (1.5, TypeError), (True, TypeError), ("8", TypeError),
+     (None, TypeError)],
+)  # fmt: skip
+def test_a_batch_size_is_a_positive_integer(vector_encoder, size, error):
+    """A negative one gave no rows at all."""
+    model = SimilarityModel(vector_encoder(2, 3), EmptyHead(3))
+    with pytest.raises(error, match="Expected batch_size to be a positive integer, got"):
+        model.encode([[1.0, 2.0]], batch_size=size)
+
+
+def test_an_iterator_is_encoded_like_a_list(vector_encoder):
+    model = SimilarityModel(vector_encoder(2, 3), EmptyHead(3))
+    objects = [[1.0, 2.0], [3.0, 4.0]]
+    assert (model.encode(iter(objects)) == model.encode(objects)).all()

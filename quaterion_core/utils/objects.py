@@ -1,0 +1,79 @@
+"""What the user gives to be embedded: one object, or several."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, KeysView, MappingView, Sequence, Set, ValuesView
+from typing import Any
+
+import numpy as np
+
+
+def object_list(inputs: Any) -> list[Any]:
+    """Return raw objects as a list, where it is clear that there are several.
+
+    A list holds several objects, and so does what cannot be one object itself: an iterator, a
+    range, a view of a dictionary, a pandas, polars, PyArrow or Hugging Face column, another
+    sequence, a NumPy array of texts or of Python objects. A text, a mapping, a tensor, an array of
+    numbers and anything else is one object.
+
+    Raises:
+        TypeError: It may be either, or has no order: a tuple, a set, a table with columns.
+
+    Example:
+        >>> object_list("a text"), object_list(word for word in ("a", "b"))
+        (['a text'], ['a', 'b'])
+        >>> object_list(np.array(["a", "b"]))
+        ['a', 'b']
+    """
+    if isinstance(inputs, list):
+        return inputs
+    if isinstance(inputs, (str, bytes, bytearray, memoryview)):
+        return [inputs]
+    if isinstance(inputs, tuple) and not hasattr(inputs, "_fields"):
+        raise TypeError(
+            f"Expected one object or a list of objects, got a tuple of {len(inputs)}, which may be "
+            "either. Pass list(objects) to embed each of its items, or [objects] to embed it as "
+            "one object."
+        )
+    if isinstance(inputs, Set) and not isinstance(inputs, MappingView):
+        raise TypeError(
+            f"Expected one object or a list of objects, got a {type(inputs).__name__}, which has "
+            "no order. Pass sorted(objects)."
+        )
+    if hasattr(inputs, "columns") or hasattr(inputs, "column_names"):
+        raise TypeError(
+            f"Expected one object or a list of objects, got a {type(inputs).__name__} with several "
+            'columns. Pass one of them, such as table["text"].'
+        )
+    for method in ("to_list", "to_pylist"):  # pandas and polars, PyArrow
+        if callable(getattr(inputs, method, None)):
+            return list(getattr(inputs, method)())
+    if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "OUST":
+        return inputs.tolist() if inputs.ndim else [inputs.item()]
+    several = (Iterator, KeysView, ValuesView, ItemsView, Sequence)
+    if isinstance(inputs, several) and not isinstance(inputs, tuple):
+        return list(inputs)
+    return [inputs]
+
+
+def positive_count(value: Any, name: str) -> int:
+    """Return a number of objects that a user gives, as an ``int``.
+
+    Raises:
+        TypeError: It is no integer.
+        ValueError: It is less than 1.
+
+    Example:
+        >>> positive_count(np.int64(8), "batch_size")
+        8
+        >>> positive_count(True, "batch_size")
+        Traceback (most recent call last):
+        TypeError: Expected batch_size to be a positive integer, got True.
+    """
+    message = f"Expected {name} to be a positive integer, got {value!r:.80}."
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(message)
+    count = int(value)
+    if count < 1:
+        raise ValueError(message)
+    return count
