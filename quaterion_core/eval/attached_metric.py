@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from quaterion_core.eval.base_metric import BaseMetric
+from quaterion_core.plugins.nearest import nearest, suggestion
+
+_LOG_OPTIONS: Final = (
+    "logger",
+    "prog_bar",
+    "on_step",
+    "on_epoch",
+    "reduce_fx",
+    "enable_graph",
+    "sync_dist",
+    "sync_dist_group",
+    "add_dataloader_idx",
+    "batch_size",
+    "metric_attribute",
+    "rank_zero_only",
+)
+"""The arguments of ``LightningModule.log`` beside name and value."""
 
 
 class AttachedMetric:
@@ -23,7 +40,7 @@ class AttachedMetric:
         **log_options: More arguments of ``LightningModule.log``.
 
     Raises:
-        TypeError: ``metric`` is not a metric.
+        TypeError: ``metric`` is not a metric, or ``LightningModule.log`` has no such argument.
 
     Example:
         >>> from quaterion_core.eval.pair import RetrievalPrecision
@@ -49,6 +66,13 @@ class AttachedMetric:
                 f"The metric {name!r} has to be an object that derives from PairMetric or "
                 f"GroupMetric, but is {metric!r:.80}."
             )
+        for option in log_options:
+            if option not in _LOG_OPTIONS:
+                hint = suggestion(nearest(option, _LOG_OPTIONS))
+                raise TypeError(
+                    f"AttachedMetric has no argument {option!r}; it has name, metric, "
+                    f"{', '.join(_LOG_OPTIONS)}. {hint.capitalize()}".rstrip()
+                )
         self.name = name
         self.metric = metric
         self.log_options = {

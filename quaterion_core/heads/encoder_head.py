@@ -21,7 +21,6 @@ class EncoderHead(nn.Module, ABC):
     Args:
         input_embedding_size: D_in, the sum of the encoders' embedding sizes.
         dropout: Probability with which :meth:`forward` drops each input value in training.
-        **kwargs: Ignored, so that a configuration with older keys still loads.
 
     Raises:
         ValueError: The size is not positive, or the probability not in [0, 1).
@@ -36,7 +35,7 @@ class EncoderHead(nn.Module, ABC):
         torch.Size([3, 2])
     """
 
-    def __init__(self, input_embedding_size: int, dropout: float = 0.0, **kwargs: Any):
+    def __init__(self, input_embedding_size: int, dropout: float = 0.0):
         super().__init__()
         if input_embedding_size < 1:
             raise ValueError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +18,6 @@ class GatedHead(EncoderHead):
     Args:
         input_embedding_size: D, the size of both input and output.
         dropout: Probability with which each input value is dropped in training.
-        **kwargs: Ignored, so that a configuration with older keys still loads.
 
     Example:
         >>> import torch
@@ -28,8 +25,8 @@ class GatedHead(EncoderHead):
         tensor([[ 0.9640, -9.6403]], grad_fn=<MulBackward0>)
     """
 
-    def __init__(self, input_embedding_size: int, dropout: float = 0.0, **kwargs: Any):
-        super().__init__(input_embedding_size, dropout=dropout, **kwargs)
+    def __init__(self, input_embedding_size: int, dropout: float = 0.0):
+        super().__init__(input_embedding_size, dropout=dropout)
         self.gates = nn.Parameter(torch.empty(input_embedding_size))
         self.reset_parameters()
 

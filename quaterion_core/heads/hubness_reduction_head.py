@@ -123,9 +123,10 @@ class HubnessReductionHead(EncoderHead):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build a head from what :meth:`get_config_dict` returned; its reference is all zeros."""
-        head: EncoderHead = rebuild("head", config["head"])
-        settings = {name: config[name] for name in ("neighbors", "weight")}
-        return cls(head, torch.zeros(config["reference_size"], head.output_size), **settings)
+        settings = dict(config)
+        head: EncoderHead = rebuild("head", settings.pop("head"))
+        reference = torch.zeros(settings.pop("reference_size"), head.output_size)
+        return cls(head, reference, **settings)
 
 
 def check_neighbourhood(neighbors: int, reference_size: int) -> None:

@@ -19,7 +19,6 @@ class LinearProjectionHead(EncoderHead):
         dropout: Probability with which each input value is dropped in training.
         initial: What ``W`` is before training: ``"random"``, as PyTorch has it, or ``"identity"``,
             with which a training over good embeddings begins with these.
-        **kwargs: Ignored, so that a configuration with older keys still loads.
 
     Raises:
         ValueError: A size is not positive, or ``initial`` is something else.
@@ -39,9 +38,8 @@ class LinearProjectionHead(EncoderHead):
         bias: bool = True,
         dropout: float = 0.0,
         initial: Literal["random", "identity"] = "random",
-        **kwargs: Any,
     ):
-        super().__init__(input_embedding_size, dropout=dropout, **kwargs)
+        super().__init__(input_embedding_size, dropout=dropout)
         if output_size < 1:
             raise ValueError(f"output_size should be positive, but is {output_size}.")
         if initial not in ("random", "identity"):

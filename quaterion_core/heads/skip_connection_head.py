@@ -24,7 +24,6 @@ class SkipConnectionHead(EncoderHead):
         skip_dropout: Probability with which each value of ``x`` is dropped in training on its way
             into the correction ``W x + b`` only.
         n_layers: How many corrections follow one another.
-        **kwargs: Ignored, so that a configuration with older keys still loads.
 
     Raises:
         ValueError: ``n_layers`` is not positive, or a probability is not in [0, 1).
@@ -43,9 +42,8 @@ class SkipConnectionHead(EncoderHead):
         dropout: float = 0.0,
         skip_dropout: float = 0.0,
         n_layers: int = 1,
-        **kwargs: Any,
     ):
-        super().__init__(input_embedding_size, dropout=dropout, **kwargs)
+        super().__init__(input_embedding_size, dropout=dropout)
         if not 0.0 <= skip_dropout < 1.0:
             raise ValueError(f"skip_dropout is a probability in [0, 1), but is {skip_dropout}.")
         if n_layers < 1:

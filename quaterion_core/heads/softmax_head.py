@@ -25,7 +25,6 @@ class SoftmaxEmbeddingsHead(EncoderHead):
         output_size_per_group: S.
         input_embedding_size: D_in.
         dropout: Probability with which each input value is dropped in training.
-        **kwargs: Ignored, so that a configuration with older keys still loads.
 
     Raises:
         ValueError: A size is not positive.
@@ -50,9 +49,8 @@ class SoftmaxEmbeddingsHead(EncoderHead):
         output_size_per_group: int,
         input_embedding_size: int,
         dropout: float = 0.0,
-        **kwargs: Any,
     ):
-        super().__init__(input_embedding_size, dropout=dropout, **kwargs)
+        super().__init__(input_embedding_size, dropout=dropout)
         if output_groups < 1 or output_size_per_group < 1:
             raise ValueError(
                 "output_groups and output_size_per_group should be positive, but are "

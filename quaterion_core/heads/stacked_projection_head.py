@@ -23,7 +23,6 @@ class StackedProjectionHead(EncoderHead):
         activation_fn: ``f``, a name that
             :class:`~quaterion_core.modules.ActivationFromFnName` knows.
         dropout: Probability with which each input value is dropped in training.
-        **kwargs: Ignored, so that a configuration with older keys still loads.
 
     Raises:
         ValueError: There are no output sizes, one is not positive, or nobody knows the activation.
@@ -47,9 +46,8 @@ class StackedProjectionHead(EncoderHead):
         output_sizes: Sequence[int],
         activation_fn: str = "relu",
         dropout: float = 0.0,
-        **kwargs: Any,
     ):
-        super().__init__(input_embedding_size, dropout=dropout, **kwargs)
+        super().__init__(input_embedding_size, dropout=dropout)
         if not output_sizes or min(output_sizes) < 1:
             raise ValueError(
                 "output_sizes should hold at least one size, all of them positive, but is "

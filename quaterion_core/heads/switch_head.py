@@ -25,7 +25,6 @@ class SwitchHead(EncoderHead):
         input_embedding_size: D_in.
         dropout: Probability with which each input value is dropped in training, before the
             option's own dropout.
-        **kwargs: Ignored, so that a configuration with older keys still loads.
 
     Raises:
         TypeError: An option is not a head.
@@ -45,9 +44,8 @@ class SwitchHead(EncoderHead):
         options: Mapping[str, EncoderHead],
         input_embedding_size: int,
         dropout: float = 0.0,
-        **kwargs: Any,
     ):
-        super().__init__(input_embedding_size, dropout=dropout, **kwargs)
+        super().__init__(input_embedding_size, dropout=dropout)
         check_option_keys(options.keys(), type(self).__name__)
         for key, option in options.items():
             if not isinstance(option, EncoderHead):

@@ -19,7 +19,6 @@ class WideningHead(StackedProjectionHead):
         activation_fn: ``f``, a name that
             :class:`~quaterion_core.modules.ActivationFromFnName` knows.
         dropout: Probability with which each input value is dropped in training.
-        **kwargs: Ignored, so that a configuration with older keys still loads.
 
     Raises:
         ValueError: The inner size would be less than 1, or nobody knows the activation.
@@ -37,7 +36,6 @@ class WideningHead(StackedProjectionHead):
         expansion_factor: float = 4.0,
         activation_fn: str = "relu",
         dropout: float = 0.0,
-        **kwargs: Any,
     ):
         inner_size = int(expansion_factor * input_embedding_size)
         if inner_size < 1:
@@ -50,7 +48,6 @@ class WideningHead(StackedProjectionHead):
             output_sizes=[inner_size, input_embedding_size],
             activation_fn=activation_fn,
             dropout=dropout,
-            **kwargs,
         )
         self.expansion_factor = expansion_factor
 

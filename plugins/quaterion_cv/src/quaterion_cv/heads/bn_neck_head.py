@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,7 +27,6 @@ class BNNeckHead(EncoderHead):
     Args:
         input_embedding_size: D, the size of both input and output.
         dropout: Probability with which each input value is dropped in training.
-        **kwargs: Ignored, so that a configuration with older keys still loads.
 
     Raises:
         ValueError: The size is not positive, or the probability not in [0, 1).
@@ -42,8 +39,8 @@ class BNNeckHead(EncoderHead):
                 [ 1.0000]])
     """
 
-    def __init__(self, input_embedding_size: int, dropout: float = 0.0, **kwargs: Any):
-        super().__init__(input_embedding_size, dropout=dropout, **kwargs)
+    def __init__(self, input_embedding_size: int, dropout: float = 0.0):
+        super().__init__(input_embedding_size, dropout=dropout)
         self.norm = nn.BatchNorm1d(input_embedding_size)
         self.norm.register_parameter("bias", None)
 

@@ -26,7 +26,6 @@ class NormalizedProjectionHead(LinearProjectionHead):
         output_size: D_out.
         bias: Whether to add ``b``.
         dropout: Probability with which each input value is dropped in training.
-        **kwargs: Ignored, so that a configuration with older keys still loads.
 
     Raises:
         ValueError: A size is not positive.
