@@ -26,6 +26,7 @@ from quaterion_core.encoders.encoder import (
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead, check_neighbourhood
 from quaterion_core.model_folder import load_parts, save_parts
+from quaterion_core.storage import InvalidFolderError
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
 from quaterion_core.utils.objects import object_list, positive_count
 from quaterion_core.utils.options import KEY_PATTERN
@@ -392,7 +393,10 @@ class SimilarityModel(nn.Module):
             MissingComponentError: It needs components that are not installed or not given.
         """
         encoders, head = load_parts(Path(input_path), components or {})
-        return cls(encoders, head).eval()
+        try:
+            return cls(encoders, head).eval()
+        except ValueError as error:
+            raise InvalidFolderError(f"{input_path} holds parts of two models: {error}") from error
 
 
 MetricModel = SimilarityModel

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.heads.encoder_head import EncoderHead
@@ -22,13 +25,17 @@ from quaterion_core.plugins import PluginError, is_id, registry
 from quaterion_core.storage import (
     InvalidFolderError,
     NotSavableError,
+    SavedFolder,
     StorageError,
     UnsupportedFormatError,
     check_output_folder,
     folder_checksums,
+    is_panic,
+    load_component,
     new_folder,
+    open_saved_folder,
     read_json,
-    verify_checksums,
+    restore_folder,
     write_json,
 )
 from quaterion_core.utils.child_components import component_id
@@ -38,6 +45,12 @@ from quaterion_core.version import __version__
 CONFIG_FILE: Final = "config.json"
 FORMAT: Final = "quaterion-model"
 FORMAT_VERSION: Final = 1
+
+_ATTEMPTS: Final = 10
+_NOTES: Final = (".md", ".txt", ".yaml", ".yml", ".json", ".csv", ".html", ".png")
+"""Endings of files that may lie beside ``config.json``. They are never opened."""
+_MOST_ENCODERS: Final = 64
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 def check_model_output(target: Path, *, overwrite: bool) -> None:
@@ -89,38 +102,95 @@ def save_parts(
 
 
 def load_parts(
-    folder: Path, components: Mapping[str, type]
+    path: Path, components: Mapping[str, type]
 ) -> tuple[dict[str, Encoder], EncoderHead]:
     """Check a model folder and build what it holds.
 
-    The version, the ids, the checksums and the paths are checked before anything is built.
+    The version, the ids, the names of the files and the paths are checked before anything is
+    built; each file is checked as it is read. All files are those of one saved model, even while
+    another one is saved to the path: if it was replaced in the middle, reading begins again.
+
+    Raises:
+        InvalidFolderError: The folder holds no model, or not what was saved.
+        PluginError: Components are missing.
     """
-    config = read_json(folder / CONFIG_FILE)
-    _check_config(folder, config)
+    for attempt in range(_ATTEMPTS):
+        found = restore_folder(path)
+        before = _identity(found)
+        try:
+            with open_saved_folder(found) as folder:
+                return _load_parts(folder, components)
+        except PluginError:
+            raise
+        except StorageError:
+            if attempt == _ATTEMPTS - 1 or _identity(restore_folder(path)) == before:
+                raise
+        except BaseException as error:
+            if not isinstance(error, Exception) and not is_panic(error):
+                raise
+            raise InvalidFolderError(f"{path} could not be loaded: {_reason(error)}") from error
+    raise AssertionError("unreachable")
+
+
+def _load_parts(
+    folder: SavedFolder, components: Mapping[str, type]
+) -> tuple[dict[str, Encoder], EncoderHead]:
+    config = folder.read_json(CONFIG_FILE)
+    _check_config(folder.path, config)
     ids = {key: description["component"] for key, description in config["encoders"].items()}
     head_id = config["head"]["component"]
     with registry.given(components):
         registry.require(
             [*(("encoder", name) for name in ids.values()), ("head", head_id)],
-            source=str(folder / CONFIG_FILE),
+            source=str(folder.path / CONFIG_FILE),
         )
-        verify_checksums(folder, config["files"])
+        folder = folder.with_checksums(config["files"])
+        _check_places(folder, ids)
         encoders = {
-            key: _load_part(registry.load("encoder", name), name, folder / "encoders" / key)
+            key: _load_part("encoder", name, folder.subfolder(f"encoders/{key}"))
             for key, name in ids.items()
         }
-        return encoders, _load_part(registry.load("head", head_id), head_id, folder / "head")
+        return encoders, _load_part("head", head_id, folder.subfolder("head"))
 
 
-def _load_part(cls: type, name: str, path: Path) -> Any:
+def _load_part(kind: str, name: str, folder: SavedFolder) -> Any:
+    cls = registry.load(kind, name)
     try:
-        return cls.load(str(path))  # type: ignore[attr-defined]
+        return load_component(cls, folder)
     except (StorageError, PluginError):
         raise
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         raise InvalidFolderError(
-            f"{name} ({cls.__name__}) could not be restored from {path}: {error}"
+            f"{name} ({cls.__name__}) could not be restored from {folder.path}: {_reason(error)}"
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Describe an error of another library, which may have no message of its own."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _check_places(folder: SavedFolder, encoders: Mapping[str, str]) -> None:
+    """Refuse files that lie in the folder of no part; notes lie beside ``config.json``."""
+    for name in folder.files:
+        parts = name.split("/")
+        is_of_encoder = parts[0] == "encoders" and len(parts) > 2 and parts[1] in encoders
+        is_note = len(parts) == 1 and (name == CONFIG_FILE or name.endswith(_NOTES))
+        if not (is_of_encoder or is_note or (parts[0] == "head" and len(parts) > 1)):
+            raise InvalidFolderError(
+                f"{folder.path / name} belongs to no part of the model. Remove it to load the "
+                "model."
+            )
 
 
 def _check_local_names(parts: list[Encoder | EncoderHead]) -> None:
@@ -154,7 +224,7 @@ def _check_config(folder: Path, config: dict[str, Any]) -> None:
             f"expected {FORMAT!r}). Give the folder that SimilarityModel.save() wrote."
         )
     version = config.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:
         raise UnsupportedFormatError(
             f"{folder} was saved by quaterion-core {config.get('core_version')} in format version "
             f"{version!r}, but quaterion-core {__version__} reads up to {FORMAT_VERSION}. Upgrade: "
@@ -163,19 +233,43 @@ def _check_config(folder: Path, config: dict[str, Any]) -> None:
     claimed = config.pop("checksum", None)
     if claimed != _digest(config):
         raise InvalidFolderError(f"{file} was changed after saving. Save the model again.")
-    encoders, head = config.get("encoders"), config.get("head")
-    if not (isinstance(encoders, dict) and encoders and isinstance(config.get("files"), dict)):
-        raise InvalidFolderError(f"{file} lists no encoders or no files.")
-    for key in encoders:
+    try:
+        _ModelConfig.model_validate(config)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InvalidFolderError(
+            f"{file} does not describe a model: {place!r:.200}: {first['msg']}."
+        ) from error
+    for key in config["encoders"]:
         if not KEY_PATTERN.fullmatch(key):
             raise InvalidFolderError(f"{file} names an encoder {key!r}, which is no valid key.")
-    for part in [*encoders.values(), head]:
-        name = part.get("component") if isinstance(part, dict) else None
-        if not isinstance(name, str) or not is_id(name):
+    for part in [*config["encoders"].values(), config["head"]]:
+        if not is_id(part["component"]):
             raise InvalidFolderError(
-                f"{file} names the component {name!r}, which is no component id such as "
-                "'quaterion-core/gated'."
+                f"{file} names the component {part['component']!r}, which is no component id such "
+                "as 'quaterion-core/gated'."
             )
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    component: str = Field(max_length=200)
+    version: str | None = Field(max_length=100)
+
+
+class _ModelConfig(BaseModel):
+    """What ``config.json`` holds, without its checksum."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal["quaterion-model"]
+    format_version: Literal[1]
+    core_version: str = Field(max_length=100)
+    encoders: dict[str, _Part] = Field(min_length=1, max_length=_MOST_ENCODERS)
+    head: _Part
+    files: dict[str, Annotated[str, Field(pattern=_DIGEST)]]
 
 
 def _digest(config: dict[str, Any]) -> str:

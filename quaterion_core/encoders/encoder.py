@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import getattr_static
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 from typing_extensions import Self
 
-from quaterion_core.storage import load_module, save_module
+from quaterion_core.storage import SavedFolder, load_module, open_saved_folder, save_module
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
 
 
@@ -169,14 +169,35 @@ class Encoder(nn.Module, ABC):
         """
         return cls.from_config(config)
 
+    saved_files: ClassVar[Collection[str] | None] = None
+    """What :meth:`save` writes, for an encoder that overrides :meth:`save` and :meth:`load`.
+
+    Names below the folder, with forward slashes; ``*`` stands for any text. Other files are then
+    refused before :meth:`load` is called. ``None``, the default, allows all but pickles and code.
+    """
+
     def save(self, output_path: str | Path) -> None:
         """Save configuration (JSON) and weights (safetensors) into an existing folder."""
         save_module(self, Path(output_path))
 
     @classmethod
     def load(cls, input_path: str | Path) -> Self:
-        """Load an encoder from a folder that :meth:`save` filled."""
-        return load_module(cls, Path(input_path))
+        """Load an encoder from a folder that :meth:`save` filled.
+
+        A saved model gives an encoder that overrides this a private copy of the files, which is
+        removed when it returns.
+        """
+        with open_saved_folder(input_path) as folder:
+            return cls.load_from(folder)
+
+    @classmethod
+    def load_from(cls, folder: SavedFolder) -> Self:
+        """Load an encoder from an opened folder that :meth:`save` filled.
+
+        Override this, and not :meth:`load`, to read files without a copy. The folder is data that
+        nobody vouches for: check what it holds with ``folder.require(...)``.
+        """
+        return load_module(cls, folder)
 
 
 def length_functions(

@@ -14,7 +14,7 @@ from typing_extensions import Self
 
 from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.plugins import is_id, registry
-from quaterion_core.storage import InvalidFolderError, read_json, write_json
+from quaterion_core.storage import InvalidFolderError, SavedFolder, load_component, write_json
 from quaterion_core.storage.modules import CONFIG_FILE
 from quaterion_core.types import CollateFnType, TensorTree
 from quaterion_core.utils.child_components import component_id, describe, rebuild
@@ -33,7 +33,7 @@ class SwitchEncoder(Encoder):
     The meta of each object is ``{"encoder": key}``, so that a
     :class:`~quaterion_core.heads.SwitchHead` can make the same choice. Each option is saved by
     its own ``save`` into a folder named for its key. A subclass whose constructor takes more
-    than the options overrides :meth:`save` and :meth:`load`.
+    than the options overrides :meth:`save` and :meth:`load_from`.
 
     Args:
         options: An encoder for each key. All give embeddings of the same size.
@@ -218,28 +218,38 @@ class SwitchEncoder(Encoder):
             option.save(str(folder / key))
 
     @classmethod
-    def load(cls, input_path: str | Path) -> Self:
-        """Load an encoder from a folder that :meth:`save` filled.
+    def load_from(cls, folder: SavedFolder) -> Self:
+        """Load an encoder from an opened folder that :meth:`save` filled.
 
         Raises:
             InvalidFolderError: The folder does not hold what :meth:`save` writes.
             MissingComponentError: The registry has no encoder of an id that is named there.
         """
-        folder = Path(input_path)
-        ids = _read_ids(folder / CONFIG_FILE, cls.__name__)
+        ids = _read_ids(folder, cls.__name__)
+        for name in folder.files:
+            key, slash, _ = name.partition("/")
+            if name != CONFIG_FILE and not (slash and key in ids):
+                raise InvalidFolderError(
+                    f"{folder.path / name} belongs to none of the options {', '.join(ids)}. Remove "
+                    "it, or save the model again."
+                )
         return cls(
             {
-                key: registry.load("encoder", name).load(str(folder / key))
+                key: load_component(registry.load("encoder", name), folder.subfolder(key))
                 for key, name in ids.items()
             }
         )
 
 
-def _read_ids(file: Path, owner: str) -> dict[str, str]:
+def _read_ids(folder: SavedFolder, owner: str) -> dict[str, str]:
     """Read the id of each option; keys and ids have the form that they should have."""
-    options = read_json(file).get("options")
+    file = folder.path / CONFIG_FILE
+    config = folder.read_json(CONFIG_FILE)
+    options = config.get("options")
     if not isinstance(options, dict):
         raise InvalidFolderError(f"{file} lists no options of a {owner}.")
+    if len(config) > 1:
+        raise InvalidFolderError(f"{file} holds more than the options of a {owner}.")
     try:
         check_option_keys(options.keys(), owner)
     except ValueError as error:
@@ -247,10 +257,10 @@ def _read_ids(file: Path, owner: str) -> dict[str, str]:
     ids: dict[str, str] = {}
     for key, option in options.items():
         name = option.get("component") if isinstance(option, dict) else None
-        if not isinstance(name, str) or not is_id(name):
+        if not isinstance(name, str) or not is_id(name) or len(option) > 1:
             raise InvalidFolderError(
-                f"{file} names {name!r} for the option {key!r}, which is no component id such as "
-                "'quaterion-nlp/sentence-transformer'."
+                f"{file} names {name!r:.80} for the option {key!r}, which is no component id such "
+                "as 'quaterion-nlp/sentence-transformer', or holds more than the id."
             )
         ids[key] = name
     return ids

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from quaterion_core.storage import load_module, save_module
+from quaterion_core.storage import SavedFolder, load_module, open_saved_folder, save_module
 
 
 class EncoderHead(nn.Module, ABC):
@@ -93,6 +94,12 @@ class EncoderHead(nn.Module, ABC):
         """Build a head from what :meth:`get_config_dict` returned."""
         return cls(**config)
 
+    saved_files: ClassVar[Collection[str] | None] = None
+    """What :meth:`save` writes, for a head that overrides :meth:`save` and :meth:`load`.
+
+    See :attr:`quaterion_core.encoders.Encoder.saved_files`.
+    """
+
     def save(self, output_path: str | Path) -> None:
         """Save configuration (JSON) and weights (safetensors) into an existing folder."""
         save_module(self, Path(output_path))
@@ -100,4 +107,10 @@ class EncoderHead(nn.Module, ABC):
     @classmethod
     def load(cls, input_path: str | Path) -> Self:
         """Load a head from a folder that :meth:`save` filled."""
-        return load_module(cls, Path(input_path))
+        with open_saved_folder(input_path) as folder:
+            return cls.load_from(folder)
+
+    @classmethod
+    def load_from(cls, folder: SavedFolder) -> Self:
+        """Load a head from an opened folder that :meth:`save` filled."""
+        return load_module(cls, folder)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from quaterion_core.storage.errors import InvalidFolderError
+from quaterion_core.storage.saved_folder import open_saved_folder
 
 
 def folder_checksums(folder: Path) -> dict[str, str]:
@@ -34,37 +34,14 @@ def verify_checksums(folder: Path, expected: Mapping[str, str]) -> None:
         expected: What :func:`folder_checksums` returned for it, read from an untrusted file.
 
     Raises:
-        InvalidFolderError: A file is missing, was changed or was added, or a path or a link
-            leads out of the folder.
+        InvalidFolderError: A file is missing, was changed or was added, or there is a link.
     """
-    root = folder.resolve()
-    for name, digest in expected.items():
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
-            raise InvalidFolderError(f"{folder} lists the path {name!r}, which leads out of it.")
-        file = folder / path
-        if not file.is_file():
-            raise InvalidFolderError(f"{folder} is incomplete: the file {name} is missing.")
-        if not file.resolve().is_relative_to(root):
-            raise InvalidFolderError(f"{file} is a link that leads out of {folder}.")
-        if _sha256(file) != digest:
-            raise InvalidFolderError(
-                f"{file} is not what was saved: its checksum differs. It was cut off or changed. "
-                "Copy the folder again, or save the model again."
-            )
-    for file in _files(folder):
-        name = file.relative_to(folder).as_posix()
-        if "/" in name and name not in expected:
-            raise InvalidFolderError(f"{file} was added after saving. Remove it to load {folder}.")
+    with open_saved_folder(folder) as opened:
+        opened.with_checksums(expected).verify()
 
 
 def _files(folder: Path) -> list[Path]:
-    """List the files below a folder; a link to a folder counts as a file and is not followed."""
-    found: list[Path] = []
-    for directory, subfolders, files in os.walk(folder):
-        links = [name for name in subfolders if Path(directory, name).is_symlink()]
-        found.extend(Path(directory, name) for name in files + links)
-    return found
+    return [Path(directory, name) for directory, _, files in os.walk(folder) for name in files]
 
 
 def _sha256(file: Path) -> str:

@@ -9,17 +9,19 @@ from typing import Any, Final, Literal
 
 import timm
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 from typing_extensions import Self
 
 from quaterion_core.encoders import Encoder
-from quaterion_core.storage import InvalidFolderError, load_module, read_json
+from quaterion_core.storage import InvalidFolderError, SavedFolder, load_module
 from quaterion_core.storage.modules import CONFIG_FILE
 from quaterion_core.utils.precision import at_least_float32
 from quaterion_cv.encoders.augmentations import AugmentationChoice
 from quaterion_cv.encoders.gem_pooling import use_gem_pooling
 from quaterion_cv.encoders.image_collator import ImageCollator, model_data_config
 from quaterion_cv.encoders.model_stages import modules_before
+from quaterion_cv.encoders.saved_config import SavedTimmConfig
 from quaterion_cv.encoders.timm_models import (
     build_skeleton,
     embedding_size,
@@ -212,20 +214,29 @@ class TimmEncoder(Encoder):
         }
 
     @classmethod
-    def load(cls, input_path: str | Path) -> Self:
-        """Load an encoder from a folder that :meth:`save` filled, without any network.
+    def load_from(cls, folder: SavedFolder) -> Self:
+        """Load an encoder from an opened folder that :meth:`save` filled, without any network.
 
         Raises:
-            InvalidFolderError: The folder is incomplete or broken, or its configuration asks for
-                weights from elsewhere.
+            InvalidFolderError: A file is missing, surplus or broken, or the configuration asks for
+                something that :meth:`save` does not write, such as weights from elsewhere.
         """
-        config = read_json(Path(input_path) / CONFIG_FILE)
-        if config.get("pretrained") is not False or config.get("checkpoint_path") is not None:
+        source = str(folder.path / CONFIG_FILE)
+        config = folder.read_json(CONFIG_FILE)
+        if config.get("pretrained") is not False or "checkpoint_path" in config:
             raise InvalidFolderError(
-                f"{Path(input_path) / CONFIG_FILE} asks for weights from elsewhere, but an encoder "
-                "that was saved has its own, and 'pretrained': false. Save it again."
+                f"{source} asks for weights from elsewhere, but an encoder that was saved has its "
+                "own, and 'pretrained': false. Save it again."
             )
-        return load_module(cls, Path(input_path))
+        try:
+            SavedTimmConfig.model_validate(config)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise InvalidFolderError(
+                f"{source} is not what is saved: {place!r:.200}: {first['msg']:.300}."
+            ) from error
+        return load_module(cls, folder)
 
 
 def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:

@@ -16,7 +16,7 @@ PRECISIONS: Final = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-_ROLES: Final = (Query.role, Document.role)
+ROLES: Final = (Query.role, Document.role)
 
 
 def check_arguments(
@@ -78,11 +78,11 @@ def _check_prompts(prompts: Any) -> None:
             f"prompts should be a mapping of roles to texts, such as {{'query': 'query: '}}, but "
             f"is {prompts!r:.60}. For one prompt of all texts, give prompt=..."
         )
-    wrong = [role for role in prompts if role not in _ROLES]
+    wrong = [role for role in prompts if role not in ROLES]
     if wrong:
         raise ValueError(
             f"prompts has {', '.join(map(repr, wrong))}, but the roles are "
-            f"{' and '.join(map(repr, _ROLES))}. For one prompt of all texts, give prompt=..."
+            f"{' and '.join(map(repr, ROLES))}. For one prompt of all texts, give prompt=..."
         )
 
 

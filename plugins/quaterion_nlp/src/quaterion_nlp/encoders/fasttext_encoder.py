@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 from typing_extensions import Self
 
 from quaterion_core.encoders import Encoder
-from quaterion_core.storage import InvalidFolderError, read_json, write_json
+from quaterion_core.storage import SavedFolder, write_json
 from quaterion_nlp.encoders.subword_vectors import SubwordVectors
 from quaterion_nlp.encoders.texts import check_texts
+from quaterion_nlp.saved.schemas import Schema, check, explained
 
 if TYPE_CHECKING:
     from gensim.models import FastText, KeyedVectors
@@ -182,21 +184,26 @@ class FasttextEncoder(Encoder):
         self._vectors.save(folder)
 
     @classmethod
-    def load(cls, input_path: str | Path) -> Self:
-        """Load an encoder from a folder that :meth:`save` filled; does not need gensim.
+    def load_from(cls, folder: SavedFolder) -> Self:
+        """Load an encoder from an opened folder that :meth:`save` filled; does not need gensim.
 
         Raises:
-            InvalidFolderError: A file is missing or broken, or they do not belong together.
+            InvalidFolderError: A file is missing, surplus or broken, or they do not belong
+                together.
         """
-        folder = Path(input_path)
-        config = read_json(folder / _CONFIG_FILE)
-        if config.keys() != {"on_disk", "aggregations"}:
-            raise InvalidFolderError(f"{folder / _CONFIG_FILE} does not describe a {cls.__name__}.")
-        vectors = SubwordVectors.load(folder, on_disk=bool(config["on_disk"]))
-        try:
-            return cls(vectors, **config)
-        except (TypeError, ValueError) as error:
-            raise InvalidFolderError(f"{folder} holds no {cls.__name__}: {error}") from error
+        folder.require({_CONFIG_FILE, *SubwordVectors.FILES})
+        source = str(folder.path / _CONFIG_FILE)
+        config = check(_SavedConfig, folder.read_json(_CONFIG_FILE), source)
+        vectors = SubwordVectors.load(folder, on_disk=config.on_disk)
+        with explained(source):
+            return cls(vectors, **config.model_dump())
+
+
+class _SavedConfig(Schema):
+    """What the saved ``config.json`` holds."""
+
+    on_disk: bool
+    aggregations: list[Literal["min", "max", "avg"]] = Field(min_length=1, max_length=3)
 
 
 def load_fasttext_model(path: str | Path) -> KeyedVectors:

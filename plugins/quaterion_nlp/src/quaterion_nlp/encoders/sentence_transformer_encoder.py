@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from quaterion_core.encoders import Encoder
-from quaterion_core.storage import InvalidFolderError, read_json, write_json
+from quaterion_core.storage import InvalidFolderError, SavedFolder, write_json
 from quaterion_core.utils.faults import Faults
 from quaterion_core.utils.options import inverse_permutation
 from quaterion_core.utils.precision import at_least_float32
-from quaterion_nlp.encoders.arguments import PRECISIONS, check_arguments
+from quaterion_nlp.encoders.arguments import PRECISIONS, ROLES, check_arguments
 from quaterion_nlp.encoders.partial_training import add_adapters, merged, top_modules
 from quaterion_nlp.encoders.pooling import replace_pooling
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer
@@ -27,16 +27,14 @@ from quaterion_nlp.encoders.routes import check_routes, depends_on_role, own_pro
 from quaterion_nlp.encoders.tokenization import TokenCounts, Tokenization
 from quaterion_nlp.encoders.transformer_layers import keep_first_layers
 from quaterion_nlp.encoders.truncation import TruncationNotice, limit_length
+from quaterion_nlp.saved.models import read_sentence_transformer, write_sentence_transformer
+from quaterion_nlp.saved.schemas import Schema, Size, Text, check
 
 if TYPE_CHECKING:
     from peft import LoraModel
 
 _CONFIG_FILE: Final = "config.json"
 _MODEL_FOLDER: Final = "model"
-_SAVED_AT_FIRST: Final = {"trainable", "prompt"}
-"""What every saved configuration holds."""
-_SAVED: Final = _SAVED_AT_FIRST | {"prompts", "precision", "train_layers"}
-_PICKLED_OR_CODE: Final = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".py"}
 
 
 class SentenceTransformerEncoder(Encoder):
@@ -286,7 +284,8 @@ class SentenceTransformerEncoder(Encoder):
         """Save the whole model into an existing folder, in ``model/`` beside ``config.json``.
 
         It is saved with the layers and the pooling that it has by now, so that neither is an
-        argument of what is loaded. Adapters are merged in a copy, which takes the model's memory
+        argument of what is loaded. The prompts are written into the model too, so that
+        sentence-transformers embeds with them what is in ``model/``. Adapters are merged in a copy, which takes the model's memory
         once more; the encoder itself is not changed.
         """
         folder = Path(output_path)
@@ -299,32 +298,43 @@ class SentenceTransformerEncoder(Encoder):
         }
         write_json(folder / _CONFIG_FILE, config, owner=type(self).__name__)
         model = merged(self.model, self._adapters[0]) if self._adapters else self.model
-        model.save(str(folder / _MODEL_FOLDER), create_model_card=False)
+        used = self.get_collate_fn()
+        prompts = {role: used.prompts.get(role, used.prompt or "") for role in ROLES}
+        write_sentence_transformer(
+            model, folder / _MODEL_FOLDER, prompt=used.prompt, prompts=prompts
+        )
 
     @classmethod
-    def load(cls, input_path: str | Path) -> Self:
-        """Load an encoder from a folder that :meth:`save` filled, without the network.
+    def load_from(cls, folder: SavedFolder) -> Self:
+        """Load an encoder from an opened folder that :meth:`save` filled, without the network.
 
         Raises:
-            InvalidFolderError: The folder is incomplete or broken, or has files that
-                :meth:`save` never writes: pickles or code.
+            InvalidFolderError: The folder holds something else than :meth:`save` writes.
         """
-        folder = Path(input_path)
-        config = read_json(folder / _CONFIG_FILE)
-        model_folder = folder / _MODEL_FOLDER
-        is_known = _SAVED_AT_FIRST <= config.keys() <= _SAVED
-        if not is_known or not model_folder.is_dir():
-            raise InvalidFolderError(f"{folder} does not hold a saved {cls.__name__}.")
-        for file in sorted(model_folder.rglob("*")):
-            if file.suffix in _PICKLED_OR_CODE:
+        source = str(folder.path / _CONFIG_FILE)
+        for name in folder.files:
+            if name != _CONFIG_FILE and not name.startswith(f"{_MODEL_FOLDER}/"):
                 raise InvalidFolderError(
-                    f"{file} could run code when it is loaded. A saved {cls.__name__} has no such "
-                    "file: save the model again from where it comes from."
+                    f"{folder.path / name} is no file of a saved {cls.__name__}. Remove it."
                 )
+        config = check(_SavedConfig, folder.read_json(_CONFIG_FILE), source)
+        model = read_sentence_transformer(folder.subfolder(_MODEL_FOLDER))
         try:
-            return cls(str(model_folder), **config)
-        except ValueError as error:
-            raise InvalidFolderError(str(error)) from error
+            encoder = cls(model, **config.model_dump())
+        except (TypeError, ValueError) as error:
+            raise InvalidFolderError(f"{source} does not fit its model: {error}") from error
+        encoder._name = str(folder.path / _MODEL_FOLDER)
+        return encoder
+
+
+class _SavedConfig(Schema):
+    """What the saved ``config.json`` holds; the last three are not in older ones."""
+
+    trainable: bool
+    prompt: Text | None
+    prompts: dict[Literal["query", "document"], Text] | None = None
+    precision: Literal["float32", "bfloat16", "float16"] | None = None
+    train_layers: Size | None = None
 
 
 def _freeze_unused_poolers(model: SentenceTransformer) -> None:

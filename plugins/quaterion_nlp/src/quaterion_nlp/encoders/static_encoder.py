@@ -16,13 +16,8 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from quaterion_core.encoders import Encoder
-from quaterion_core.storage import (
-    InvalidFolderError,
-    load_weights,
-    read_json,
-    save_weights,
-    write_json,
-)
+from quaterion_core.storage import InvalidFolderError, SavedFolder, save_weights, write_json
+from quaterion_core.storage.modules import assign_weights
 from quaterion_nlp.encoders.byte_pairs import check_positive, train_byte_pairs
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer, open_tokenizer
 from quaterion_nlp.encoders.texts import check_texts
@@ -32,6 +27,8 @@ from quaterion_nlp.encoders.token_vectors import (
     sif_weights,
     token_vectors,
 )
+from quaterion_nlp.saved.schemas import Schema, Size, check, explained
+from quaterion_nlp.saved.tokenizers import read_tokenizer
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -39,6 +36,7 @@ if TYPE_CHECKING:
 _CONFIG_FILE: Final = "config.json"
 _TOKENIZER_FILE: Final = "tokenizer.json"
 _WEIGHTS_FILE: Final = "model.safetensors"
+_TABLE: Final = "embedding.weight"
 
 
 class StaticEncoder(Encoder):
@@ -280,21 +278,37 @@ class StaticEncoder(Encoder):
         save_weights(self, folder / _WEIGHTS_FILE)
 
     @classmethod
-    def load(cls, input_path: str | Path) -> Self:
-        """Load an encoder from a folder that :meth:`save` filled.
+    def load_from(cls, folder: SavedFolder) -> Self:
+        """Load an encoder from an opened folder that :meth:`save` filled.
 
         Raises:
-            InvalidFolderError: A file is missing or broken, or they do not belong together.
+            InvalidFolderError: A file is missing, surplus or broken, or they do not belong
+                together.
         """
-        folder = Path(input_path)
-        config = read_json(folder / _CONFIG_FILE)
-        config["tokenizer"] = read_json(folder / _TOKENIZER_FILE)
-        try:
-            encoder = cls.from_config(config)
-        except Exception as error:  # what tokenizers raises is a plain Exception
-            raise InvalidFolderError(f"{folder} holds no {cls.__name__}: {error}") from error
-        load_weights(encoder, folder / _WEIGHTS_FILE)
+        folder.require({_CONFIG_FILE, _TOKENIZER_FILE, _WEIGHTS_FILE})
+        source = str(folder.path / _CONFIG_FILE)
+        config = check(_SavedConfig, folder.read_json(_CONFIG_FILE), source)
+        tokenizer, largest_id = read_tokenizer(folder, _TOKENIZER_FILE)
+        with folder.open_tensors(_WEIGHTS_FILE) as weights:
+            table = weights.tensors.get(_TABLE)
+            shape = (largest_id + 1, config.embedding_size)
+            if weights.tensors.keys() != {_TABLE} or table is None or table.shape != shape:
+                raise InvalidFolderError(
+                    f"{folder.path / _WEIGHTS_FILE} should hold {_TABLE!r} of the shape {shape} "
+                    f"alone, but holds {list(weights.tensors)[:3]!r:.200} of {table}."
+                )
+            with explained(source):
+                encoder = cls(tokenizer, **config.model_dump())
+            assign_weights(encoder, weights, str(folder.path / _WEIGHTS_FILE))
         return encoder
+
+
+class _SavedConfig(Schema):
+    """What the saved ``config.json`` holds; ``length`` is not in older ones."""
+
+    embedding_size: Size
+    trainable: bool
+    length: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
+from pydantic import Field, model_validator
 from safetensors.numpy import save_file
 from typing_extensions import Self
 
-from quaterion_core.storage import InvalidFolderError, read_json, write_json
+from quaterion_core.storage import (
+    InvalidFolderError,
+    NotSavableError,
+    SavedFolder,
+    write_json,
+)
+from quaterion_core.storage.tensor_files import TensorInfo
+from quaterion_nlp.saved.schemas import Schema, check
 
 _VOCABULARY_FILE: Final = "vocabulary.json"
 _VECTORS_FILE: Final = "vectors.safetensors"
+_VOCABULARY_LIMIT: Final = 256 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,54 +104,79 @@ class SubwordVectors:
                 if end - start > 1 or 0 < start < len(marked) - 1:
                     yield marked[start:end].encode("utf-8", "surrogatepass")
 
+    FILES: ClassVar[frozenset[str]] = frozenset({_VOCABULARY_FILE, _VECTORS_FILE})
+    """What :meth:`save` writes."""
+
     def save(self, folder: Path) -> None:
-        """Write ``vocabulary.json`` and ``vectors.safetensors`` into an existing folder."""
+        """Write ``vocabulary.json`` and ``vectors.safetensors`` into an existing folder.
+
+        Raises:
+            NotSavableError: A vector holds NaN or infinity, or a word is no valid Unicode.
+        """
+        arrays = {"words": self.word_vectors, "ngrams": self.ngram_vectors}
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise NotSavableError(f"The vectors of {name} hold NaN or infinity.")
         vocabulary = {"words": self.words, "min_n": self.min_n, "max_n": self.max_n}
         write_json(folder / _VOCABULARY_FILE, vocabulary, owner=type(self).__name__)
-        arrays = {"words": self.word_vectors, "ngrams": self.ngram_vectors}
         save_file(
             {name: np.ascontiguousarray(array) for name, array in arrays.items()},
             folder / _VECTORS_FILE,
         )
 
     @classmethod
-    def load(cls, folder: Path, *, on_disk: bool) -> Self:
+    def load(cls, folder: SavedFolder, *, on_disk: bool) -> Self:
         """Read what :meth:`save` wrote.
 
         Args:
-            folder: Where it is.
+            folder: The opened folder.
             on_disk: Whether to leave the vectors in the file, which is then mapped into memory:
-                only the rows that are looked up are read, and the file has to stay.
+                only the rows that are looked up are read, and the file has to stay as it is.
 
         Raises:
             InvalidFolderError: A file is missing or broken, or they do not belong together.
         """
-        vocabulary = read_json(folder / _VOCABULARY_FILE)
-        file = folder / _VECTORS_FILE
-        try:
-            with safe_open(file, framework="pt") as tensors:  # PyTorch's are mapped, NumPy's copied
-                words, ngrams = (tensors.get_tensor(name).numpy() for name in ("words", "ngrams"))
-            if not on_disk:
-                words, ngrams = words.copy(), ngrams.copy()
-            vectors = cls(
-                vocabulary["words"], words, ngrams, vocabulary["min_n"], vocabulary["max_n"]
-            )
-            vectors._check()
-        except FileNotFoundError:
-            raise InvalidFolderError(f"{folder} is incomplete: {file.name} is missing.") from None
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise InvalidFolderError(f"{folder} holds no vectors of words: {error}.") from error
-        return vectors
+        source = str(folder.path / _VOCABULARY_FILE)
+        value = folder.read_json(_VOCABULARY_FILE, limit=_VOCABULARY_LIMIT)
+        vocabulary = check(_Vocabulary, value, source)
+        with folder.open_tensors(_VECTORS_FILE) as file:
+            _check_tables(file.tensors, len(vocabulary.words), str(folder.path / _VECTORS_FILE))
+            tensors = file.map() if on_disk else dict(file.read())
+        words, ngrams = tensors["words"].numpy(), tensors["ngrams"].numpy()
+        if len(set(vocabulary.words)) < len(vocabulary.words):
+            raise InvalidFolderError(f"{source} holds a word twice.")
+        return cls(vocabulary.words, words, ngrams, vocabulary.min_n, vocabulary.max_n)
 
-    def _check(self) -> None:
-        shapes = [self.word_vectors.shape, self.ngram_vectors.shape]
-        are_tables = all(len(shape) == 2 and shape[1] == shapes[0][1] for shape in shapes)
-        if not are_tables or shapes[0][0] != len(self.words):
-            raise ValueError(f"{len(self.words)} words do not fit vectors of shapes {shapes}")
-        if not all(isinstance(word, str) for word in self.words):
-            raise TypeError("a word is not a string")
-        if not 0 <= self.min_n <= self.max_n:
+
+class _Vocabulary(Schema):
+    words: list[str] = Field(max_length=20_000_000)
+    min_n: int = Field(ge=0, le=1000)
+    max_n: int = Field(ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        if self.min_n > self.max_n:
             raise ValueError(f"n-grams of {self.min_n} to {self.max_n} characters")
+        return self
+
+
+def _check_tables(tensors: Mapping[str, TensorInfo], words: int, source: str) -> None:
+    """Check that a file holds the vectors of so many words, and those of n-grams."""
+    found = {name: info.shape for name, info in tensors.items()}
+    dtypes = {info.dtype for info in tensors.values()}
+    is_right = (
+        found.keys() == {"words", "ngrams"}
+        and len(found["words"]) == len(found["ngrams"]) == 2
+        and found["words"][0] == words
+        and found["words"][1] == found["ngrams"][1] > 0
+        and len(dtypes) == 1
+        and all(dtype.is_floating_point for dtype in dtypes)
+    )
+    if not is_right:
+        raise InvalidFolderError(
+            f"{source} should hold the vectors of {words:,} words and of n-grams, of one size and "
+            f"type, but holds { {name: str(info) for name, info in list(tensors.items())[:3]} }."
+        )
 
 
 def fnv1a(data: bytes) -> int:

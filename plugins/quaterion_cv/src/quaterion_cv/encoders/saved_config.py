@@ -1,0 +1,51 @@
+"""What the saved configuration of a :class:`TimmEncoder` may hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_Scalar: TypeAlias = (
+    bool
+    | Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+    | float
+    | Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,100}$")]
+    | None
+)
+_Value: TypeAlias = _Scalar | Annotated[list[_Scalar], Field(max_length=100)]
+_Side: TypeAlias = Annotated[int, Field(ge=1, le=8192)]
+_Name: TypeAlias = Annotated[
+    str,
+    Field(pattern=r"^(?!.*(pretrained|checkpoint|cache|file|url|hub|hf_|custom))[a-z0-9_]{1,60}$"),
+]
+"""Arguments of timm's models, but for those that lead to files or weights from elsewhere."""
+
+
+class _Schema(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", strict=True, protected_namespaces=(), regex_engine="python-re"
+    )
+
+
+class _DataConfig(_Schema):
+    interpolation: Annotated[str, Field(pattern=r"^[a-z-]{1,30}$")]
+    mean: list[float] = Field(max_length=10_000)
+    std: list[float] = Field(max_length=10_000)
+    crop_pct: float = Field(ge=0.05, le=2)
+    crop_mode: Annotated[str, Field(pattern=r"^[a-z-]{1,30}$")]
+
+
+class SavedTimmConfig(_Schema):
+    """The entries of ``config.json``; those with a default are not in older ones."""
+
+    model: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,200}$")
+    pretrained: Literal[False]
+    trainable: bool
+    train_stages: Annotated[int, Field(ge=1, le=1000)] | None = None
+    pooling: Literal["gem"] | None = None
+    in_chans: int = Field(ge=1, le=10_000)
+    image_size: list[_Side] = Field(min_length=2, max_length=2)
+    data_config: _DataConfig
+    augmentation: list[str | dict[str, Any]] = Field(default_factory=list, max_length=50)
+    model_kwargs: dict[_Name, _Value]

@@ -1,0 +1,138 @@
+"""Tokenizers of the library ``tokenizers`` in saved folders."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from tokenizers import Tokenizer
+
+from quaterion_core.storage import InvalidFolderError, SavedFolder, parse_json, same_json
+from quaterion_nlp.saved.regular_expressions import check_regular_expression
+from quaterion_nlp.saved.schemas import explained
+
+TOKENIZER_FILE: Final = "tokenizer.json"
+TOKENIZER_LIMIT: Final = 100 << 20
+
+_LARGEST_ID: Final = 10_000_000
+_LONGEST_REPLACEMENT: Final = 16
+_LARGEST_GROWTH: Final = 1024
+_MOST_PARTS: Final = 64
+
+
+def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> tuple[Tokenizer, int]:
+    """Read a tokenizer from its JSON file.
+
+    Every entry of the file has to be one that the library knows and would write: it is compared
+    with what the tokenizer, once built, writes itself. Regular expressions that can take
+    exponential time, replacements that make texts much longer, and ids above ten million are
+    refused.
+
+    Args:
+        folder: The opened folder.
+        name: The name of the file.
+
+    Returns:
+        The tokenizer, and the largest id of its tokens.
+
+    Raises:
+        InvalidFolderError: The file is missing, broken, or holds something else.
+    """
+    source = str(folder.path / name)
+    data = folder.read(name, limit=TOKENIZER_LIMIT)
+    value = parse_json(data, source)
+    if not isinstance(value, dict):
+        raise InvalidFolderError(f"{source} should hold a tokenizer, but holds {value!r:.80}.")
+    _check_parts(value, source)
+    with explained(source):
+        tokenizer = Tokenizer.from_str(data.decode())
+        written = json.loads(tokenizer.to_str())
+    _check_same(value, written, source, "")
+    return tokenizer, _largest_id(value, source)
+
+
+def _largest_id(value: dict[str, Any], source: str) -> int:
+    vocabulary = value["model"]["vocab"]
+    ids = [*(token["id"] for token in value.get("added_tokens") or ())]
+    if isinstance(vocabulary, dict):
+        ids += vocabulary.values()
+    else:
+        ids.append(len(vocabulary) - 1)
+    largest: int = max(ids, default=-1)
+    if largest < 0:
+        raise InvalidFolderError(f"{source} describes a tokenizer without a vocabulary.")
+    if largest > _LARGEST_ID:
+        raise InvalidFolderError(f"{source} holds the id {largest}, larger than {_LARGEST_ID:,}.")
+    return largest
+
+
+def _check_parts(value: dict[str, Any], source: str) -> None:
+    normalizers = _parts(value.get("normalizer"), "normalizers", source)
+    pre_tokenizers = _parts(value.get("pre_tokenizer"), "pretokenizers", source)
+    decoders = _parts(value.get("decoder"), "decoders", source)
+    growth = 1
+    for part in normalizers + pre_tokenizers:
+        for key in ("content", "prepend", "replacement"):
+            text = part.get(key)
+            if isinstance(text, str) and len(text) > _LONGEST_REPLACEMENT:
+                raise InvalidFolderError(
+                    f"{source} replaces characters by texts of {len(text):,} characters, more "
+                    f"than the {_LONGEST_REPLACEMENT} that are allowed."
+                )
+            growth *= max(1, len(text)) if isinstance(text, str) else 1
+    if growth > _LARGEST_GROWTH:
+        raise InvalidFolderError(f"{source} makes texts more than {_LARGEST_GROWTH} times as long.")
+    for part in normalizers + pre_tokenizers + decoders:
+        pattern = part.get("pattern")
+        if isinstance(pattern, dict) and isinstance(pattern.get("Regex"), str):
+            check_regular_expression(pattern["Regex"], source)
+    for key in ("truncation", "padding"):
+        _check_numbers(value.get(key), source)
+
+
+def _parts(value: Any, children: str, source: str) -> list[dict[str, Any]]:
+    """List a part of a tokenizer and those inside of it."""
+    found: list[dict[str, Any]] = []
+    rest = [value]
+    while rest:
+        part = rest.pop()
+        if not isinstance(part, dict):
+            continue
+        found.append(part)
+        if len(found) > _MOST_PARTS:
+            raise InvalidFolderError(f"{source} chains more than {_MOST_PARTS} steps.")
+        inner = part.get(children)
+        rest += inner if isinstance(inner, list) else []
+    return found
+
+
+def _check_numbers(value: Any, source: str) -> None:
+    if isinstance(value, dict):
+        for item in value.values():
+            _check_numbers(item, source)
+    elif type(value) is int and not 0 <= value <= _LARGEST_ID:
+        raise InvalidFolderError(f"{source} pads or cuts texts to {value} tokens.")
+
+
+def _check_same(value: Any, written: Any, source: str, place: str) -> None:
+    """Check that each entry of a file is in what the library writes, and the same there."""
+    if place in ("model.vocab", "model.merges") and value == written:
+        return  # hundreds of thousands of entries, whose types the library has checked
+    if isinstance(value, dict) and isinstance(written, dict):
+        for key, item in value.items():
+            if key not in written:
+                raise InvalidFolderError(f"{source} has an unknown entry {key!r:.80} in {place!r}.")
+            _check_same(item, written[key], source, f"{place}.{key}" if place else key)
+    elif isinstance(value, list) and isinstance(written, list) and len(value) == len(written):
+        for index, (item, other) in enumerate(zip(value, written, strict=True)):
+            _check_same(item, other, source, f"{place}[{index}]")
+    elif not same_json(value, written) and not _is_old_merge(value, written, place):
+        raise InvalidFolderError(
+            f"{source} has {value!r:.80} for {place!r:.200}, which is taken as {written!r:.80}."
+        )
+
+
+def _is_old_merge(value: Any, written: Any, place: str) -> bool:
+    """Whether two tokens that are merged are written in one string, as they were before."""
+    is_merge = place.startswith("model.merges[") and isinstance(value, str)
+    return is_merge and value.split(" ") == written
