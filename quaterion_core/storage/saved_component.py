@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any
 
 from quaterion_core.storage.errors import InvalidFolderError
-from quaterion_core.storage.saved_folder import SavedFolder
-
-_CODE_OR_PICKLE: Final = {
-    ".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth", ".py", ".pyc",
-    ".so", ".zip",
-}  # fmt: skip
+from quaterion_core.storage.saved_folder import SavedFolder, is_code_or_pickle
 
 
 def load_component(cls: type[Any], folder: SavedFolder) -> Any:
@@ -36,7 +30,7 @@ def load_component(cls: type[Any], folder: SavedFolder) -> Any:
     declared: Collection[str] | None = getattr(cls, "saved_files", None)
     for name in folder.files:
         if declared is None:
-            is_allowed = PurePosixPath(name).suffix.lower() not in _CODE_OR_PICKLE
+            is_allowed = not is_code_or_pickle(name)
         else:
             is_allowed = any(fnmatchcase(name, pattern) for pattern in declared)
         if not is_allowed:

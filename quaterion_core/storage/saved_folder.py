@@ -24,6 +24,10 @@ from quaterion_core.storage.regular_files import (
 if TYPE_CHECKING:
     from quaterion_core.storage.tensor_files import TensorFile
 
+_CODE_OR_PICKLE: Final = {
+    ".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth", ".py", ".pyc",
+    ".so", ".zip",
+}  # fmt: skip
 _MOST_FILES: Final = 2000
 _MOST_FOLDERS: Final = 200
 _DEEPEST: Final = 12
@@ -135,9 +139,10 @@ class SavedFolder:
                 raise InvalidFolderError(f"{self.path} is incomplete: {name} is missing.")
         for name in self.files:
             if name not in names and name not in optional:
+                danger = " and could run code when it is loaded" if is_code_or_pickle(name) else ""
                 raise InvalidFolderError(
-                    f"{self.path / name} is no file that saving writes there. Remove it, or save "
-                    "the model again from where it comes from."
+                    f"{self.path / name} is no file that saving writes there{danger}. Remove it, "
+                    "or save the model again from where it comes from."
                 )
 
     def read(self, name: str, *, limit: int = JSON_LIMIT) -> bytes:
@@ -288,6 +293,16 @@ def open_saved_folder(path: str | Path) -> Iterator[SavedFolder]:
         for descriptor in directories.values():
             if isinstance(descriptor, int):
                 os.close(descriptor)
+
+
+def is_code_or_pickle(name: str) -> bool:
+    """Whether a file has the name of one that can run code when a library loads it.
+
+    Example:
+        >>> is_code_or_pickle("pytorch_model.bin"), is_code_or_pickle("model.safetensors")
+        (True, False)
+    """
+    return PurePosixPath(name).suffix.lower() in _CODE_OR_PICKLE
 
 
 def _open_directory(path: str | Path, parent: int | None) -> int:

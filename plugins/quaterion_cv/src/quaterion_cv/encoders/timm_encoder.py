@@ -229,6 +229,7 @@ class TimmEncoder(Encoder):
                 "own, and 'pretrained': false. Save it again."
             )
         try:
+            _checked(dict(config.get("model_kwargs") or {}))
             SavedTimmConfig.model_validate(config)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
@@ -236,6 +237,8 @@ class TimmEncoder(Encoder):
             raise InvalidFolderError(
                 f"{source} is not what is saved: {place!r:.200}: {first['msg']:.300}."
             ) from error
+        except (TypeError, ValueError) as error:
+            raise InvalidFolderError(f"{source} is not what is saved: {error}") from error
         return load_module(cls, folder)
 
 

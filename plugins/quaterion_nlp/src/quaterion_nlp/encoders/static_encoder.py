@@ -294,8 +294,9 @@ class StaticEncoder(Encoder):
             shape = (largest_id + 1, config.embedding_size)
             if weights.tensors.keys() != {_TABLE} or table is None or table.shape != shape:
                 raise InvalidFolderError(
-                    f"{folder.path / _WEIGHTS_FILE} should hold {_TABLE!r} of the shape {shape} "
-                    f"alone, but holds {list(weights.tensors)[:3]!r:.200} of {table}."
+                    f"{folder.path / _WEIGHTS_FILE} does not fit {cls.__name__}: it should hold "
+                    f"{_TABLE!r} of shape {shape} alone, but holds "
+                    f"{list(weights.tensors)[:3]!r:.200}, {table}."
                 )
             with explained(source):
                 encoder = cls(tokenizer, **config.model_dump())

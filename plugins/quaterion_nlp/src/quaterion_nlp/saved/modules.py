@@ -196,8 +196,8 @@ def find_kind(type_name: object, source: str) -> tuple[str, _Kind]:
         if type_name in class_names(cls):
             return cls.__name__, kind
     raise InvalidFolderError(
-        f"{source} names the module {type_name!r:.200}, which is none of "
-        f"{', '.join(sorted(cls.__name__ for cls in KINDS))} of sentence-transformers."
+        f"The model cannot be opened: {source} names the module {type_name!r:.200}, which is none "
+        f"of {', '.join(sorted(cls.__name__ for cls in KINDS))} of sentence-transformers."
     )
 
 
