@@ -285,8 +285,8 @@ class SentenceTransformerEncoder(Encoder):
 
         It is saved with the layers and the pooling that it has by now, so that neither is an
         argument of what is loaded. The prompts are written into the model too, so that
-        sentence-transformers embeds with them what is in ``model/``. Adapters are merged in a copy, which takes the model's memory
-        once more; the encoder itself is not changed.
+        sentence-transformers, which can open ``model/``, embeds with them. Adapters are merged in
+        a copy, which takes the model's memory once more; the encoder itself is not changed.
         """
         folder = Path(output_path)
         config = {

@@ -133,6 +133,7 @@ def read_transformer(folder: SavedFolder) -> Transformer:
 
     def load_model(*_: Any, **__: Any) -> PreTrainedModel:
         with bounded_construction(weights.tensors, source):
+            model: PreTrainedModel
             model, report = model_class.from_pretrained(
                 None,
                 config=loaded_config,
