@@ -147,7 +147,8 @@ def read_transformer(folder: SavedFolder) -> Transformer:
             )
         _check_report(report, weights_source)
         _check_weights(model, weights, weights_source)
-        rows = model.get_input_embeddings().weight.shape[0]
+        table: Any = model.get_input_embeddings()
+        rows = table.weight.shape[0]
         if largest_id >= rows:
             raise InvalidFolderError(
                 f"{folder.path / TOKENIZER_FILE} holds the id {largest_id}, but the model has "
