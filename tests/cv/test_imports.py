@@ -22,5 +22,5 @@ def test_all_names_are_listed_sorted_and_there():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'Digit'"):
+    with pytest.raises(AttributeError, match="quaterion_cv attribute Digit"):
         _ = quaterion_cv.Digit
