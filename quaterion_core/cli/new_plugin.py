@@ -12,8 +12,8 @@ import click
 from quaterion_core.cli.errors import user_errors
 from quaterion_core.cli.scaffold import package_of, plugin_files
 from quaterion_core.plugins import ComponentKind, is_name
-from quaterion_core.plugins.components import CORE, LOCAL, normalize
 from quaterion_core.plugins.missing import KNOWN_PACKAGES
+from quaterion_core.plugins.records import CORE, LOCAL, normalize
 from quaterion_core.storage import new_folder
 from quaterion_core.version import __version__
 

@@ -4,13 +4,6 @@ A plugin module imports from here and from nowhere else; nothing here imports to
 """
 
 from quaterion_core.plugins.component_registry import Registry, registry
-from quaterion_core.plugins.components import (
-    Component,
-    ComponentKind,
-    ComponentRecord,
-    is_id,
-    is_name,
-)
 from quaterion_core.plugins.errors import (
     ActivationError,
     AmbiguousNameError,
@@ -30,6 +23,13 @@ from quaterion_core.plugins.hooks import (
     hookspec,
 )
 from quaterion_core.plugins.lifecycle import Lifecycle, activate
+from quaterion_core.plugins.records import (
+    Component,
+    ComponentKind,
+    ComponentRecord,
+    is_id,
+    is_name,
+)
 from quaterion_core.plugins.registration import (
     register_dataset,
     register_encoder,

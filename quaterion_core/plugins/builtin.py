@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from quaterion_core.plugins.components import Component
 from quaterion_core.plugins.hooks import API_VERSION, hookimpl
+from quaterion_core.plugins.records import Component
 
 quaterion_api = API_VERSION
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from quaterion_core.plugins.class_paths import import_target
 from quaterion_core.plugins.component_registry import registry
-from quaterion_core.plugins.components import ComponentKind, ComponentRecord
 from quaterion_core.plugins.errors import MissingComponentError, MissingReason
-from quaterion_core.plugins.targets import import_target
+from quaterion_core.plugins.records import ComponentKind, ComponentRecord
 
 BASES: Final = {
     ComponentKind.ENCODER: "quaterion_core.encoders.encoder:Encoder",

@@ -10,7 +10,17 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from quaterion_core.plugins import builtin
-from quaterion_core.plugins.components import (
+from quaterion_core.plugins.class_paths import import_target, names_class, target_of
+from quaterion_core.plugins.discovery import discover, discover_distribution, warn_of_broken
+from quaterion_core.plugins.errors import (
+    AmbiguousNameError,
+    MissingComponentError,
+    RegistrationError,
+)
+from quaterion_core.plugins.former_ids import claimants
+from quaterion_core.plugins.loading import examine_plugin
+from quaterion_core.plugins.missing import Explanation, Situation, explain_import_failure
+from quaterion_core.plugins.records import (
     CORE,
     LOCAL,
     ComponentKind,
@@ -21,17 +31,7 @@ from quaterion_core.plugins.components import (
     is_name,
     name_of,
 )
-from quaterion_core.plugins.discovery import discover, discover_distribution, warn_of_broken
-from quaterion_core.plugins.errors import (
-    AmbiguousNameError,
-    MissingComponentError,
-    RegistrationError,
-)
-from quaterion_core.plugins.former_ids import claimants
-from quaterion_core.plugins.loading import examine_plugin
-from quaterion_core.plugins.missing import Explanation, Situation, explain_import_failure
 from quaterion_core.plugins.reports import PluginReport, Provenance
-from quaterion_core.plugins.targets import import_target, names_class, target_of
 from quaterion_core.version import __version__
 
 

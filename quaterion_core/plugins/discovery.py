@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from quaterion_core.plugins.components import CORE, ComponentKind, ComponentRecord, canonical_id
 from quaterion_core.plugins.errors import PluginLoadError, PluginWarning
 from quaterion_core.plugins.former_ids import claimants, refusal
 from quaterion_core.plugins.installed import (
@@ -16,6 +15,7 @@ from quaterion_core.plugins.installed import (
     find_distribution,
 )
 from quaterion_core.plugins.loading import failure, load_plugin
+from quaterion_core.plugins.records import CORE, ComponentKind, ComponentRecord, canonical_id
 from quaterion_core.plugins.reports import PluginReport, PluginStatus, Provenance
 from quaterion_core.plugins.settings import STRICT, PluginSettings
 

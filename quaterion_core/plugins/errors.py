@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from quaterion_core.plugins.components import ComponentKind
+from quaterion_core.plugins.records import ComponentKind
 
 
 class PluginWarning(UserWarning):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from quaterion_core.plugins.components import CORE, ComponentRecord, distribution_of
+from quaterion_core.plugins.records import CORE, ComponentRecord, distribution_of
 from quaterion_core.plugins.reports import PluginReport, PluginStatus
 
 _IN_USE: Final = (PluginStatus.OK, PluginStatus.EMPTY)

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 import pluggy
 
-from quaterion_core.plugins.components import Component
+from quaterion_core.plugins.records import Component
 
 PROJECT: Final = "quaterion"
 

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from quaterion_core.plugins.components import normalize
 from quaterion_core.plugins.hooks import ENTRY_POINT_GROUP
+from quaterion_core.plugins.records import normalize
 
 if TYPE_CHECKING:
     from importlib_metadata import Distribution, EntryPoint

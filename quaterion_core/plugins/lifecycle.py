@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from quaterion_core.plugins.component_registry import Registry, registry
-from quaterion_core.plugins.components import normalize
 from quaterion_core.plugins.errors import ActivationError
 from quaterion_core.plugins.hook_manager import HookManager
 from quaterion_core.plugins.hooks import LIFECYCLE_HOOKS
 from quaterion_core.plugins.nearest import nearest, suggestion
+from quaterion_core.plugins.records import normalize
 from quaterion_core.plugins.reports import PluginReport, PluginStatus
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from quaterion_core.plugins.components import (
+from quaterion_core.plugins.hook_manager import HookManager
+from quaterion_core.plugins.hooks import API_VERSION, LIFECYCLE_HOOKS
+from quaterion_core.plugins.records import (
     CORE,
     LOCAL,
     Component,
@@ -17,8 +19,6 @@ from quaterion_core.plugins.components import (
     is_name,
     is_target,
 )
-from quaterion_core.plugins.hook_manager import HookManager
-from quaterion_core.plugins.hooks import API_VERSION, LIFECYCLE_HOOKS
 from quaterion_core.plugins.reports import PluginReport, PluginStatus, Provenance
 
 if TYPE_CHECKING:

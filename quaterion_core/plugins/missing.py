@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from quaterion_core.plugins.components import (
+from quaterion_core.plugins.class_paths import lacks_requirement
+from quaterion_core.plugins.errors import MissingComponent, MissingReason
+from quaterion_core.plugins.installed import find_distribution
+from quaterion_core.plugins.loading import describe
+from quaterion_core.plugins.nearest import nearest, suggestion
+from quaterion_core.plugins.records import (
     CORE,
     LOCAL,
     ComponentKind,
@@ -16,12 +21,7 @@ from quaterion_core.plugins.components import (
     is_id,
     is_name,
 )
-from quaterion_core.plugins.errors import MissingComponent, MissingReason
-from quaterion_core.plugins.installed import find_distribution
-from quaterion_core.plugins.loading import describe
-from quaterion_core.plugins.nearest import nearest, suggestion
 from quaterion_core.plugins.reports import PluginReport, PluginStatus
-from quaterion_core.plugins.targets import lacks_requirement
 
 KNOWN_PACKAGES: Final = {"quaterion-nlp": "text", "quaterion-cv": "images"}
 """The only packages that an error advises to install, and what they are for.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from quaterion_core.plugins.component_registry import registry
-from quaterion_core.plugins.components import ComponentKind
+from quaterion_core.plugins.records import ComponentKind
 
 C = TypeVar("C", bound=type[Any])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from quaterion_core.plugins.components import ComponentRecord
+from quaterion_core.plugins.records import ComponentRecord
 
 
 class PluginStatus(str, Enum):

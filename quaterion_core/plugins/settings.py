@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from quaterion_core.plugins.components import normalize
+from quaterion_core.plugins.records import normalize
 
 ALLOW: Final = "QUATERION_PLUGINS"
 DENY: Final = "QUATERION_DISABLE_PLUGINS"

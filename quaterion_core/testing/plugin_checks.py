@@ -19,10 +19,10 @@ from quaterion_core.plugins import (
     registry,
 )
 from quaterion_core.plugins.component_check import docstring_problem, interface_problem
-from quaterion_core.plugins.components import CORE, Component, is_target, normalize
 from quaterion_core.plugins.hooks import ENTRY_POINT_GROUP
 from quaterion_core.plugins.import_cost import heavy_imports
 from quaterion_core.plugins.installed import find_distribution
+from quaterion_core.plugins.records import CORE, Component, is_target, normalize
 from quaterion_core.testing.checks import CheckError, Checks, NotApplicableError
 from quaterion_core.testing.report import Report
 

@@ -3,8 +3,8 @@
 import pytest
 
 from quaterion_core.plugins import AmbiguousNameError, MissingComponentError, PluginWarning
-from quaterion_core.plugins.components import Component
 from quaterion_core.plugins.loading import examine_plugin
+from quaterion_core.plugins.records import Component
 from quaterion_core.plugins.reports import Provenance
 
 

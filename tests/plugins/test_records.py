@@ -1,7 +1,7 @@
 import pytest
 
 from quaterion_core.plugins import ComponentKind, is_id, is_name
-from quaterion_core.plugins.components import is_target, normalize
+from quaterion_core.plugins.records import is_target, normalize
 
 
 @pytest.mark.parametrize("name", ["triplet", "multiple-negatives-ranking", "bm25", "2d"])

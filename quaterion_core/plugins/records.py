@@ -1,4 +1,4 @@
-"""What a component is: its kind, what a plugin declares of it, what the registry knows of it."""
+"""What a component is: its kind, what a plugin declares of it, what the registry records of it."""
 
 from __future__ import annotations
 
