@@ -20,6 +20,7 @@ from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.loss.group_loss import GroupLoss
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import SimilarityModel
+from quaterion_core.train import checkpoint_types as _checkpoint_types  # noqa: F401 registers
 from quaterion_core.train.cache import CacheConfig, CacheType
 from quaterion_core.train.gather import gather_batch
 from quaterion_core.train.grad_cache import embed_in_chunks

@@ -28,7 +28,7 @@ from quaterion_core.train.cache.training_cache import TrainingCache
 from quaterion_core.train.callbacks import (
     LossParametersCallback,
     MetricsCallback,
-    RandomStateCallback,
+    ResumeCallback,
 )
 from quaterion_core.train.callbacks.release_callback import ReleaseCallback
 from quaterion_core.train.epoch_batches import BatchPlan, SamplerPlan, ordered_plan
@@ -137,7 +137,7 @@ class Training:
         callbacks = [
             MetricsCallback(),
             LossParametersCallback(),
-            RandomStateCallback(),
+            ResumeCallback(self.train_loader),
             ReleaseCallback(self._tables.values()),
         ]
         with _added(self.trainer, callbacks), warnings.catch_warnings():

@@ -6,7 +6,7 @@ from quaterion_core.train.callbacks.hard_negatives_callback import HardNegatives
 from quaterion_core.train.callbacks.loss_parameters_callback import LossParametersCallback
 from quaterion_core.train.callbacks.metrics_callback import MetricsCallback
 from quaterion_core.train.callbacks.progress_bar import QuaterionProgressBar
-from quaterion_core.train.callbacks.random_state_callback import RandomStateCallback
+from quaterion_core.train.callbacks.resume_callback import ResumeCallback
 
 __all__ = [
     "CleanupCallback",
@@ -15,5 +15,5 @@ __all__ = [
     "LossParametersCallback",
     "MetricsCallback",
     "QuaterionProgressBar",
-    "RandomStateCallback",
+    "ResumeCallback",
 ]

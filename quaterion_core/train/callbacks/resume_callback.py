@@ -1,0 +1,151 @@
+"""What a checkpoint has to hold besides Lightning's part for a run to resume exactly."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Final
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
+
+from quaterion_core.train.epoch_loader import EpochLoader, StreamLoader
+from quaterion_core.train.gather import is_distributed
+
+_KEY: Final = "quaterion_resume"
+_COUNTS: Final = ("ready", "started", "processed", "completed")
+
+
+class ResumeCallback(Callback):
+    """Lets a training run that resumes from a checkpoint do what it would have done.
+
+    A checkpoint holds the place in the epoch and its order, the state of all random numbers of
+    every process, and gradients that are accumulated but not applied yet. Lightning's own
+    counters are put into one of two states, so that it does not matter in which hook, how often,
+    or after which batch a checkpoint was saved: in mid-epoch after a whole number of batches, or
+    between two epochs.
+
+    Args:
+        loader: What the training run reads.
+    """
+
+    def __init__(self, loader: object = None):
+        self._loader = loader if isinstance(loader, (EpochLoader, StreamLoader)) else None
+        self._loaded: dict[str, Any] = {}
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the state; called in all processes at once."""
+        batches = trainer.fit_loop.epoch_loop.batch_progress
+        done = batches.current.processed
+        is_over = done > 0 and (
+            done >= trainer.num_training_batches
+            or (batches.is_last_batch and done == batches.current.ready)
+        )
+        state: dict[str, Any] = {"random": _random_states(), "gradients": {}}
+        if self._loader is not None:
+            place = {"position": done, "is_over": is_over}
+            state["loader"] = {**self._loader.state_dict(), **place}
+        if not is_over and done % trainer.accumulate_grad_batches:
+            state["gradients"] = _gradients(trainer, pl_module)
+        checkpoint[_KEY] = state
+        loops = checkpoint["loops"]["fit_loop"]
+        loops["state_dict"].pop("combined_loader", None)  # it knows no limit_train_batches
+        if is_over:
+            _place_between_epochs(loops)
+        else:
+            _place_after_batch(loops, has_stepped=not trainer.fit_loop._should_accumulate())
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Continue with the data where the checkpoint was saved."""
+        self._loaded = checkpoint.get(_KEY, {})
+        if self._loader is not None and "loader" in self._loaded:
+            self._loader.load_state_dict(self._loaded["loader"])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Continue with the random numbers and the gradients of the checkpoint.
+
+        With another number of processes than then, random numbers start as they are.
+        """
+        states = self._loaded.get("random", [])
+        if len(states) == trainer.world_size:
+            _set_random_state(states[trainer.global_rank])
+        gradients = self._loaded.get("gradients", {})
+        for name, parameter in pl_module.named_parameters():
+            if name in gradients:
+                parameter.grad = gradients[name].to(parameter)
+        self._loaded = {}
+
+
+def _place_between_epochs(loops: dict[str, Any]) -> None:
+    """Count the epoch whose last batch is done as a whole one, and begin with the next."""
+    epochs, batches = loops["epoch_progress"], loops["epoch_loop.batch_progress"]
+    is_counted = epochs["current"]["processed"] == epochs["current"]["started"]
+    if not is_counted:
+        loops["epoch_loop.state_dict"]["_batches_that_stepped"] += 1
+    for counts in (epochs["total"], epochs["current"]):
+        counts.update(dict.fromkeys(_COUNTS, counts["processed"] + (not is_counted)))
+    batches["total"].update(dict.fromkeys(_COUNTS, batches["total"]["processed"]))
+    batches["current"].update(dict.fromkeys(_COUNTS, 0))
+    batches["is_last_batch"] = False
+
+
+def _place_after_batch(loops: dict[str, Any], *, has_stepped: bool) -> None:
+    """Count the batches that were processed as whole ones, and begin with the next."""
+    batches = loops["epoch_loop.batch_progress"]
+    if has_stepped and 0 < batches["current"]["processed"] == batches["current"]["ready"]:
+        loops["epoch_loop.state_dict"]["_batches_that_stepped"] += 1
+    for counts in (batches["total"], batches["current"]):
+        counts.update(dict.fromkeys(_COUNTS, counts["processed"]))
+    batches["is_last_batch"] = False
+
+
+def _gradients(trainer: Trainer, module: LightningModule) -> dict[str, torch.Tensor]:
+    """Return gradients that wait for more batches, as the mean over processes."""
+    if not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
+        return {}  # sharded
+    gradients = {
+        name: parameter.grad.detach().clone()
+        for name, parameter in module.named_parameters()
+        if parameter.grad is not None
+    }
+    if is_distributed():
+        for gradient in gradients.values():
+            dist.all_reduce(gradient)
+            gradient /= dist.get_world_size()
+    return gradients
+
+
+def _random_states() -> list[Any]:
+    """Return the state of the random numbers of each process."""
+    own = _random_state()
+    if not is_distributed():
+        return [own]
+    states: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(states, own)
+    return states
+
+
+def _random_state() -> dict[str, Any]:
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return {
+        "python": random.getstate(),
+        "numpy": [name, torch.from_numpy(np.array(keys, dtype=np.int64)), *rest],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"].cpu())
+    if len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([values.cpu() for values in state["cuda"]])
