@@ -39,7 +39,7 @@ class ResumeCallback(Callback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add the state; called in all processes at once."""
-        batches = trainer.fit_loop.epoch_loop.batch_progress
+        batches: Any = trainer.fit_loop.epoch_loop.batch_progress
         done = batches.current.processed
         is_over = done > 0 and (
             done >= trainer.num_training_batches
