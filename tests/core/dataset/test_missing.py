@@ -31,8 +31,12 @@ class Empty(enum.Enum):
     NOTHING = ""
 
 
-@pytest.mark.parametrize("value", [0, 0.0, False, "0", "None", np.int64(0), (), Empty.NOTHING,
-                                   np.zeros(3), torch.tensor(0), object()], ids=repr)  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [0, 0.0, False, "0", "None", np.int64(0), (), Empty.NOTHING, np.zeros(3), torch.tensor(0),
+     object()],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
 def test_what_states_something_is_not_missing(value):
     assert not is_missing(value)
 
