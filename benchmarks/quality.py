@@ -1,9 +1,9 @@
 """How good do models become that are trained by the recipes in examples/, and by peers?
 
-Each task runs its recipe as a user does, with ``quaterion fit``, in a folder with its data, and
-trains the nearest thing that a peer has: sentence-transformers' own trainer, or a loop around a
-loss of pytorch-metric-learning, with the same data, encoder, batch size and number of epochs. All
-models are judged by the same evaluator, on objects that none was trained on.
+Each task fits its recipe, in a folder with its data, and trains the nearest thing that a peer has:
+sentence-transformers' own trainer, or a loop around a loss of pytorch-metric-learning, with the
+same data, encoder, batch size and number of epochs. All models are judged by the same evaluator,
+on objects that none was trained on.
 
 Run it as ``python -m benchmarks.quality [--tasks python_docs cloud_faq_heads] [--no-peers]``. All
 tasks take about two hours on two cores.
@@ -17,7 +17,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,13 +35,12 @@ from benchmarks.quality_peers import (
     sentence_transformers_trainer,
 )
 from benchmarks.report import report
-from quaterion_core import SimilarityModel
-from quaterion_core.cli.model_data import dataset_of
+from quaterion_core import fit_recipe
 from quaterion_core.dataset import SplitDataset
 from quaterion_core.eval import Evaluator, KNNAccuracy
 from quaterion_core.eval.pair import RetrievalPrecision
 from quaterion_core.eval.samplers import GroupSampler, PairSampler
-from quaterion_core.recipe import Recipe, read_recipe
+from quaterion_core.recipe import Recipe, build_dataset, read_recipe
 from quaterion_cv import OneShotAccuracy
 
 ROOT: Final = Path(__file__).parents[1]
@@ -81,7 +80,7 @@ def main() -> None:
         task = TASKS[name]
         print(f"{name} ...", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            os.chdir(folder)  # recipes name files from where they are run
+            os.chdir(folder)  # tasks lay out their data in the current folder
             task.prepare()
             ours, seconds = run_recipe(name, task)
             theirs, peer = (float("nan"), "") if arguments.no_peers else run_peer(name, task)
@@ -108,21 +107,17 @@ def main() -> None:
 
 
 def run_recipe(name: str, task: Task) -> tuple[float, float]:
-    """Fit the recipe in a process of its own; return the score and the seconds of training."""
+    """Fit the recipe; return the score and the seconds of training."""
     recipe = Path(f"{name}.yaml")
     shutil.copy(ROOT / "examples" / recipe.name, recipe)
-    program = Path(sys.executable).with_name("quaterion")
-    command = [program, "fit", recipe, "--output", "model"]
-    subprocess.run(command, check=True, stdout=sys.stderr)
-    training = json.loads(Path("model/report.json").read_text(encoding="utf-8"))
-    score = task.score(SimilarityModel.load("model"), dataset_of(read_recipe(recipe)))
-    return score, training["seconds"]
+    result = fit_recipe(recipe, write=partial(print, file=sys.stderr))
+    return task.score(result.model, build_dataset(read_recipe(recipe))), result.seconds
 
 
 def run_peer(name: str, task: Task) -> tuple[float, str]:
     """Train the peer; return its score and its name."""
     recipe = read_recipe(Path(f"{name}.yaml"))
-    dataset = dataset_of(recipe)
+    dataset = build_dataset(recipe)
     start = time.perf_counter()
     model = task.peer(recipe, dataset.load(recipe.splits.train))
     print(f"{model.name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)

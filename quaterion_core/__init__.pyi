@@ -1,5 +1,7 @@
 from .main import Quaterion
 from .model import SimilarityModel
+from .recipe.evaluate import evaluate_recipe
+from .recipe.fit import fit_recipe
 from .train.trainable_model import TrainableModel
 from .version import __version__
 
@@ -8,4 +10,6 @@ __all__ = [
     "SimilarityModel",
     "TrainableModel",
     "__version__",
+    "evaluate_recipe",
+    "fit_recipe",
 ]

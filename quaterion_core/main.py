@@ -12,7 +12,7 @@ from torch import Tensor
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 from quaterion_core.eval.evaluator import Evaluator
 from quaterion_core.model import SimilarityModel
-from quaterion_core.plugins import activate
+from quaterion_core.plugins import Lifecycle, activate
 from quaterion_core.train.assembly import assemble
 from quaterion_core.train.cache import CacheConfig
 from quaterion_core.train.trainable_model import TrainableModel
@@ -157,7 +157,7 @@ class Quaterion:
         *,
         batch_sampler: Any = None,
         grad_cache_chunk: int | None = None,
-        plugins: Sequence[Any] = (),
+        plugins: Sequence[Any] | Lifecycle = (),
         evaluated: Sequence[SimilarityDataLoader[Any]] = (),
     ) -> Iterator[Callable[[], None]]:
         """Prepare a training, so that evaluations before and after it share its cache.
@@ -175,7 +175,8 @@ class Quaterion:
             ckpt_path: A Lightning checkpoint to go on from.
             batch_sampler: Which training samples come together in a batch, as in :meth:`fit`.
             grad_cache_chunk: Number of objects to embed at once, as in :meth:`fit`.
-            plugins: Plugins whose lifecycle hooks take part, as in :meth:`fit`.
+            plugins: Plugins whose lifecycle hooks take part, as in :meth:`fit`; or what
+                :func:`~quaterion_core.plugins.activate` made of them.
             evaluated: Loaders of what is evaluated on besides validation data, such as a
                 reference. Training data need to be among them only where the encoder augments
                 them: give ``train_dataloader`` itself.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +18,27 @@ from quaterion_core.cli.errors import user_errors
     type=click.Path(path_type=Path),
     help="Recipe that names data and metrics; by default the one that the model was trained with.",
 )
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="File to evaluate on instead; it is read like the files of the recipe.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help="A column of --data, such as obj_a=question; may be given several times. By default the "
+    "columns of the recipe.",
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="METRIC",
+    help="A metric, such as retrieval-precision or '{name: retrieval-precision, k: 5}'; may be "
+    "given several times. By default those of the recipe.",
+)
 @click.option("--split", help="Split to evaluate on; by default the recipe's validation split.")
 @click.option(
     "--reference",
@@ -25,38 +48,67 @@ from quaterion_core.cli.errors import user_errors
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
-    model: Path, recipe: Path | None, split: str | None, reference: str | None, as_json: bool
+    model: Path,
+    recipe: Path | None,
+    data: Path | None,
+    columns: tuple[str, ...],
+    metrics: tuple[str, ...],
+    split: str | None,
+    reference: str | None,
+    as_json: bool,
 ) -> None:
-    """Compute the metrics of the saved MODEL over a split of its dataset."""
-    from rich.console import Console
-
-    from quaterion_core.cli.evaluation import evaluate_samples, load_reference, metrics_table
-    from quaterion_core.cli.model_data import dataset_of, recipe_of
-    from quaterion_core.eval.metric_choices import attached_metrics
-    from quaterion_core.model import SimilarityModel
-    from quaterion_core.storage import json_text
-
+    """Compute the metrics of the saved MODEL over a split of its dataset, or over a new file."""
+    fields = _columns(columns)
+    if fields and data is None:
+        raise click.UsageError("--column names columns of a file. Give --data, too.")
     with user_errors():
-        settings = recipe_of(model, recipe)
-        dataset = dataset_of(settings)
-        name = split or settings.validation_split(dataset) or settings.splits.train
-        samples = dataset.load(name)
-        reference = reference or settings.splits.reference
-        candidates = load_reference(dataset, reference, {name: samples})
-        metrics = attached_metrics(settings.metrics)
-        if not metrics:
-            raise click.UsageError("The recipe names no metrics.")
-        values = evaluate_samples(SimilarityModel.load(model), samples, metrics, candidates)
+        from rich.console import Console
+
+        from quaterion_core.cli.metrics_table import metrics_table
+        from quaterion_core.recipe import evaluate_recipe
+        from quaterion_core.storage import json_text
+
+        result = evaluate_recipe(
+            model,
+            recipe,
+            data=data,
+            columns=fields or None,
+            metrics=_choices(metrics) or None,
+            split=split,
+            reference=reference,
+        )
     if as_json:
         report = {
-            "split": name,
-            "reference": reference,
-            "samples": len(samples),
-            "metrics": values,
+            "split": result.split,
+            "reference": result.reference,
+            "samples": result.samples,
+            "metrics": result.metrics,
         }
         click.echo(json_text(report), nl=False)
     else:
-        title = f"{name} ({len(samples):,} samples)"
-        if candidates is not None:
-            title += f" among {reference} ({len(candidates):,})"
-        Console().print(metrics_table({title: values}))
+        title = f"{result.split} ({result.samples:,} samples)"
+        if result.reference is not None:
+            title += f" among {result.reference} ({result.reference_samples:,})"
+        Console().print(metrics_table({title: result.metrics}))
+
+
+def _columns(given: Sequence[str]) -> dict[str, str]:
+    """Return the columns by field.
+
+    Raises:
+        click.BadParameter: One is not of the form FIELD=COLUMN.
+    """
+    fields = {}
+    for text in given:
+        field, separator, column = text.partition("=")
+        if not (separator and field and column):
+            raise click.BadParameter(f"Expected FIELD=COLUMN, such as obj=text, got {text!r}.")
+        fields[field.strip()] = column.strip()
+    return fields
+
+
+def _choices(given: Sequence[str]) -> list[Any]:
+    """Return metrics as a recipe chooses them: names, or mappings written as YAML."""
+    from ruamel.yaml import YAML
+
+    return [YAML(typ="safe", pure=True).load(text) for text in given]

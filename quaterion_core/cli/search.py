@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from quaterion_core.cli.errors import user_errors
+from quaterion_core.cli.errors import counted, user_errors
 
 
 @click.command()
@@ -19,7 +19,7 @@ from quaterion_core.cli.errors import user_errors
 @click.option(
     "--corpus",
     type=click.Path(path_type=Path),
-    help="Text file with one object to be found on each line.",
+    help="Text file in UTF-8 with one object to be found on each line.",
 )
 @click.option(
     "--recipe",
@@ -30,31 +30,55 @@ from quaterion_core.cli.errors import user_errors
 def search(
     model: Path, queries: tuple[str, ...], corpus: Path | None, recipe: Path | None, top: int
 ) -> None:
-    """Find the objects that the saved MODEL holds nearest to each of the QUERIES.
+    """Find the objects whose embeddings by the saved MODEL are nearest to each of the QUERIES.
 
-    Without queries they are read from the standard input, one on each line. A model that has
-    prompts for queries and documents uses them.
+    Without QUERIES, they are read from standard input, one per line. A model that has prompts for
+    queries and documents uses them.
     """
-    from quaterion_core.cli.model_data import dataset_of, recipe_of
-    from quaterion_core.dataset.text_roles import as_document, as_query
-    from quaterion_core.model import SimilarityModel
-    from quaterion_core.serving.exact_search import ExactSearch
-
     with user_errors():
+        from quaterion_core.dataset.text_roles import as_document, as_query
+        from quaterion_core.model import SimilarityModel
+        from quaterion_core.recipe.evaluate import dataset_of, recipe_of
+        from quaterion_core.recipe.reading import open_recipe, parse_recipe
+        from quaterion_core.serving.exact_search import ExactSearch
+
         if corpus is not None:
-            objects = [
-                line for line in corpus.read_text(encoding="utf-8").splitlines() if line.strip()
-            ]
+            objects = lines_of(corpus)
         else:
-            dataset = dataset_of(recipe_of(model, recipe))
+            settings = recipe_of(model) if recipe is None else parse_recipe(open_recipe(recipe))
+            dataset = dataset_of(settings)
             objects = _distinct(dataset.load(split) for split in dataset.splits)
-        index = ExactSearch(SimilarityModel.load(model), list(map(as_document, objects)))
-        click.echo(f"Searching {len(objects):,} objects.")
+        if not objects:
+            raise ValueError("There is nothing to search: the corpus has no objects.")
+        loaded = SimilarityModel.load(model)
+        click.echo(f"Embedding {counted(len(objects), 'object')} ...", err=True)
+        index = ExactSearch(loaded, list(map(as_document, objects)))
+        click.echo(f"Searching {counted(len(objects), 'object')}.")
         given: Iterable[str] = queries or sys.stdin
         for query in filter(None, map(str.strip, given)):
             click.echo(f"\n{query}")
             for found in index.search(as_query(query), top):
                 click.echo(f"  {found.score:.3f}  {textwrap.shorten(str(found.object), 100)}")
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a text file that are not blank.
+
+    Only a line break ends a line; a byte order mark at the start is no part of the text.
+
+    Raises:
+        ValueError: The file is not a text file in UTF-8.
+    """
+    if path.is_dir():
+        raise ValueError(f"Expected --corpus to be a text file, but {path} is a folder.")
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return [line.rstrip("\n") for line in file if line.strip()]
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"Expected --corpus to be a text file in UTF-8, but {path} is not: {error.reason} at "
+            f"byte {error.start}. Convert it to UTF-8."
+        ) from None
 
 
 def _distinct(splits: Iterable[Iterable[Any]]) -> list[Any]:

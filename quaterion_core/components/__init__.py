@@ -1,6 +1,11 @@
 """From a name and arguments to a component: choices, what is wrong with them, and building."""
 
-from quaterion_core.components.arguments import Argument, arguments_of, callable_arguments
+from quaterion_core.components.arguments import (
+    Argument,
+    arguments_of,
+    callable_arguments,
+    component_arguments,
+)
 from quaterion_core.components.building import (
     build_component,
     component_class,
@@ -11,6 +16,7 @@ from quaterion_core.components.validation import (
     Fault,
     argument_faults,
     component_faults,
+    constrained,
     raise_faults,
     type_in_words,
     value_fault,
@@ -24,8 +30,10 @@ __all__ = [
     "arguments_of",
     "build_component",
     "callable_arguments",
+    "component_arguments",
     "component_class",
     "component_faults",
+    "constrained",
     "missing_arguments",
     "raise_faults",
     "split_choice",

@@ -7,7 +7,7 @@ import enum
 import numbers
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -76,7 +76,11 @@ def raise_faults(subject: str, faults: Iterable[Fault]) -> None:
 
 
 def component_faults(
-    kind: str, choice: object, place: tuple[str | int, ...] = ()
+    kind: str,
+    choice: object,
+    place: tuple[str | int, ...] = (),
+    *,
+    provided: Collection[str] | None = None,
 ) -> Iterator[Fault]:
     """Find all that is wrong with the choice of a component: names and values, nested ones too.
 
@@ -86,6 +90,8 @@ def component_faults(
         kind: A kind of component, such as ``loss``.
         choice: What was chosen.
         place: The keys that lead to the choice.
+        provided: Arguments that are filled in when the component is built; any other that has no
+            default has to be given. By default missing arguments are not looked for.
 
     Example:
         >>> for fault in component_faults("loss", {"name": "triplet", "margin": "big"}):
@@ -103,8 +109,12 @@ def component_faults(
     outer = {key: value for key, value in given.items() if key not in inner}
     known = arguments_of(cls)
     yield from argument_faults(f"The {kind} {name!r}", known, outer, place, unchecked=inner)
+    for key, argument in known.items():
+        if provided is not None and argument.is_required and key not in {*given, *provided}:
+            expected = type_in_words(argument.annotation)
+            yield Fault(place, f"The {kind} {name!r} needs {key!r}: expected {expected}.")
     for key, value in inner.items():
-        yield from component_faults(nested[key], value, (*place, key))
+        yield from component_faults(nested[key], value, (*place, key), provided=provided)
 
 
 def argument_faults(
@@ -284,6 +294,11 @@ def _plain(value: object) -> object:
     if isinstance(value, numbers.Real):
         return float(value)
     return value
+
+
+def constrained(annotation: Any, constraints: Sequence[Any]) -> Any:
+    """Return a type with constraints, such as ``Annotated[int, Ge(1)]``."""
+    return _special(Annotated, (annotation, *constraints)) if constraints else annotation
 
 
 def _without_constraints(annotation: Any) -> Any:

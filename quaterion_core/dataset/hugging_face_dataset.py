@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from quaterion_core.dataset.sample_columns import SampleColumns
 from quaterion_core.dataset.similarity_samples import SimilaritySample
@@ -59,12 +59,16 @@ class HuggingFaceDataset(SplitDataset):
         [SimilarityPairSample(obj_a='Is it free?', obj_b='Yes.', score=1.0, subgroup=None)]
     """
 
+    hub_arguments: ClassVar[Collection[str]] = ("path", "data_files")
+    """Arguments that may name something on the hub: a recipe takes them for paths where there is
+    something at the path."""
+
     def __init__(
         self,
         path: str | Path,
         *,
         subset: str | None = None,
-        data_files: Mapping[str, str | Sequence[str]] | None = None,
+        data_files: Mapping[str, str | Path | Sequence[str | Path]] | None = None,
         splits: Mapping[str, str] | None = None,
         obj_a: str | None = None,
         obj_b: str | None = None,
@@ -80,7 +84,10 @@ class HuggingFaceDataset(SplitDataset):
         )
         self._path = str(path)
         self._subset = subset
-        self._data_files = data_files
+        self._data_files = data_files and {
+            split: [str(file) for file in files] if isinstance(files, (list, tuple)) else str(files)
+            for split, files in data_files.items()
+        }
         self._given_splits = splits
         _datasets()
 

@@ -47,6 +47,10 @@ class QueriesAndDocuments(SplitDataset):
         """Those of the dataset."""
         return self._dataset.splits
 
+    def check_source(self, split: str) -> None:
+        """Check the split of the dataset."""
+        self._dataset.check_source(split)
+
     def load(self, split: str) -> list[SimilarityPairSample]:
         """Return the samples of a split; their plain texts are queries and documents.
 

@@ -80,10 +80,19 @@ class TableDataset(SplitDataset):
                 Faulty rows are counted, and the first ones are named.
             FileNotFoundError: The split's file is missing.
         """
-        self.check_split(split)
+        self.check_source(split)
         path = self._files[split]
-        check_is_file(path, f"The file of the split {split!r}")
         return self._columns.read((f"{path}, {place}", row) for place, row in self._rows(path))
+
+    def check_source(self, split: str) -> None:
+        """Check that a split exists and that its file is there.
+
+        Raises:
+            ValueError: There is no such split.
+            FileNotFoundError: The split's file is missing.
+        """
+        self.check_split(split)
+        check_is_file(self._files[split], f"The file of the split {split!r}")
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the files and the columns."""

@@ -49,6 +49,17 @@ class SplitDataset(ABC):
             statement = f"{type(self).__name__} has no split"
             raise ValueError(unknown_name(statement, split, self.splits, known_as="It has"))
 
+    def check_source(self, split: str) -> None:
+        """Check that a split exists and that what it is read from is there, without reading it.
+
+        By default only the name of the split is checked.
+
+        Raises:
+            ValueError: There is no such split.
+            FileNotFoundError: A file or folder of the split is missing.
+        """
+        self.check_split(split)
+
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that build this dataset again, as JSON values; none by default."""
         return {}

@@ -9,9 +9,12 @@ from quaterion_core.plugins.component_registry import Registry, registry
 from quaterion_core.plugins.errors import ActivationError
 from quaterion_core.plugins.hook_manager import HookManager
 from quaterion_core.plugins.hooks import LIFECYCLE_HOOKS
-from quaterion_core.plugins.nearest import nearest, suggestion
+from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.plugins.records import normalize
 from quaterion_core.plugins.reports import PluginReport, PluginStatus
+
+_JOINED: Final = frozenset({"callbacks", "logger"})
+"""Arguments of the trainer of which it takes several: those of everybody are used together."""
 
 
 class Lifecycle:
@@ -34,6 +37,9 @@ class Lifecycle:
             defaults: What holds if neither a plugin nor the user says otherwise.
             given: The user's own arguments. They win.
 
+        Callbacks and loggers of all of them are used together, unless the user switches them on or
+        off with ``True`` or ``False``.
+
         Raises:
             ActivationError: Two plugins propose an argument that the user does not give, or a
                 plugin proposes something that is no mapping.
@@ -45,6 +51,12 @@ class Lifecycle:
         given = {} if given is None else given
         proposed: dict[str, Any] = {}
         proposers: dict[str, str] = {}
+        several = [key for key in _JOINED if not isinstance(given.get(key), bool)]
+        joined = {
+            key: _joined(defaults.get(key), given.get(key))
+            for key in several
+            if key in {**defaults, **given}
+        }
         for hook in self._hooks.quaterion_configure_trainer.get_hookimpls():
             offered = {"trainer_kwargs": {**defaults, **given}}
             proposal = hook.function(*(offered[name] for name in hook.argnames))
@@ -55,7 +67,9 @@ class Lifecycle:
                     f"quaterion_configure_trainer of {hook.plugin_name} has to return a mapping of "
                     f"arguments of the trainer, but returned {proposal!r:.80}."
                 )
-            for key in proposal.keys() - given.keys():
+            for key in proposal.keys() & several:
+                joined[key] = _joined(joined.get(key), proposal[key])
+            for key in proposal.keys() - given.keys() - _JOINED:
                 if key in proposers:
                     both = " and ".join(sorted((proposers[key], hook.plugin_name)))
                     raise ActivationError(
@@ -64,7 +78,7 @@ class Lifecycle:
                     )
                 proposers[key] = hook.plugin_name
                 proposed[key] = proposal[key]
-        return {**defaults, **proposed, **given}
+        return {**defaults, **proposed, **given, **joined}
 
     def before_fit(self, trainer: Any, model: Any) -> None:
         """Call ``quaterion_before_fit`` of each plugin, in the order in which they were given."""
@@ -75,18 +89,22 @@ class Lifecycle:
         self._hooks.quaterion_after_fit(trainer=trainer, model=model)
 
 
-def activate(plugins: Iterable[str | object], registry: Registry = registry) -> Lifecycle:
+def activate(
+    plugins: Iterable[str | object] | Lifecycle, registry: Registry = registry
+) -> Lifecycle:
     """Choose the plugins that take part in a training run.
 
     Args:
         plugins: Names of distributions or of entry points, or modules and objects that have the
-            hooks themselves.
+            hooks themselves. A :class:`Lifecycle` is returned as it is.
         registry: Where names are looked up.
 
     Raises:
         ActivationError: A name is unknown or means several plugins, a plugin is left out, has no
             hook of a training run, or has a hook that cannot be called.
     """
+    if isinstance(plugins, Lifecycle):
+        return plugins
     chosen: list[tuple[str, object]] = []
     for plugin in plugins:
         if isinstance(plugin, str):
@@ -109,6 +127,22 @@ def activate(plugins: Iterable[str | object], registry: Registry = registry) -> 
     return Lifecycle(manager)
 
 
+def _joined(first: object, second: object) -> object:
+    """Return the callbacks or loggers of two, each once; a switch gives way to what is there."""
+    listed = [
+        list(value) if isinstance(value, (list, tuple)) else [value]
+        for value in (first, second)
+        if value is not None and not isinstance(value, bool)
+    ]
+    if not listed:
+        return first if second is None else second
+    unique: list[object] = []
+    for item in (item for several in listed for item in several):
+        if not any(item is present for present in unique):
+            unique.append(item)
+    return unique
+
+
 def _find(name: str, reports: Sequence[PluginReport]) -> Sequence[PluginReport]:
     """Find the plugins of a distribution that have hooks of a training run, or one entry point."""
     named = [r for r in reports if r.provenance.distribution == normalize(name)]
@@ -121,8 +155,7 @@ def _find(name: str, reports: Sequence[PluginReport]) -> Sequence[PluginReport]:
     if not named:
         known = [r.provenance.distribution for r in reports]
         raise ActivationError(
-            f"There is no plugin {name!r}; `quaterion plugins` lists what is installed"
-            f"; {suggestion(nearest(name, known))}".removesuffix("; ")
+            unknown_name("There is no plugin", name, known, known_as="Installed are")
         )
     for report in named:
         if report.status not in (PluginStatus.OK, PluginStatus.EMPTY):

@@ -1,5 +1,6 @@
-"""Training: the trainable model and what surrounds it. Importing it imports Lightning."""
+"""Training: the trainable model and what surrounds it."""
 
-from quaterion_core.train.trainable_model import TrainableModel
+# Lazily: optimizers and schedules are checked without Lightning, which the trainable model imports.
+import lazy_loader
 
-__all__ = ["TrainableModel"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -51,14 +51,26 @@ def test_numbers_mean_what_people_write(recipe):
 @pytest.mark.parametrize(
     ("old", "new", "messages"),
     [
-        ("epochs: 3", "epoch: 3", ["unknown key 'epoch'. Did you mean 'epochs'?"]),
-        ("epochs: 3", "splits: {referene: x}", ["'splits.referene'. Did you mean 'reference'?"]),
-        ("patience: 2", "patienc: 2", ["'early_stopping.patienc'. Did you mean 'patience'?"]),
+        (
+            "epochs: 3",
+            "epoch: 3",
+            ["line 8, epoch: A recipe has no key 'epoch': did you mean 'e"],
+        ),
+        (
+            "epochs: 3",
+            "splits: {referene: x}",
+            ["splits has no key 'referene': did you mean 'refe"],
+        ),
+        (
+            "patience: 2",
+            "patienc: 2",
+            ["early_stopping has no key 'patienc': did you mean 'p"],
+        ),
         ("epochs: 3", "epochs: none", ["epochs: ", "integer", "'none'"]),
-        ("epochs: 3", "epochs: 0", ["epochs: ", "greater than or equal to 1"]),
-        ("type: disk", "type: tape", ["cache: ", "'disk'", "'tape'"]),
+        ("epochs: 3", "epochs: 0", ["epochs: Expected an integer of at least 1, got 0."]),
+        ("type: disk", "type: tape", ["cache.type: ", "'disk'", "'tape'"]),
         ("name: triplet", "name: tripplet", ["loss: ", "triplet"]),
-        ("margin: 1e-1", "margni: 1", ["loss: ", "'margni': did you mean 'margin'?"]),
+        ("margin: 1e-1", "margni: 1", ["loss.margni: ", "'margni': did you mean 'margin'?"]),
         (
             "encoder: {name: local/vectors, size: 3, embedding_size: 2}",
             "",
@@ -68,12 +80,16 @@ def test_numbers_mean_what_people_write(recipe):
         ("batch_size: 8", "loader: {batch_size: 8}", ["loader: 'batch_size' belongs to the top"]),
         ("name: groups", "name: group", ["batch_sampler: ", "did you mean 'groups'"]),
         ("samples_per_group: 2", "samples_per_group: 3", ["batch_sampler: ", "8 is no multiple"]),
-        ("samples_per_group: 2", "per_group: 2", ["batch_sampler: ", "'per_group': did you mean"]),
-        ("loss: {name: triplet, margin: 1e-1}", "", ["the key 'loss' is missing"]),
+        (
+            "samples_per_group: 2",
+            "per_group: 2",
+            ["batch_sampler.per_group: ", "': did you mean"],
+        ),
+        ("loss: {name: triplet, margin: 1e-1}", "", ["loss: The key 'loss' is missing."]),
         (
             "epochs: 3",
             "hubness_reduction: {neighbours: 5}",
-            ["'hubness_reduction.neighbours'. Did you mean 'neighbors'?"],
+            ["hubness_reduction has no key 'neighbours': did you mean 'neighbors'?"],
         ),
         ("epochs: 3", "epochs: 3\nepochs: 4", ["not valid YAML", "epochs"]),
     ],

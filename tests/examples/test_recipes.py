@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,8 @@ def data(tmp_path, monkeypatch):
     ids=lambda path: path.stem,
 )
 def test_a_recipe_trains_on_data_of_its_form(recipe, data):
-    result = CliRunner().invoke(main, ["fit", str(recipe), "--output", "model"])
+    shutil.copy(recipe, data)
+    result = CliRunner().invoke(main, ["fit", recipe.name, "--output", "model"])
     assert result.exit_code == 0, result.output
     report = json.loads((data / "model/report.json").read_text(encoding="utf-8"))
     assert report["after"].keys() == report["before"].keys()

@@ -123,6 +123,10 @@ class GuidedPairs(SplitDataset):
         """Those of the dataset."""
         return self._dataset.splits
 
+    def check_source(self, split: str) -> None:
+        """Check the split of the dataset."""
+        self._dataset.check_source(split)
+
     def load(self, split: str) -> list[GuidedPairSample]:
         """Return the samples of a split, with the guide's embeddings.
 

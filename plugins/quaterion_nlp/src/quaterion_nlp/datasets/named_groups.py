@@ -52,6 +52,10 @@ class NamedGroups(SplitDataset):
         """Those of the dataset."""
         return self._dataset.splits
 
+    def check_source(self, split: str) -> None:
+        """Check the split of the dataset."""
+        self._dataset.check_source(split)
+
     def load(self, split: str) -> Sequence[Any]:
         """Return the samples of a split, and after them the names, in the order of the groups.
 

@@ -1,0 +1,150 @@
+"""Everything about the components of a recipe that can be known before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import torch
+from torch.utils.data import DataLoader
+
+from quaterion_core.components import (
+    Fault,
+    argument_faults,
+    arguments_of,
+    build_component,
+    callable_arguments,
+    component_arguments,
+    component_faults,
+    split_choice,
+)
+from quaterion_core.dataset.batch_samplers import build_batch_sampler
+from quaterion_core.dataset.batch_samplers.choices import batch_sampler_faults
+from quaterion_core.eval.attached_metric import AttachedMetric
+from quaterion_core.eval.metric_choices import attached_metrics
+from quaterion_core.plugins import registry
+from quaterion_core.plugins.nearest import unknown_name
+from quaterion_core.recipe.faults import Faults
+from quaterion_core.recipe.settings import component_choices
+from quaterion_core.train.optimizers import optimizer_faults, unknown_part
+from quaterion_core.train.schedules import schedule_faults
+
+PROVIDED: Final = frozenset({"input_embedding_size", "embedding_size", "num_groups"})
+"""Arguments of heads and losses that are filled in once the encoders and the data are known."""
+
+_NOT_OF_A_RECIPE: Final = frozenset(
+    {"dataset", "batch_size", "sampler", "batch_sampler", "collate_fn", "worker_init_fn",
+     "generator", "multiprocessing_context"}
+)  # fmt: skip
+
+
+def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) -> list[Fault]:
+    """Find all that is wrong with the components of a recipe and with their arguments.
+
+    What is cheap to build is built, so that ranges and combinations of values are checked, too.
+    Nothing is read or loaded.
+
+    Args:
+        content: The recipe as it was read.
+        known: Faults of keys and values that were found before; such keys are left out.
+    """
+    faults = Faults()
+    wrong = {fault.place[0] for fault in known if len(fault.place) == 1}
+    content = {key: value for key, value in content.items() if key not in wrong}
+    for place, kind, choice in component_choices(content):
+        found = list(component_faults(kind, choice, place, provided=PROVIDED))
+        faults.add(found)
+        if kind == "loss" and not found and not _needs_provided(kind, choice):
+            with faults.at(*place), torch.random.fork_rng(devices=[]):
+                build_component(kind, choice)
+    if "metrics" not in faults.keys and content.get("metrics"):
+        with faults.at("metrics"):
+            metrics = attached_metrics(content["metrics"])
+            faults.add(_monitor_faults(content.get("early_stopping"), metrics))
+    elif not content.get("metrics"):
+        faults.add(_monitor_faults(content.get("early_stopping"), []))
+    if (optimizer := content.get("optimizer")) is not None:
+        faults.add(optimizer_faults(optimizer, ("optimizer",)))
+        faults.add(_part_faults(optimizer, content))
+    if (schedule := content.get("schedule")) is not None:
+        faults.add(schedule_faults(schedule, ("schedule",)))
+    if (sampler := content.get("batch_sampler")) is not None:
+        found = list(batch_sampler_faults(sampler, ("batch_sampler",)))
+        faults.add(found)
+        batch_size = content.get("batch_size", 32)
+        if not found:
+            with faults.at("batch_sampler"):
+                build_batch_sampler(sampler).check_batch_size(batch_size)
+    if isinstance(content.get("loader"), Mapping):
+        faults.add(loader_faults(content["loader"]))
+    return faults.found
+
+
+def monitored(monitor: str, metrics: Iterable[AttachedMetric]) -> tuple[str, str]:
+    """Return what Lightning calls what early stopping monitors, and the mode that suits it.
+
+    Args:
+        monitor: A loss or a metric, as a recipe names it.
+        metrics: The metrics of the recipe.
+
+    Example:
+        >>> monitored("validation_loss", [])
+        ('validation_loss', 'min')
+    """
+    for metric in metrics:
+        if monitor in (metric.name, f"{metric.name}_validation"):
+            return f"{metric.name}_validation", "max"
+        if monitor == f"{metric.name}_train":
+            return monitor, "max"
+    return monitor, "min"
+
+
+def loader_faults(arguments: Mapping[str, Any]) -> list[Fault]:
+    """Find all that is wrong with further arguments of the data loader."""
+    faults = Faults()
+    known = {
+        name: argument
+        for name, argument in callable_arguments(DataLoader).items()
+        if name not in _NOT_OF_A_RECIPE
+    }
+    faults.add(argument_faults("The data loader", known, arguments, ("loader",)))
+    if not faults.found:
+        with faults.at("loader"):
+            DataLoader[int]([0], **arguments)  # type: ignore[arg-type]  # a dataset of one
+    return faults.found
+
+
+def _monitor_faults(section: object, metrics: Iterable[AttachedMetric]) -> Iterator[Fault]:
+    monitor = section.get("monitor") if isinstance(section, Mapping) else None
+    if not isinstance(monitor, str):
+        return
+    known = ["validation_loss", "train_loss", *(metric.name for metric in metrics)]
+    logged = [*known, *(f"{n}_{stage}" for n in known[2:] for stage in ("validation", "train"))]
+    if monitor not in logged:
+        statement = "There is nothing to monitor called"
+        message = unknown_name(statement, monitor, known, known_as="Choose one of")
+        yield Fault(("early_stopping", "monitor"), message, ValueError)
+
+
+def _part_faults(optimizer: object, content: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find parts of the optimizer that the model will not have."""
+    parts = optimizer.get("parts") if isinstance(optimizer, Mapping) else None
+    encoders = content.get("encoders")
+    keys = [f"encoders.{key}" for key in encoders] if isinstance(encoders, Mapping) else []
+    known = [*(keys or ["encoder"]), "head", "loss"]
+    for part in parts if isinstance(parts, Mapping) else ():
+        if part not in known:
+            yield Fault(("optimizer", "parts", part), unknown_part(part, known), ValueError)
+
+
+def _needs_provided(kind: str, choice: Any) -> bool:
+    """Tell whether a component waits for what is only known once the encoders are built."""
+    name, given = split_choice(kind, choice)
+    cls = registry.load(kind, name)
+    if any(name in PROVIDED - given.keys() for name in arguments_of(cls)):
+        return True
+    return any(
+        _needs_provided(inner, given[key])
+        for key, inner in component_arguments(cls).items()
+        if isinstance(given.get(key), (str, Mapping))
+    )

@@ -1,0 +1,95 @@
+"""The samples that a recipe names, and the metrics of a model over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from quaterion_core.components import build_component
+from quaterion_core.dataset.similarity_samples import SimilarityPairSample
+from quaterion_core.dataset.split_dataset import SplitDataset
+from quaterion_core.eval.attached_metric import AttachedMetric
+from quaterion_core.eval.evaluator import Evaluator
+from quaterion_core.eval.samplers.group_sampler import GroupSampler
+from quaterion_core.eval.samplers.pair_sampler import PairSampler
+from quaterion_core.model import SimilarityModel
+from quaterion_core.recipe.paths import spelled_out
+from quaterion_core.recipe.settings import Recipe
+
+
+def build_dataset(recipe: Recipe) -> SplitDataset:
+    """Build the dataset of a recipe; relative paths are relative to the recipe's folder."""
+    choice = spelled_out("dataset", recipe.data, recipe.folder)
+    dataset: SplitDataset = build_component("dataset", choice)
+    return dataset
+
+
+def load_reference(
+    dataset: SplitDataset, split: str | None, loaded: Mapping[str | None, Sequence[Any]]
+) -> Sequence[Any] | None:
+    """Return the samples of the split that queries are searched in, if there is one.
+
+    Args:
+        dataset: The dataset.
+        split: The split, or ``None``.
+        loaded: The splits that are loaded already.
+
+    Raises:
+        ValueError: There is no such split, it has no samples, or its samples are pairs.
+    """
+    if split is None:
+        return None
+    samples = loaded[split] if split in loaded else dataset.load(split)
+    if not samples:
+        raise ValueError(f"The reference is the split {split!r}, which has no samples.")
+    if isinstance(samples[0], SimilarityPairSample):
+        raise ValueError(
+            f"The reference is the split {split!r}, but a reference is for data of groups, and "
+            "these are pairs, which state themselves what is to be found. Leave it out."
+        )
+    return samples
+
+
+class Evaluation:
+    """The metrics of a model over samples, before and after training alike.
+
+    ``obj_a`` of pairs query all ``obj_b``. Objects of groups query those of the reference, or all
+    others where there is none.
+
+    Args:
+        samples: The samples to evaluate on.
+        metrics: The metrics.
+        reference: The samples whose objects are searched, for groups.
+
+    Raises:
+        TypeError: A metric is not for samples of this kind.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Any],
+        metrics: Sequence[AttachedMetric],
+        reference: Sequence[Any] | None = None,
+    ):
+        self.samples = samples
+        self.reference = reference
+        self.is_empty = not samples or not metrics
+        if self.is_empty:
+            return
+        sampler = (
+            PairSampler(distinguish=True, encode_batch_size=128, log_progress=False)
+            if isinstance(samples[0], SimilarityPairSample)
+            else GroupSampler(encode_batch_size=128, log_progress=False, reference=reference)
+        )
+        self._evaluator = Evaluator({metric.name: metric.metric for metric in metrics}, sampler)
+
+    def evaluate(self, model: SimilarityModel) -> dict[str, float]:
+        """Return the value of each metric by name, rounded to six digits; empty if there are none.
+
+        Args:
+            model: Embeds the objects.
+        """
+        if self.is_empty:
+            return {}
+        values = self._evaluator.evaluate(self.samples, model)
+        return {name: round(float(value), 6) for name, value in values.items()}

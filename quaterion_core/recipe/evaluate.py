@@ -1,0 +1,224 @@
+"""Evaluating a saved model on the data of a recipe, or on new data. It needs no Lightning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from quaterion_core.components import (
+    arguments_of,
+    build_component,
+    component_arguments,
+    component_faults,
+    split_choice,
+)
+from quaterion_core.dataset.split_dataset import SplitDataset
+from quaterion_core.eval.metric_choices import attached_metrics
+from quaterion_core.model import SimilarityModel
+from quaterion_core.plugins import registry
+from quaterion_core.recipe.data import Evaluation, load_reference
+from quaterion_core.recipe.faults import RecipeError
+from quaterion_core.recipe.paths import spelled_out
+from quaterion_core.recipe.reading import RecipeLike, open_recipe, parse_recipe
+from quaterion_core.recipe.settings import Recipe
+
+RECIPE_FILE: Final = "recipe.yaml"
+"""The recipe in the folder of a model that was fitted by one."""
+
+READERS: Final = {
+    ".csv": "quaterion-core/csv",
+    ".tsv": "quaterion-core/csv",
+    ".jsonl": "quaterion-core/jsonl",
+    ".ndjson": "quaterion-core/jsonl",
+    ".parquet": "quaterion-core/parquet",
+}
+"""The datasets that read files, by the suffix of the file."""
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """The metrics of a model over a split.
+
+    Attributes:
+        metrics: Value by name.
+        split: The split.
+        samples: Number of its samples.
+        reference: The split whose objects were searched; ``None`` for the same one.
+        reference_samples: Number of samples of the reference; 0 without one.
+    """
+
+    metrics: dict[str, float]
+    split: str
+    samples: int
+    reference: str | None = None
+    reference_samples: int = 0
+
+
+def evaluate_recipe(
+    model: SimilarityModel | str | os.PathLike[str],
+    recipe: RecipeLike | None = None,
+    *,
+    data: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    columns: Mapping[str, Any] | None = None,
+    metrics: Sequence[Any] | Mapping[str, Any] | None = None,
+    split: str | None = None,
+    reference: str | None = None,
+) -> EvaluationResult:
+    """Compute the metrics of a model over a split of a dataset.
+
+    Args:
+        model: A model, or the folder that it is saved in.
+        recipe: A recipe that names data and metrics; by default the one that the model was
+            fitted by.
+        data: A file to evaluate on instead, which is read as the recipe says; or a dataset, as a
+            recipe chooses it.
+        columns: The columns of the file, such as ``{"obj": "text", "group": "intent"}``; by
+            default those of the recipe.
+        metrics: Metrics, as a recipe chooses them; by default those of the recipe.
+        split: The split to evaluate on; by default the file that was given, or else the
+            validation split of the recipe.
+        reference: For group samples, the split whose objects are searched; by default the
+            recipe's, or else the split that is evaluated, whose objects find each other.
+
+    Raises:
+        RecipeError: There is no recipe, or it is wrong.
+        FileNotFoundError: The data are gone.
+        ValueError: There are no metrics or no samples, or no such split.
+    """
+    settings = _recipe_for(model, recipe, needed=data is None or columns is None)
+    dataset, given = _dataset(settings, data, columns)
+    chosen = settings.metrics if metrics is None and settings is not None else metrics
+    if not chosen:
+        raise ValueError(
+            "There are no metrics to compute: the recipe names none. Give some, such as "
+            "'retrieval-precision' for pairs or 'retrieval-r-precision' for groups."
+        )
+    attached = attached_metrics(chosen)
+    name = split or given or _default_split(settings, dataset)
+    if reference is None and settings is not None:
+        stated = settings.splits.reference
+        reference = stated if data is None or stated in dataset.splits else None
+    samples = dataset.load(name)
+    if not samples:
+        raise ValueError(f"The split {name!r} has no samples.")
+    candidates = load_reference(dataset, reference, {name: samples})
+    evaluation = Evaluation(samples, attached, candidates)
+    if not isinstance(model, SimilarityModel):
+        model = SimilarityModel.load(Path(model))
+    return EvaluationResult(
+        evaluation.evaluate(model),
+        name,
+        len(samples),
+        reference,
+        len(candidates or ()),
+    )
+
+
+def recipe_of(model: str | os.PathLike[str]) -> Recipe:
+    """Read the recipe that lies in the folder of a model, without resolving its components.
+
+    Raises:
+        RecipeError: There is none, or it is wrong.
+    """
+    path = Path(model) / RECIPE_FILE
+    if not path.exists():
+        raise RecipeError(
+            f"{model} has no {RECIPE_FILE}: it is not a model that was fitted by a recipe, so it "
+            "does not say what its data are. Give --recipe, or data, columns and metrics."
+        )
+    return parse_recipe(open_recipe(path))
+
+
+def dataset_of(recipe: Recipe) -> SplitDataset:
+    """Build the dataset of a recipe, after a check of nothing else.
+
+    Raises:
+        RecipeError: The dataset is wrong.
+        FileNotFoundError: Its data are gone.
+    """
+    faults = list(component_faults("dataset", recipe.data, ("data",)))
+    if faults:
+        raise open_recipe(recipe).error(faults)
+    dataset, _ = _dataset(recipe, None, None)
+    return dataset
+
+
+def _recipe_for(
+    model: SimilarityModel | str | os.PathLike[str], recipe: RecipeLike | None, *, needed: bool
+) -> Recipe | None:
+    if recipe is not None:
+        return recipe if isinstance(recipe, Recipe) else parse_recipe(open_recipe(recipe))
+    if isinstance(model, SimilarityModel):
+        if needed:
+            raise RecipeError("Give a recipe, or data and columns: a model alone has no data.")
+        return None
+    if not needed and not (Path(model) / RECIPE_FILE).exists():
+        return None
+    return recipe_of(model)
+
+
+def _dataset(
+    settings: Recipe | None,
+    data: str | os.PathLike[str] | Mapping[str, Any] | None,
+    columns: Mapping[str, Any] | None,
+) -> tuple[SplitDataset, str | None]:
+    """Build the dataset to evaluate on; return it with the split that holds a given file."""
+    if isinstance(data, Mapping):
+        return build_component("dataset", spelled_out("dataset", data, Path.cwd())), None
+    if data is None:
+        if settings is None:
+            raise RecipeError("Give a recipe, or data.")
+        choice = spelled_out("dataset", settings.data, settings.folder)
+        return build_component("dataset", choice), None
+    path = Path(data).absolute()
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    if columns is not None:
+        choice = {"name": _reader_of(path), "files": {path.name: str(path)}, **columns}
+    elif settings is None:
+        raise RecipeError("Give a recipe, or the columns of the file.")
+    else:
+        choice = spelled_out("dataset", settings.data, settings.folder)
+        choice = _with_file(choice, path)
+    return build_component("dataset", choice), path.name
+
+
+def _with_file(choice: Any, path: Path) -> Any:
+    """Add a file to the dataset of a recipe, as a split of its own that is read like the others.
+
+    Raises:
+        ValueError: The dataset does not read files.
+    """
+    name, given = split_choice("dataset", choice)
+    cls = registry.load("dataset", name)
+    if "files" in arguments_of(cls):
+        own_id = registry.find("dataset", name).id
+        reader = _reader_of(path) if own_id in READERS.values() else own_id
+        others = given["files"] if reader == own_id else {}  # a reader reads files of one kind
+        return {**given, "name": reader, "files": {**others, path.name: str(path)}}
+    for key, kind in component_arguments(cls).items():
+        if kind == "dataset":
+            return {"name": name, **given, key: _with_file(given[key], path)}
+    raise ValueError(
+        f"The dataset {name!r} of the recipe does not read files. Say which columns of {path.name} "
+        "to read, such as columns={'obj_a': 'question', 'obj_b': 'answer'}."
+    )
+
+
+def _reader_of(path: Path) -> str:
+    """Return the dataset that reads a file, by its suffix."""
+    if path.suffix.lower() not in READERS:
+        raise ValueError(
+            f"Expected a file that ends with {', '.join(READERS)}, got {path.name!r}. Choose the "
+            "dataset that reads it: {'name': ..., 'files': ...}."
+        )
+    return READERS[path.suffix.lower()]
+
+
+def _default_split(settings: Recipe | None, dataset: SplitDataset) -> str:
+    if settings is None:
+        return dataset.splits[0]
+    return settings.validation_split(dataset) or settings.splits.train

@@ -1,0 +1,69 @@
+"""What is wrong with a recipe, told all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from quaterion_core.components import Fault
+
+Place = tuple[str | int, ...]
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be run; the message lists everything that is wrong with it.
+
+    Attributes:
+        faults: What is wrong, each with its place in the recipe.
+    """
+
+    def __init__(self, message: str, faults: Iterable[Fault] = ()):
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+class Faults:
+    """Collects faults, so that all of them can be reported at once."""
+
+    def __init__(self) -> None:
+        self.found: list[Fault] = []
+
+    @contextmanager
+    def at(self, *place: str | int) -> Iterator[None]:
+        """Turn an exception that the user can do something about into a fault at a place."""
+        try:
+            yield
+        except Exception as error:  # a component's constructor may raise anything
+            message = str(error) or type(error).__name__
+            if not isinstance(error, (ValueError, TypeError, OSError, LookupError, ImportError)):
+                message = f"{type(error).__name__}: {message}"
+            self.found.append(Fault(place, message))
+
+    def add(self, faults: Iterable[Fault]) -> None:
+        """Add faults."""
+        self.found += faults
+
+    @property
+    def keys(self) -> set[str | int]:
+        """The top-level keys of the recipe that have faults."""
+        return {fault.place[0] for fault in self.found if fault.place}
+
+
+def recipe_error(
+    name: str, faults: Iterable[Fault], line_of: Callable[[Place], int | None]
+) -> RecipeError:
+    """Return the error that lists faults in the order of the recipe.
+
+    Args:
+        name: What to call the recipe.
+        faults: What is wrong with it.
+        line_of: Finds the line of a place; ``None`` where there is none.
+    """
+    unique = list({(fault.place, fault.message): fault for fault in faults}.values())
+    lines = {fault.place: line_of(fault.place) for fault in unique}
+    unique.sort(key=lambda fault: lines[fault.place] or 0)
+    listed = [
+        f"  - {f'line {line}, ' if (line := lines[fault.place]) else ''}{fault}" for fault in unique
+    ]
+    count = "1 fault" if len(unique) == 1 else f"{len(unique)} faults"
+    return RecipeError("\n".join([f"{name} cannot be run ({count}):", *listed]), unique)

@@ -1,0 +1,107 @@
+"""Fitting a model as a recipe says: the whole job, from the check to the saved folder.
+
+Lightning is imported when a run starts, or when there is a trainer to check, and not before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quaterion_core.model import SimilarityModel
+from quaterion_core.recipe.preparation import prepare
+from quaterion_core.recipe.reading import RecipeLike
+from quaterion_core.recipe.settings import Recipe
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What fitting a recipe gives.
+
+    Attributes:
+        model: The fitted model.
+        before: The metrics over the validation split before training, by name; empty without
+            metrics or without such a split.
+        after: The same after training.
+        history: The figures of each epoch, with its number as ``epoch``.
+        seconds: Duration of training, in seconds.
+        cache_seconds: Duration of embedding what is cached, in seconds.
+        epochs: Number of epochs that were trained.
+        is_cached: Whether embeddings were cached.
+        output: The folder that the model was saved in, if it was.
+    """
+
+    model: SimilarityModel
+    before: dict[str, float]
+    after: dict[str, float]
+    history: list[dict[str, float]]
+    seconds: float
+    cache_seconds: float
+    epochs: int
+    is_cached: bool = False
+    output: Path | None = None
+
+    def report(self) -> dict[str, Any]:
+        """Return what is saved beside the model as ``report.json``."""
+        return {
+            "before": self.before,
+            "after": self.after,
+            "seconds": round(self.seconds, 2),
+            "cache_seconds": round(self.cache_seconds, 2),
+            "epochs": self.epochs,
+            "history": self.history,
+        }
+
+
+def fit_recipe(
+    recipe: RecipeLike,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    *,
+    write: Callable[[str], object] = print,
+) -> FitResult:
+    """Fit a model as a recipe says, and save it.
+
+    The recipe, its data files, the device and the output folder are checked before anything is
+    done. Training starts from the recipe's seed, so the same recipe gives the same model.
+
+    Args:
+        recipe: The path of a YAML file, YAML text, or a mapping; see
+            :class:`~quaterion_core.recipe.Recipe` for its keys.
+        output: The folder to save the model in: new, or empty. It also gets the recipe
+            (``recipe.yaml``) and the figures (``report.json``). By default nothing is saved.
+        overwrite: Whether to replace a model that is saved at ``output``.
+        write: Gets each line about the progress.
+
+    Raises:
+        RecipeError: The recipe cannot be run; the message lists everything that is wrong.
+
+    Example:
+        >>> from quaterion_core import fit_recipe
+        >>> result = fit_recipe("no_such_recipe.yaml")
+        Traceback (most recent call last):
+        quaterion_core.recipe.faults.RecipeError: no_such_recipe.yaml cannot be read: ...
+    """
+    prepared = prepare(recipe, output, overwrite, write)
+    from quaterion_core.recipe.run import run
+
+    return run(prepared, write)
+
+
+def check_recipe(
+    recipe: RecipeLike,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> Recipe:
+    """Check all of a recipe that can be checked before anything is done.
+
+    These are keys and values, the names and arguments of all components, the files of the splits,
+    the trainer and its device, the plugins, and the output folder, if one is given.
+
+    Raises:
+        RecipeError: The message lists everything that is wrong.
+    """
+    return prepare(recipe, output, overwrite).recipe

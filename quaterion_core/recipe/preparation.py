@@ -1,0 +1,130 @@
+"""What a recipe needs before it can run: checked, and built where that is cheap."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quaterion_core.dataset.split_dataset import SplitDataset
+from quaterion_core.eval.attached_metric import AttachedMetric
+from quaterion_core.eval.metric_choices import attached_metrics
+from quaterion_core.model_folder import check_model_output
+from quaterion_core.plugins import activate
+from quaterion_core.plugins.lifecycle import Lifecycle
+from quaterion_core.recipe.checking import check_components
+from quaterion_core.recipe.data import build_dataset
+from quaterion_core.recipe.faults import Faults
+from quaterion_core.recipe.reading import RecipeLike, check_settings, open_recipe
+from quaterion_core.recipe.settings import Recipe
+
+if TYPE_CHECKING:
+    from quaterion_core.recipe.trainer import RecipeTrainer
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A recipe that is checked, with what the check has built.
+
+    Attributes:
+        recipe: The recipe.
+        dataset: Its dataset.
+        metrics: Its metrics.
+        lifecycle: Its plugins.
+        trainer: Its trainer.
+        output: Where to save the model, if anywhere.
+        overwrite: Whether to replace a model that is there.
+    """
+
+    recipe: Recipe
+    dataset: SplitDataset
+    metrics: list[AttachedMetric]
+    lifecycle: Lifecycle
+    trainer: RecipeTrainer
+    output: Path | None
+    overwrite: bool
+
+
+def prepare(
+    recipe: RecipeLike,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    write: Callable[[str], object] = print,
+) -> Preparation:
+    """Check a recipe and all that it needs, and build what is cheap to build.
+
+    Raises:
+        RecipeError: The message lists everything that is wrong.
+    """
+    source = open_recipe(recipe)
+    settings, found = check_settings(source)
+    faults = Faults()
+    faults.add(found)
+    faults.add(check_components(source.content, found))
+    wrong = faults.keys
+    target = None if output is None else Path(output)
+    if target is not None:
+        with faults.at():
+            _check_output(target, overwrite=overwrite)
+    metrics = [] if "metrics" in wrong else attached_metrics(settings.metrics)
+    if "data" not in wrong:
+        with faults.at("data"):
+            dataset = build_dataset(settings)
+            _check_splits(settings, dataset, faults)
+    with faults.at("plugins"):
+        lifecycle = activate(settings.plugins)
+    # Lightning takes seconds to import: a recipe with other faults waits for it only if there is
+    # something in it that Lightning has to judge.
+    if not faults.found or settings.trainer:
+        from quaterion_core.recipe.trainer import build_trainer, trainer_faults
+
+        unfit = list(trainer_faults(settings.trainer))
+        faults.add(unfit)
+        if "plugins" not in faults.keys:
+            with faults.at("trainer"):  # what is unfit is left out, to find what else there is
+                fit = _without(settings, {fault.place[-1] for fault in unfit})
+                trainer = build_trainer(fit, lifecycle, metrics, write)
+    if faults.found:
+        raise source.error(faults.found)
+    return Preparation(settings, dataset, metrics, lifecycle, trainer, target, overwrite)
+
+
+def _without(recipe: Recipe, keys: Container[str | int]) -> Recipe:
+    """Return a recipe without some arguments of the trainer."""
+    rest = {key: value for key, value in recipe.trainer.items() if key not in keys}
+    return recipe.model_copy(update={"trainer": rest})
+
+
+def _check_splits(recipe: Recipe, dataset: SplitDataset, faults: Faults) -> None:
+    """Find splits that are not there, or whose files are not."""
+    splits = {"train": recipe.splits.train, "validation": recipe.validation_split(dataset)}
+    for key, split in {**splits, "reference": recipe.splits.reference}.items():
+        if split is not None:
+            with faults.at(*(("data",) if split in dataset.splits else ("splits", key))):
+                dataset.check_source(split)
+    stopping = recipe.early_stopping
+    if stopping is None or stopping.monitor.startswith("train_"):
+        return
+    if splits["validation"] is None:
+        with faults.at("early_stopping", "monitor"):
+            raise ValueError(
+                f"Expected a validation split to monitor {stopping.monitor!r} on, but the dataset "
+                "has none. Name one in 'splits', or monitor 'train_loss'."
+            )
+
+
+def _check_output(target: Path, *, overwrite: bool) -> None:
+    """Refuse an output folder that cannot be written, or that holds anything."""
+    check_model_output(target, overwrite=overwrite)
+    existing = target.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise NotADirectoryError(f"Expected a folder for the model, but {existing} is a file.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"Expected a folder that can be written, but there is no permission to write in "
+            f"{existing}. Choose another output folder."
+        )

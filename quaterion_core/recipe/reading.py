@@ -1,0 +1,249 @@
+"""From a file, a text or a mapping to a recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias, get_args
+
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from quaterion_core.components import Fault, constrained, value_fault
+from quaterion_core.plugins.nearest import unknown_name
+from quaterion_core.recipe.faults import Faults, Place, RecipeError, recipe_error
+from quaterion_core.recipe.settings import Recipe
+
+RecipeLike: TypeAlias = "Recipe | str | os.PathLike[str] | Mapping[str, Any]"
+"""A recipe, or what it is read from: the path of a file, YAML text, or a mapping."""
+
+_STAND_IN: Final = "-"
+"""Stands for a component that is missing or faulty, so that the rest can be checked."""
+
+_REQUIRED: Final = ("data", "loss")
+_CHOICES: Final = frozenset(
+    {"data", "encoder", "head", "loss", "optimizer", "schedule", "batch_sampler"}
+)
+"""The keys that choose one component."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a recipe was read from.
+
+    Attributes:
+        name: What messages call it: the path, or "The recipe".
+        content: What it holds.
+        folder: What relative paths are relative to.
+        text: The YAML; ``None`` for a mapping.
+    """
+
+    name: str
+    content: dict[str, Any]
+    folder: Path
+    text: str | None = None
+
+    def error(self, faults: list[Fault]) -> RecipeError:
+        """Return the error that lists faults, with their lines where there are any."""
+        return recipe_error(self.name, faults, self._line_of)
+
+    def _line_of(self, place: Place) -> int | None:
+        """Return the line of the YAML that a place is at, or the nearest one above it."""
+        if self.text is None:
+            return None
+        node: Any = YAML().load(self.text)
+        line: int | None = None
+        for key in place:
+            try:
+                marks: Any = node.lc
+                row, _ = marks.item(key) if isinstance(node, list) else marks.key(key)
+                node, line = node[key], row + 1
+            except (AttributeError, KeyError, IndexError, TypeError):
+                break
+        return line
+
+
+def open_recipe(recipe: RecipeLike) -> Source:
+    """Return what a recipe holds, before anything is checked.
+
+    Args:
+        recipe: The path of a YAML file; YAML text, which has a line break or starts with a brace;
+            or a mapping. Relative paths in it are relative to the folder of the file, or else to
+            the current folder.
+
+    Raises:
+        RecipeError: The file cannot be read, or does not hold a mapping of plain data.
+    """
+    if isinstance(recipe, Recipe):
+        content = recipe.model_dump(exclude_unset=True)
+        return Source(recipe._name, content, recipe._folder, recipe._text)
+    if isinstance(recipe, Mapping):
+        faults = Faults()
+        content = _plain(recipe, (), faults)
+        source = Source("The recipe", content, Path.cwd())
+        if faults.found:
+            raise source.error(faults.found)
+        return source
+    if isinstance(recipe, str) and ("\n" in recipe or recipe.lstrip().startswith("{")):
+        return Source("The recipe", _parse(recipe, "The recipe"), Path.cwd(), recipe)
+    if not isinstance(recipe, (str, os.PathLike)):
+        raise RecipeError(
+            "Expected a recipe as the path of a YAML file, as YAML text or as a mapping, got "
+            f"{recipe!r:.80}."
+        )
+    path = Path(recipe)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"Expected {path} to be a text file in UTF-8, but it is not: {error.reason} at byte "
+            f"{error.start}."
+        ) from None
+    return Source(str(path), _parse(text, str(path)), path.absolute().parent, text)
+
+
+def parse_recipe(source: Source) -> Recipe:
+    """Check the keys and the values of a recipe, without looking at its components.
+
+    Raises:
+        RecipeError: The message lists everything that is wrong.
+    """
+    recipe, faults = check_settings(source)
+    if faults:
+        raise source.error(faults)
+    return recipe
+
+
+def read_recipe(recipe: RecipeLike) -> Recipe:
+    """Read a recipe and check it: keys, values, components and their arguments.
+
+    Data, devices and folders are not looked at: :func:`~quaterion_core.recipe.check_recipe` does
+    that.
+
+    Args:
+        recipe: The path of a YAML file, YAML text, or a mapping.
+
+    Raises:
+        RecipeError: The message lists everything that is wrong, with its place and what was
+            expected there.
+    """
+    from quaterion_core.recipe.checking import check_components
+
+    source = open_recipe(recipe)
+    settings, faults = check_settings(source)
+    faults += check_components(source.content, faults)
+    if faults:
+        raise source.error(faults)
+    return settings
+
+
+def check_settings(source: Source) -> tuple[Recipe, list[Fault]]:
+    """Check the keys and the values of a recipe, but not its components.
+
+    Returns:
+        The recipe, and what is wrong with it. Where something is, the recipe has the default of
+        each faulty key, so that everything else can be checked, too.
+    """
+    faults = list(_section_faults(Recipe, source.content))
+    wrong = {fault.place[0] for fault in faults}
+    content = {key: value for key, value in source.content.items() if key not in wrong}
+    for key, message in _misfits(source.content):
+        faults.append(Fault((key,), message, ValueError))
+        content.pop(key, None)
+    for key in _REQUIRED:
+        content.setdefault(key, _STAND_IN)
+    if "encoders" not in content:
+        content.setdefault("encoder", _STAND_IN)
+    choices = {key: value for key, value in content.items() if key in _CHOICES}
+    for key, value in choices.items():  # what is no choice is reported by the check of components
+        if not isinstance(value, (str, Mapping, type(None))):
+            content[key] = _STAND_IN
+    recipe = Recipe.model_validate(content)
+    recipe._folder, recipe._text, recipe._name = source.folder, source.text, source.name
+    return recipe, faults
+
+
+def _section_faults(
+    section: type[BaseModel], content: Mapping[str, Any], place: Place = ()
+) -> Iterator[Fault]:
+    """Find unknown and missing keys of a section, and values that it does not take."""
+    fields = section.model_fields
+    for key, value in content.items():
+        where = (*place, key)
+        if key not in fields:
+            owner = ".".join(map(str, place)) or "A recipe"
+            message = unknown_name(f"{owner} has no key", key, fields, known_as="Its keys")
+            yield Fault(where, message, ValueError)
+            continue
+        if not place and key in _CHOICES:
+            continue
+        inner = _section_of(fields[key].annotation)
+        if inner is not None and isinstance(value, Mapping):
+            yield from _section_faults(inner, value, where)
+        elif inner is not None and value is not None:
+            keys = ", ".join(inner.model_fields)
+            yield Fault(where, f"Expected a mapping of {keys}, got {value!r:.80}.", ValueError)
+        elif inner is None:
+            annotation = constrained(fields[key].annotation, fields[key].metadata)
+            if message := value_fault(annotation, value):
+                yield Fault(where, message, ValueError)
+        elif key == "splits":
+            yield Fault(where, "Expected a mapping of train, validation, reference, got null.")
+
+
+def _misfits(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find keys that are missing or do not go together, each with what is wrong with it."""
+    for key in _REQUIRED:
+        if content.get(key) is None:
+            yield key, f"The key {key!r} is missing."
+    if (content.get("encoder") is None) == (content.get("encoders") is None):
+        given = "neither" if content.get("encoder") is None else "both"
+        yield "encoders", f"Expected either 'encoder' or 'encoders', got {given}."
+    elif not content.get("encoders", True):
+        yield "encoders", "Expected at least one encoder, got none."
+    loader, trainer = content.get("loader"), content.get("trainer")
+    if isinstance(loader, Mapping) and "batch_size" in loader:
+        yield "loader", "'batch_size' belongs to the top level of the recipe, not to 'loader'."
+    if isinstance(trainer, Mapping) and "max_epochs" in trainer and "epochs" in content:
+        yield "trainer", "'epochs' and 'trainer.max_epochs' are the same setting. Give one of them."
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the section that a key holds, if it holds one."""
+    for member in (annotation, *get_args(annotation)):
+        if isinstance(member, type) and issubclass(member, BaseModel):
+            return member
+    return None
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        content = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise RecipeError(f"{name} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise RecipeError(
+            f"{name} holds no recipe: expected keys such as data, encoder, loss, got "
+            f"{content!r:.60}."
+        )
+    return content
+
+
+def _plain(value: Any, place: Place, faults: Faults) -> Any:
+    """Return the plain data that a value of a mapping stands for."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, (*place, str(key)), faults) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, (*place, number), faults) for number, item in enumerate(value)]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a scalar of NumPy or torch
+        value = value.item()
+    if value is not None and not isinstance(value, (str, bool, int, float)):
+        faults.add([Fault(place, f"Expected plain data, as in YAML, got {value!r:.80}.")])
+    return value

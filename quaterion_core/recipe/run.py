@@ -1,0 +1,161 @@
+"""The run of a recipe: data, model, training, metrics before and after, and the saved folder."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import pytorch_lightning as pl
+
+from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader, loader_for
+from quaterion_core.heads.hubness_reduction_head import check_neighbourhood
+from quaterion_core.main import Quaterion
+from quaterion_core.recipe.data import Evaluation, load_reference
+from quaterion_core.recipe.faults import RecipeError
+from quaterion_core.recipe.fit import FitResult
+from quaterion_core.recipe.paths import resolve, spelled_out
+from quaterion_core.recipe.preparation import Preparation
+from quaterion_core.recipe.saving import saved_recipe
+from quaterion_core.recipe.settings import Recipe
+from quaterion_core.recipe.trainer import quiet_lightning
+from quaterion_core.storage import json_text
+from quaterion_core.train.cache import CacheConfig, CacheType
+from quaterion_core.train.trainable_model import TrainableModel
+from quaterion_core.train.xbm import XbmConfig
+
+
+def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
+    """Load the data, build the model, train it, evaluate it before and after, and save it.
+
+    Args:
+        prepared: The recipe, with what was built when it was checked.
+        write: Gets each line about the progress.
+    """
+    recipe, trainer = prepared.recipe, prepared.trainer.trainer
+    pl.seed_everything(recipe.seed, workers=True, verbose=False)
+    evaluation, train = _load(prepared)
+    validation = evaluation.samples
+    write(f"Data: {len(train):,} training samples, {len(validation):,} for validation.")
+    loader = loader_for(train[0])
+    train_loader = loader(train, batch_size=recipe.batch_size, **{"shuffle": True, **recipe.loader})
+    objects = _objects_for_hubness(recipe, train)
+    model = _build(prepared, train)
+    evaluate = partial(evaluation.evaluate, model.model)
+    started = time.perf_counter()
+    with (
+        quiet_lightning(),
+        Quaterion.prepare(
+            model,
+            trainer,
+            train_loader,
+            loader(validation, batch_size=recipe.batch_size) if validation else None,
+            batch_sampler=recipe.batch_sampler,
+            grad_cache_chunk=recipe.grad_cache_chunk,
+            plugins=prepared.lifecycle,
+            evaluated=_evaluated(evaluation, train, train_loader),
+        ) as fit,
+    ):
+        cache_seconds = time.perf_counter() - started
+        before = evaluate()
+        started = time.perf_counter()
+        fit()
+        if recipe.hubness_reduction is not None:
+            model.model.reduce_hubness(objects, **recipe.hubness_reduction.model_dump())
+        seconds = time.perf_counter() - started
+        after = evaluate()
+    result = FitResult(
+        model=model.model,
+        before=before,
+        after=after,
+        history=prepared.trainer.history.epochs,
+        seconds=seconds,
+        cache_seconds=cache_seconds,
+        epochs=trainer.current_epoch,
+        is_cached=recipe.cache is not None,
+        output=prepared.output,
+    )
+    if prepared.output is not None and trainer.is_global_zero:
+        model.model.save(
+            prepared.output,
+            overwrite=prepared.overwrite,
+            notes={
+                "recipe.yaml": saved_recipe(recipe),
+                "report.json": json_text(result.report()),
+            },
+        )
+    return result
+
+
+def _load(prepared: Preparation) -> tuple[Evaluation, Sequence[Any]]:
+    """Load the samples to evaluate on, and those to train on."""
+    recipe, dataset = prepared.recipe, prepared.dataset
+    train = dataset.load(recipe.splits.train)
+    if not train:
+        raise RecipeError(f"The split {recipe.splits.train!r} has no samples.")
+    name = recipe.validation_split(dataset)
+    validation = dataset.load(name) if name else []
+    loaded = {recipe.splits.train: train, name: validation}
+    reference = load_reference(dataset, recipe.splits.reference, loaded)
+    if prepared.metrics and not validation:
+        warnings.warn(
+            "The recipe names metrics, but there are no validation samples to compute them over: "
+            "they are only logged for training batches. Name a validation split, such as "
+            "splits: {validation: test}.",
+            stacklevel=4,
+        )
+    return Evaluation(validation, prepared.metrics, reference), train
+
+
+def _build(prepared: Preparation, samples: Sequence[Any]) -> TrainableModel:
+    """Build the model; relative paths of its components are relative to the recipe's folder."""
+    recipe, folder = prepared.recipe, prepared.recipe.folder
+    one, several = recipe.encoder, recipe.encoders
+    return Quaterion.build(
+        encoder=None if one is None else spelled_out("encoder", one, folder),
+        encoders=several
+        and {key: spelled_out("encoder", choice, folder) for key, choice in several.items()},
+        head=spelled_out("head", recipe.head, folder),
+        loss=spelled_out("loss", recipe.loss, folder),
+        metrics=prepared.metrics,
+        optimizer=recipe.optimizer,
+        schedule=recipe.schedule,
+        cache=_cache(recipe),
+        xbm=None if recipe.xbm is None else XbmConfig(**recipe.xbm.model_dump()),
+        data=samples,
+    )
+
+
+def _evaluated(
+    evaluation: Evaluation, train: Sequence[Any], train_loader: SimilarityDataLoader[Any]
+) -> list[SimilarityDataLoader[Any]]:
+    """Return the loaders of what is evaluated on besides validation data: the reference."""
+    reference = evaluation.reference
+    if reference is None or evaluation.is_empty:
+        return []
+    return [train_loader if reference is train else loader_for(reference[0])(reference)]
+
+
+def _objects_for_hubness(recipe: Recipe, samples: Sequence[Any]) -> list[Any]:
+    """Return the objects to reduce hubness with, after a check that there are enough."""
+    reduction = recipe.hubness_reduction
+    if reduction is None:
+        return []
+    objects, _ = loader_for(samples[0]).pre_collate_fn(list(samples))
+    check_neighbourhood(reduction.neighbors, min(len(objects), reduction.max_objects))
+    return objects
+
+
+def _cache(recipe: Recipe) -> CacheConfig | None:
+    """Return the cache of a recipe, if it wants one."""
+    if recipe.cache is None:
+        return None
+    settings = recipe.cache.model_dump()
+    folder = settings.pop("save_dir")
+    return CacheConfig(
+        cache_type=CacheType(settings.pop("type")),
+        save_dir=None if folder is None else resolve(folder, recipe.folder),
+        **settings,
+    )

@@ -1,0 +1,203 @@
+"""The keys of a recipe, and the values that they take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from quaterion_core.dataset.split_dataset import SplitDataset
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Splits(_Section):
+    """Which splits of the dataset to use.
+
+    Attributes:
+        train: The split to train on.
+        validation: The split to validate on; ``None`` for none. By default ``validation``, where
+            the dataset has it.
+        reference: For group samples, the split that validation samples are searched in, such as
+            ``train``; by default each is searched among the others of its own split. It applies to
+            the metrics before and after training and to ``quaterion evaluate``. Metrics that are
+            logged after each epoch use the validation samples alone.
+    """
+
+    train: str = "train"
+    validation: str | None = "validation"
+    reference: str | None = None
+
+
+class EarlyStop(_Section):
+    """When to stop before the last epoch.
+
+    Attributes:
+        monitor: What to monitor: ``validation_loss``, ``train_loss``, or a metric by the name that
+            the table of metrics gives it, such as ``retrieval_precision@1``.
+        patience: Number of validations without improvement after which to stop.
+        mode: ``min`` or ``max``; by default ``min`` for a loss and ``max`` for a metric.
+    """
+
+    monitor: str = "validation_loss"
+    patience: int = Field(default=3, ge=1)
+    mode: Literal["min", "max"] | None = None
+
+
+class Cache(_Section):
+    """How to cache the embeddings of frozen encoders.
+
+    Attributes:
+        type: Where to keep them: ``auto``, ``cpu``, ``gpu``, ``disk`` or ``none``.
+        save_dir: Folder in which to keep them for later runs.
+        batch_size: Number of objects of average length that are embedded at once.
+        num_workers: Number of processes that read and collate objects.
+        views: Number of embeddings to keep of each object, for encoders that augment at random.
+    """
+
+    type: Literal["auto", "cpu", "gpu", "disk", "none"] = "auto"
+    save_dir: str | None = None
+    batch_size: int = Field(default=32, ge=1)
+    num_workers: int | None = Field(default=None, ge=0)
+    views: int = Field(default=1, ge=1)
+
+
+class Memory(_Section):
+    """A cross-batch memory: embeddings of past batches, which the loss compares a batch with.
+
+    Attributes:
+        weight: Weight of the loss against the memory.
+        buffer_size: Number of embeddings to remember; of pairs, for a dataset of pairs.
+        start_iteration: Number of steps after which the memory takes part.
+    """
+
+    weight: float = Field(default=1.0, ge=0)
+    buffer_size: int = Field(default=10000, ge=1)
+    start_iteration: int = Field(default=1000, ge=0)
+
+
+class HubnessReduction(_Section):
+    """How to reduce hubness once the model is trained.
+
+    Attributes:
+        neighbors: Number of training objects that make up the neighborhood of an embedding.
+        weight: Weight of the mean similarity to the neighborhood.
+        max_objects: Of more training objects than this, a random sample of this size is used.
+    """
+
+    neighbors: int = Field(default=20, ge=1)
+    weight: float = Field(default=3.0, ge=0)
+    max_objects: int = Field(default=5000, ge=1)
+
+
+class Recipe(_Section):
+    """A training run: data, model, and how to fit it.
+
+    Attributes:
+        data: A registered dataset, by name, or as a mapping of its name and arguments.
+        splits: Which of its splits to use.
+        encoder: The encoder, chosen in the same way, or
+        encoders: several by key.
+        head: The head.
+        loss: The loss.
+        metrics: Metrics, as a list or by the names to log them under.
+        optimizer: Optimizer and its arguments; ``parts`` has the arguments of parts of the model
+            that differ, such as ``{head: {lr: 0.01}}``. Parts are ``encoder``,
+            ``encoders.<key>``, ``head`` and ``loss``.
+        schedule: The learning rate schedule: ``linear`` or ``cosine`` down to 0, as a name or as a
+            mapping of its name and ``warm_up``, a fraction of all steps; constant by default.
+        cache: How to cache the embeddings of frozen encoders; not at all by default. ``{}`` takes
+            the defaults.
+        epochs: Number of passes over the training data.
+        batch_size: Number of samples in a batch.
+        batch_sampler: Which samples come together in a batch, by name (``groups``,
+            ``no-duplicates``) or as a mapping of its name and arguments; at random by default.
+        grad_cache_chunk: Number of objects to embed at once, for batches that do not fit into
+            memory as a whole; by default the whole batch.
+        xbm: A cross-batch memory; none by default. ``{}`` takes the defaults.
+        hubness_reduction: How to reduce hubness by
+            :meth:`SimilarityModel.reduce_hubness <quaterion_core.SimilarityModel.reduce_hubness>`
+            with the training objects, after training; not at all by default. ``{}`` takes the
+            defaults.
+        seed: The seed of all random numbers.
+        early_stopping: When to stop early; never by default.
+        loader: Further arguments of the data loader, such as ``num_workers``.
+        trainer: Further arguments of Lightning's ``Trainer``, such as ``accelerator``,
+            ``devices``, ``strategy``, ``precision``.
+        plugins: Plugins whose lifecycle hooks take part.
+
+    Relative paths in a recipe are relative to :attr:`folder`.
+    """
+
+    data: str | dict[str, Any]
+    splits: Splits = Splits()
+    encoder: str | dict[str, Any] | None = None
+    encoders: dict[str, str | dict[str, Any]] | None = None
+    head: str | dict[str, Any] = "identity"
+    loss: str | dict[str, Any]
+    metrics: list[str | dict[str, Any]] | dict[str, str | dict[str, Any]] = []
+    optimizer: str | dict[str, Any] = "adam"
+    schedule: str | dict[str, Any] | None = None
+    cache: Cache | None = None
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    batch_sampler: str | dict[str, Any] | None = None
+    grad_cache_chunk: int | None = Field(default=None, ge=1)
+    xbm: Memory | None = None
+    hubness_reduction: HubnessReduction | None = None
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    early_stopping: EarlyStop | None = None
+    loader: dict[str, Any] = {}
+    trainer: dict[str, Any] = {}
+    plugins: list[str] = []
+
+    _folder: Path = PrivateAttr(default_factory=Path)
+    _text: str | None = PrivateAttr(default=None)
+    _name: str = PrivateAttr(default="The recipe")
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths are relative to: where the recipe lies."""
+        return self._folder
+
+    def validation_split(self, dataset: SplitDataset) -> str | None:
+        """Return the split to validate on, if there is one.
+
+        A split that the recipe names has to exist; the default one is used where it does.
+        """
+        name = self.splits.validation
+        if "validation" in self.splits.model_fields_set or name in dataset.splits:
+            return name
+        return None
+
+    def choices(self) -> list[tuple[tuple[str | int, ...], str, Any]]:
+        """List the components as (place in the recipe, kind, choice)."""
+        return component_choices(self.model_dump())
+
+
+def component_choices(content: Mapping[str, Any]) -> list[tuple[tuple[str | int, ...], str, Any]]:
+    """List the components of a recipe as (place in the recipe, kind, choice).
+
+    Args:
+        content: The recipe as it was read, which may have faults elsewhere.
+    """
+    listed: list[tuple[tuple[str | int, ...], str, Any]] = [
+        ((key,), kind, content[key])
+        for key, kind in _COMPONENTS.items()
+        if content.get(key) is not None
+    ]
+    for key, kind in _SEVERAL_COMPONENTS.items():
+        several = content.get(key)
+        if isinstance(several, Mapping):
+            listed += [((key, name), kind, choice) for name, choice in several.items()]
+        elif isinstance(several, (list, tuple)):
+            listed += [((key, number), kind, choice) for number, choice in enumerate(several)]
+    return listed
+
+
+_COMPONENTS: Final = {"data": "dataset", "encoder": "encoder", "head": "head", "loss": "loss"}
+_SEVERAL_COMPONENTS: Final = {"encoders": "encoder", "metrics": "metric"}

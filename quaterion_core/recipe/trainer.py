@@ -1,0 +1,121 @@
+"""The Lightning trainer of a recipe: what the recipe states, what plugins propose, defaults."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping
+
+from quaterion_core.components import Fault, argument_faults, callable_arguments
+from quaterion_core.eval.attached_metric import AttachedMetric
+from quaterion_core.plugins.lifecycle import Lifecycle
+from quaterion_core.recipe.checking import monitored
+from quaterion_core.recipe.paths import resolve
+from quaterion_core.recipe.settings import EarlyStop, Recipe
+from quaterion_core.train.callbacks.epoch_lines import EpochLines
+from quaterion_core.train.callbacks.progress_bar import QuaterionProgressBar
+
+_LOGGER: Final = "pytorch_lightning.utilities.rank_zero"
+
+
+class EpochHistory(pl.Callback):
+    """Keeps the figures that are logged in each epoch.
+
+    Attributes:
+        epochs: The figures of each epoch by name.
+    """
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the figures of the epoch."""
+        figures = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if not name.endswith(("_step", "_epoch"))
+        }
+        self.epochs.append({"epoch": trainer.current_epoch + 1, **figures})
+
+
+@dataclass(frozen=True)
+class RecipeTrainer:
+    """The trainer of a recipe.
+
+    Attributes:
+        trainer: The trainer.
+        history: The callback that keeps the figures of each epoch.
+    """
+
+    trainer: pl.Trainer
+    history: EpochHistory
+
+
+def build_trainer(
+    recipe: Recipe,
+    lifecycle: Lifecycle,
+    metrics: Sequence[AttachedMetric],
+    write: Callable[[str], object],
+) -> RecipeTrainer:
+    """Build the trainer of a recipe.
+
+    What the recipe states wins over what plugins propose, and that over the defaults. Callbacks
+    and loggers of all of them are used together.
+
+    Raises:
+        Exception: Lightning refuses a value, such as a device that is not there.
+    """
+    is_terminal = sys.stdout.isatty()
+    history = EpochHistory()
+    defaults: dict[str, Any] = {
+        "max_epochs": recipe.epochs,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+        "logger": False,
+        "enable_progress_bar": is_terminal,
+        "callbacks": [history],
+    }
+    if recipe.trainer.get("enable_progress_bar", True):
+        defaults["callbacks"].append(QuaterionProgressBar() if is_terminal else EpochLines(write))
+    stated = dict(recipe.trainer)
+    if "epochs" in recipe.model_fields_set:
+        stated["max_epochs"] = recipe.epochs
+    if recipe.early_stopping is not None:
+        stated["callbacks"] = [_early_stopping(recipe.early_stopping, metrics)]
+    if "default_root_dir" in stated:
+        stated["default_root_dir"] = resolve(stated["default_root_dir"], recipe.folder)
+    arguments = lifecycle.trainer_arguments(defaults, given=stated)
+    with quiet_lightning():
+        return RecipeTrainer(pl.Trainer(**arguments), history)
+
+
+def trainer_faults(arguments: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find arguments of the trainer that are unknown, and values of the wrong type."""
+    known = callable_arguments(pl.Trainer)
+    yield from argument_faults("The trainer", known, arguments, ("trainer",))
+
+
+def _early_stopping(settings: EarlyStop, metrics: Sequence[AttachedMetric]) -> EarlyStopping:
+    monitor, mode = monitored(settings.monitor, metrics)
+    return EarlyStopping(monitor, patience=settings.patience, mode=settings.mode or mode)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's notices about hardware and about its own products."""
+    logger = logging.getLogger(_LOGGER)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            yield
+    finally:
+        logger.setLevel(level)

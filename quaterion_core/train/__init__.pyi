@@ -1,0 +1,3 @@
+from .trainable_model import TrainableModel
+
+__all__ = ["TrainableModel"]
