@@ -312,9 +312,10 @@ def _special(form: Any, parameters: object) -> Any:
 
 
 def _distinct(members: Sequence[Any]) -> Sequence[Any]:
-    """Leave out text where it stands for another member: a path, or the name of an option."""
-    stands_for_another = Path in members or any(map(_is_enumeration, members))
-    return [m for m in members if not (m is str and stands_for_another)]
+    """Leave out what another member covers: text for a path or an option, integers for numbers."""
+    covered = {str} if Path in members or any(map(_is_enumeration, members)) else set()
+    covered |= {int} if float in members else set()
+    return [member for member in members if member not in covered]
 
 
 def _is_enumeration(annotation: Any) -> bool:

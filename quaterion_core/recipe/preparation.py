@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container
+import re
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from quaterion_core.components import Fault
 from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.metric_choices import attached_metrics
@@ -83,12 +85,25 @@ def prepare(
         unfit = list(trainer_faults(settings.trainer))
         faults.add(unfit)
         if "plugins" not in faults.keys:
-            with faults.at("trainer"):  # what is unfit is left out, to find what else there is
-                fit = _without(settings, {fault.place[-1] for fault in unfit})
+            # What is unfit is left out, to find what else there is.
+            fit = _without(settings, {fault.place[-1] for fault in unfit})
+            try:
                 trainer = build_trainer(fit, lifecycle, metrics, write)
+            except Exception as error:  # Lightning raises what it likes
+                faults.add([_trainer_fault(fit.trainer, str(error))])
     if faults.found:
         raise source.error(faults.found)
     return Preparation(settings, dataset, metrics, lifecycle, trainer, target, overwrite)
+
+
+def _trainer_fault(arguments: Mapping[str, Any], message: str) -> Fault:
+    """Return what Lightning says at the argument that it speaks of, if it speaks of one."""
+    words = set(re.findall(r"\w+", message))
+    named = [key for key in arguments if key in words]
+    named += [key for key, value in arguments.items() if str(value) in words]
+    if not named:
+        return Fault(("trainer",), message)
+    return Fault(("trainer", named[0]), f"{message.rstrip()} (got {arguments[named[0]]!r})")
 
 
 def _without(recipe: Recipe, keys: Container[str | int]) -> Recipe:
