@@ -313,8 +313,9 @@ def _special(form: Any, parameters: object) -> Any:
 
 def _distinct(members: Sequence[Any]) -> Sequence[Any]:
     """Leave out what another member covers: text for a path or an option, integers for numbers."""
-    covered = {str} if Path in members or any(map(_is_enumeration, members)) else set()
-    covered |= {int} if float in members else set()
+    covered: list[Any] = [int] if float in members else []
+    if Path in members or any(map(_is_enumeration, members)):
+        covered.append(str)
     return [member for member in members if member not in covered]
 
 
