@@ -13,6 +13,10 @@ __all__ = ["main"]
 @click.group(
     cls=LazyGroup,
     lazy_commands={
+        "components": (
+            "quaterion_core.cli.components:components",
+            "List what is installed, and the arguments that it takes.",
+        ),
         "evaluate": (
             "quaterion_core.cli.evaluate:evaluate",
             "Compute the metrics of a saved model.",

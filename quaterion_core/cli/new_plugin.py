@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 from quaterion_core.cli.errors import user_errors
 from quaterion_core.cli.scaffold import package_of, plugin_files
 from quaterion_core.plugins import ComponentKind, is_name
+from quaterion_core.plugins.installed import find_distribution
 from quaterion_core.plugins.missing import KNOWN_PACKAGES
 from quaterion_core.plugins.records import CORE, LOCAL, normalize
 from quaterion_core.storage import new_folder
@@ -86,3 +88,14 @@ def check_plugin_name(name: str) -> None:
         raise click.BadParameter(
             f"{name!r} would hide the module {package!r} of Python's standard library."
         )
+    if find_distribution(name, None) is not None or _is_importable(package):
+        raise click.BadParameter(
+            f"{name!r} would hide the package {package!r}, which is installed. Choose another "
+            f"name, such as 'quaterion-{name}'."
+        )
+
+
+def _is_importable(package: str) -> bool:
+    """Tell whether a package of this name is installed; a mere folder is no package."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None

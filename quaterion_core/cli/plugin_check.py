@@ -1,7 +1,8 @@
-"""What the author of a plugin has to mend, in words that say how."""
+"""What the author of a plugin has to fix, in words that say how."""
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -37,14 +38,20 @@ def check_plugins(reports: Iterable[PluginReport]) -> Iterator[CheckedPlugin]:
 
 def _advice(report: PluginReport, heavy: tuple[str, ...]) -> Iterator[str]:
     module = report.provenance.module
-    if report.status is PluginStatus.WRONG_API:
+    if report.status is PluginStatus.WRONG_API and "states no" in report.reason:
+        yield f"state quaterion_api = {API_VERSION} in {module}"
+    elif report.status is PluginStatus.WRONG_API:
         yield (
             f"bring the hooks of {module} to plugin API {API_VERSION}, state quaterion_api = "
             f"{API_VERSION} there, and require the versions of quaterion-core that have it"
         )
     if report.cause is not None:
         yield _about_exception(report.cause, module)
-    if report.warnings:
+    if report.status is PluginStatus.EMPTY:
+        yield f"declare what the plugin brings: a function of {module} marked with @hookimpl"
+    if any(_lacks_marker(warning) for warning in report.warnings):
+        yield f"mark the function in {module} with @hookimpl, or give it another name"
+    if not all(_lacks_marker(warning) for warning in report.warnings):
         yield (
             f"correct the hook in {module}, or remove its marker; "
             "help(quaterion_core.plugins.QuaterionHooks) lists all hooks with their arguments"
@@ -59,6 +66,12 @@ def _advice(report: PluginReport, heavy: tuple[str, ...]) -> Iterator[str]:
 
 def _about_exception(error: BaseException, module: str) -> str:
     package = module.partition(".")[0]
+    declared = re.match(r"(quaterion_\w+) (?:has to|declares)", str(error))
+    if declared and isinstance(error, (TypeError, ValueError)):
+        return f"correct what {declared[1]} in {module} returns; importing the module works"
+    if isinstance(error, SyntaxError) and error.filename:
+        name = Path(error.filename).name
+        return f"{name}, line {error.lineno}: correct the syntax, {error.msg}"
     frames = _frames_in(package, error)
     place = f"{_place(frames[-1], package)}: " if frames else ""
     if isinstance(error, SystemExit):
@@ -79,7 +92,18 @@ def _about_exception(error: BaseException, module: str) -> str:
             f"{place}add the package that has {error.name!r} to the dependencies, or import it "
             "only in the modules of the components that need it"
         )
+    if isinstance(error, ImportError) and (error.name or "").startswith("quaterion_core"):
+        return (
+            f"{place}require the versions of quaterion-core that have what the plugin imports, or "
+            "import what this version has"
+        )
+    if isinstance(error, AttributeError) and not frames:
+        return f"the entry point names an attribute that {module} does not have: correct it"
     return f"{place}`python -c 'import {module}'` has to succeed; it may only declare what there is"
+
+
+def _lacks_marker(warning: str) -> bool:
+    return "not marked with @hookimpl" in warning
 
 
 def _frames_in(package: str, error: BaseException) -> list[traceback.FrameSummary]:

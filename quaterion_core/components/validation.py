@@ -191,6 +191,8 @@ def type_in_words(annotation: Any) -> str:
         return " or ".join(map(repr, arguments))
     if origin in (typing.Union, types.UnionType):
         members = [member for member in _distinct(arguments) if member is not type(None)]
+        plain = [m for m in members if not isinstance(m, type) or m in _WORDS or _is_enumeration(m)]
+        members = plain or members  # what can be written in a file, where there is any of it
         words = [type_in_words(member) for member in members]
         words += ["null"] if type(None) in arguments else []
         return " or ".join(dict.fromkeys(words))

@@ -126,6 +126,8 @@ def test_what_cannot_be_written_whole_is_not_written_at_all(tmp_path, monkeypatc
         ("3d-shapes", "Python cannot import '3d_shapes'"),
         ("lambda", "Python cannot import 'lambda'"),
         ("json", "would hide the module 'json'"),
+        ("torch", "would hide the package 'torch', which is installed"),
+        ("ruamel-yaml", "would hide the package 'ruamel_yaml', which is installed"),
     ],
 )
 def test_what_cannot_be_a_name_is_refused(name, told, tmp_path):

@@ -141,6 +141,37 @@ def test_an_existing_output_is_refused_before_anything_is_done(folder):
     assert [path.name for path in (folder / "model").iterdir()] == ["thesis.tex"]
 
 
+def test_a_recipe_is_checked_without_an_output(folder):
+    result = run("fit", folder / "recipe.yaml", "--check")
+    assert result.exit_code == 0, result.output
+    assert "can be run. Checked: keys, components" in result.output
+    text = (folder / "recipe.yaml").read_text()
+    (folder / "recipe.yaml").write_text(text.replace("lr: 0.01", "lr: high"))
+    result = run("fit", folder / "recipe.yaml", "--check")
+    assert result.exit_code == 1
+    assert "line 10, optimizer.lr: Expected a number, got 'high'." in " ".join(
+        result.output.split()
+    )
+    assert run("fit", folder / "recipe.yaml").exit_code == 2
+
+
+def test_a_new_file_is_evaluated_with_options_in_place_of_a_recipe(folder):
+    run("fit", folder / "recipe.yaml", "--output", folder / "model")
+    before = evaluation(folder / "model")["metrics"]
+    new = folder / "new.csv"
+    new.write_text((folder / "val.csv").read_text().replace("text,label", "said,about"))
+    options = ("--data", new, "--column", "obj=said", "--column", "group=about")
+    assert evaluation(folder / "model", *options)["metrics"] == before
+    (folder / "model" / "recipe.yaml").unlink()
+    metric = ("--metric", "{name: knn-accuracy, k: 1}", "--metric", "retrieval-r-precision")
+    found = evaluation(folder / "model", *options, *metric)
+    assert found["split"] == "new.csv"
+    assert found["metrics"].keys() == {"knn_accuracy@1", "retrieval_r_precision"}
+    result = run("evaluate", folder / "model", "--column", "obj")
+    assert result.exit_code == 2
+    assert "Expected FIELD=COLUMN" in result.output
+
+
 def test_a_wrong_recipe_is_a_message_and_not_a_traceback(folder):
     text = (folder / "recipe.yaml").read_text().replace("triplet", "tripplet")
     (folder / "recipe.yaml").write_text(text)
@@ -266,14 +297,19 @@ def test_validation_samples_are_searched_among_those_of_the_reference(referring)
     files = {"train": str(referring / "train.csv"), "validation": str(referring / "val.csv")}
     dataset = CsvDataset(files, obj="text", group="label")
     model = SimilarityModel.load(referring / "model")
-    vectors, groups = {}, {}
+    rows, groups, texts = {}, {}, {}
     for split in files:
         samples = dataset.load(split)
-        vectors[split] = model.encode([sample.obj for sample in samples])
+        texts[split] = [sample.obj for sample in samples]
+        rows[split] = model.encode(texts[split])
         groups[split] = [sample.group for sample in samples]
-    classifier = KNeighborsClassifier(1, metric="cosine").fit(vectors["train"], groups["train"])
-    expected = classifier.score(vectors["validation"], groups["validation"])
-    assert found["metrics"]["knn_accuracy"] == pytest.approx(expected)
+    hits = 0
+    for text, row, group in zip(*(of["validation"] for of in (texts, rows, groups)), strict=True):
+        others = [n for n, other in enumerate(texts["train"]) if other != text]  # no copy of it
+        classifier = KNeighborsClassifier(1, metric="cosine")
+        classifier.fit(rows["train"][others], [groups["train"][n] for n in others])
+        hits += classifier.predict([row])[0] == group
+    assert found["metrics"]["knn_accuracy"] == pytest.approx(hits / 6, abs=1e-6)
 
     alone = evaluation(referring / "model", "--reference", "validation")
     text = (referring / "recipe.yaml").read_text().replace("{reference: train}", "{}")

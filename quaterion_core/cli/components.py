@@ -1,0 +1,180 @@
+"""`quaterion components`: what is installed, and which arguments it takes."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from quaterion_core.cli.errors import user_errors
+from quaterion_core.plugins import ComponentKind, registry
+from quaterion_core.plugins.nearest import unknown_name
+
+if TYPE_CHECKING:
+    from quaterion_core.components import Argument
+
+_WIDTH: Final = 100
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of what a recipe chooses by name.
+
+    Attributes:
+        title: The heading of its list.
+        names: Lists the names, or ids, of what there is, without importing it.
+        load: Imports what a name stands for.
+        arguments: Returns the arguments by which it is chosen.
+    """
+
+    title: str
+    names: Callable[[], list[str]]
+    load: Callable[[str], type[Any]]
+    arguments: Callable[[str], Mapping[str, Argument]]
+
+
+@click.command()
+@click.argument("kind", required=False)
+@click.argument("name", required=False)
+def components(kind: str | None, name: str | None) -> None:
+    """List the components that are installed, or show the arguments of one.
+
+    Without KIND, the names of all kinds are listed; with KIND, what each of its components is; with
+    NAME, its arguments, with their types and defaults.
+    """
+    with user_errors():
+        kinds = _kinds()
+        if kind is None:
+            lines = [line for each in kinds.values() for line in _names(each)]
+        else:
+            chosen = kinds.get(kind.rstrip("s")) or kinds.get(kind) or kinds.get(kind[:-2])
+            if chosen is None:
+                statement = "There is no kind of component"
+                raise click.UsageError(
+                    unknown_name(statement, kind, kinds, known_as="The kinds are")
+                )
+            lines = list(_summaries(chosen) if name is None else _details(chosen, name))
+    click.echo("\n".join(lines))
+
+
+def _kinds() -> dict[str, Kind]:
+    """Return all kinds by name: those that plugins bring, and those that are built in."""
+    return {**{kind.value: _registered(kind) for kind in ComponentKind}, **_built_in()}
+
+
+def _registered(kind: ComponentKind) -> Kind:
+    def arguments(name: str) -> Mapping[str, Argument]:
+        from quaterion_core.components import arguments_of
+
+        return arguments_of(registry.load(kind, name))
+
+    return Kind(
+        kind.plural,
+        lambda: [record.id for record in registry.components(kind)],
+        lambda name: registry.load(kind, name),
+        arguments,
+    )
+
+
+def _built_in() -> dict[str, Kind]:
+    """Return the kinds that no plugin brings, which are imported when they are looked at."""
+
+    def optimizers() -> Mapping[str, type[Any]]:
+        from quaterion_core.train.optimizers import OPTIMIZERS
+
+        return OPTIMIZERS
+
+    def schedules() -> Mapping[str, type[Any]]:
+        from quaterion_core.train.schedules import SCHEDULES, Schedule
+
+        return dict.fromkeys(SCHEDULES, Schedule)
+
+    def samplers() -> Mapping[str, type[Any]]:
+        from quaterion_core.dataset.batch_samplers import BATCH_SAMPLERS
+
+        return BATCH_SAMPLERS
+
+    return {
+        "optimizer": _table("optimizers", "optimizer", optimizers, leave_out="params"),
+        "schedule": _table("schedules", "schedule", schedules, leave_out="name"),
+        "batch-sampler": _table("batch samplers", "batch sampler", samplers),
+    }
+
+
+def _table(
+    title: str, noun: str, classes: Callable[[], Mapping[str, type[Any]]], leave_out: str = ""
+) -> Kind:
+    def load(name: str) -> type[Any]:
+        if name not in classes():
+            statement = f"There is no {noun}"
+            raise ValueError(unknown_name(statement, name, classes(), known_as="Choose one of"))
+        return classes()[name]
+
+    def arguments(name: str) -> Mapping[str, Argument]:
+        from quaterion_core.components import callable_arguments
+
+        known = callable_arguments(load(name))
+        return {key: value for key, value in known.items() if key != leave_out}
+
+    return Kind(title, lambda: list(classes()), load, arguments)
+
+
+def _names(kind: Kind) -> Iterator[str]:
+    """List the names of a kind."""
+    listed = ", ".join(kind.names()) or "none"
+    yield textwrap.fill(
+        f"{kind.title}: {listed}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False
+    )
+
+
+def _summaries(kind: Kind) -> Iterator[str]:
+    """List the components of a kind, each with the first sentence of its documentation."""
+    names = kind.names()
+    width = max(map(len, names), default=0)
+    for name in names:
+        try:
+            summary = _first_lines(kind.load(name))
+        except Exception as error:  # a plugin may be as broken as it likes
+            summary = f"cannot be imported: {error}"
+        yield f"{name:<{width}}  {textwrap.shorten(summary, _WIDTH, placeholder=' ...')}"
+
+
+def _details(kind: Kind, name: str) -> Iterator[str]:
+    """Show what a component is and which arguments it takes."""
+    cls = kind.load(name)
+    yield f"{name} ({cls.__module__}.{cls.__qualname__})"
+    yield textwrap.fill(_first_lines(cls), _WIDTH, initial_indent="  ", subsequent_indent="  ")
+    arguments = kind.arguments(name)
+    yield ""
+    if not arguments:
+        yield "It takes no arguments."
+    rows = [_row(argument) for argument in arguments.values()]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 2)] if rows else []
+    for key, words, default in rows:
+        yield f"  {key:<{widths[0]}}  {default:<{widths[1]}}  {words}"
+
+
+def _row(argument: Argument) -> tuple[str, str, str]:
+    """Return name, type and default of an argument, as a recipe would write them."""
+    from quaterion_core.components import type_in_words
+
+    return argument.name, type_in_words(argument.annotation), _default(argument)
+
+
+def _default(argument: Argument) -> str:
+    if argument.is_required:
+        return "required"
+    value = argument.default
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    value = getattr(value, "value", value)  # of an enumeration
+    return str(getattr(value, "__name__", value)) or '""'
+
+
+def _first_lines(cls: type[Any]) -> str:
+    """Return the first paragraph of the documentation of a class, in one line."""
+    return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
