@@ -1,10 +1,15 @@
-"""What all tests share: distributions as users have them, and the summary of conformance checks."""
+"""Fixtures for all tests: scripts and installed distributions, trainers, targets of pairs."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import socket
 import subprocess
 import sys
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +18,7 @@ pytest_plugins = ["quaterion_core.testing.pytest"]
 
 @pytest.fixture(scope="session")
 def build_wheel(tmp_path_factory):
-    """Return a function that builds the wheel of a distribution that lies in a folder."""
+    """Return a function that builds the wheel of the distribution in a folder."""
 
     def build(source):
         target = tmp_path_factory.mktemp("wheel")
@@ -47,7 +52,7 @@ def install_wheels(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def run_python():
-    """Return a function that runs Python in a process of its own, with folders on its path."""
+    """Return a function that runs Python in a new process, with folders on its path."""
 
     def run(*arguments, path=(), check=True, cwd=None, **environment):
         return subprocess.run(
@@ -61,3 +66,126 @@ def run_python():
         )  # fmt: skip
 
     return run
+
+
+HANG_S = 600
+"""Seconds after which a script counts as hanging."""
+
+RUN_SCRIPT = """
+import os, runpy, sys
+os.environ.clear()
+os.environ.update(environment)
+os.chdir(cwd)
+for number, path in enumerate(outputs, start=1):
+    os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+sys.argv = [script, *arguments]
+sys.path.insert(0, os.path.dirname(script))
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+@dataclass
+class RunningScript:
+    """A script that runs in a process of its own."""
+
+    process: BaseProcess
+    outputs: tuple[str, str]
+
+    def wait(self):
+        """Wait for the script to end, and return its exit code, stdout and stderr."""
+        self.process.join(HANG_S)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        stdout, stderr = (Path(output).read_text(encoding="utf-8") for output in self.outputs)
+        return subprocess.CompletedProcess([], self.process.exitcode, stdout, stderr)
+
+
+@pytest.fixture(scope="session")
+def start_script(tmp_path_factory):
+    """Return a function that starts a Python script in a new process.
+
+    Processes are forked from a server that has imported PyTorch and Lightning, which saves seconds
+    per script. Like any forked processes, they share the hash seed of strings.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytorch_lightning", "quaterion_core"])
+
+    def start(script, *arguments, cwd=None, **environment):
+        folder = tmp_path_factory.mktemp("script")
+        outputs = (str(folder / "stdout"), str(folder / "stderr"))
+        process = context.Process(
+            target=exec,
+            args=(
+                RUN_SCRIPT,
+                {
+                    "script": str(script),
+                    "arguments": [str(argument) for argument in arguments],
+                    "cwd": str(cwd or folder),
+                    "environment": {**os.environ, **environment},
+                    "outputs": outputs,
+                },
+            ),
+        )
+        process.start()
+        return RunningScript(process, outputs)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_script(start_script):
+    """Return a function that runs a Python script in a new process and waits for it."""
+
+    def run(script, *arguments, **options):
+        return start_script(script, *arguments, **options).wait()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def torchrun():
+    """Return a function that returns the variables that torchrun sets for each process."""
+
+    def variables(processes):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        return [
+            {
+                "TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+                "WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes),
+                "GROUP_RANK": "0", "RANK": str(rank), "LOCAL_RANK": str(rank),
+            }
+            for rank in range(processes)
+        ]  # fmt: skip
+
+    return variables
+
+
+@pytest.fixture
+def quiet_trainer(tmp_path):
+    """Return a function that creates a Lightning trainer for one CPU without output or files."""
+    import pytorch_lightning as pl
+
+    def make(**arguments):
+        defaults = {
+            "accelerator": "cpu",
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "default_root_dir": tmp_path,
+            "log_every_n_steps": 1,
+        }
+        return pl.Trainer(**{**defaults, **arguments})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pair_targets():
+    """Return a function that creates the targets of a batch of pairs."""
+    from quaterion_core.testing import loss_batches
+
+    return loss_batches.pair_targets

@@ -36,15 +36,7 @@ class Batch:
         cls, embeddings: Tensor, labels: Sequence[float], subgroups: Sequence[int]
     ) -> Batch:
         """Create a batch of pairs: all first objects, followed by all second objects."""
-        first = torch.arange(len(labels))
-        return cls(
-            embeddings,
-            {
-                "pairs": torch.stack([first, first + len(labels)], dim=1),
-                "labels": torch.tensor(labels, dtype=torch.float32),
-                "subgroups": torch.tensor(subgroups, dtype=torch.int64).repeat(2),
-            },
-        )
+        return cls(embeddings, pair_targets(labels, subgroups))
 
     def reordered(self) -> Batch:
         """Return the batch with objects and pairs in a different order."""
@@ -77,6 +69,20 @@ class Batch:
     def to(self, dtype: torch.dtype) -> Batch:
         """Return the batch with embeddings of another dtype."""
         return replace(self, embeddings=self.embeddings.to(dtype))
+
+
+def pair_targets(labels: Sequence[float] | Tensor, subgroups: Sequence[int] | Tensor) -> Targets:
+    """Create the targets of N pairs in the layout of a loader: all obj_a, then all obj_b.
+
+    Returns:
+        ``pairs`` (N, 2), rows of the two objects; ``labels`` (N,); ``subgroups`` (2N,).
+    """
+    first = torch.arange(len(labels))
+    return {
+        "pairs": torch.stack([first, first + len(labels)], dim=1),
+        "labels": torch.as_tensor(labels),
+        "subgroups": torch.as_tensor(subgroups).repeat(2),
+    }
 
 
 def vectors(count: int, size: int, seed: int = 1) -> Tensor:

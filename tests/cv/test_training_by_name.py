@@ -54,22 +54,13 @@ def samples_for(loss):
 
 @pytest.mark.filterwarnings("ignore:You called", "ignore:.*LeafSpec")
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_loss_learns_and_the_head_is_served(loss, tmp_path):
+def test_a_loss_learns_and_the_head_is_served(loss, tmp_path, quiet_trainer):
     pl.seed_everything(0, verbose=False)
     samples = samples_for(loss)
     metrics = OF_GROUPS if isinstance(samples[0], SimilarityGroupSample) else OF_PAIRS
     model = Quaterion.build(encoder=Vectors(), head=HEAD, loss=loss, metrics=metrics, data=samples,
                             optimizer={"name": "adam", "lr": 0.01})  # fmt: skip
-    trainer = pl.Trainer(
-        max_epochs=20,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        accelerator="cpu",
-        log_every_n_steps=1,
-        num_sanity_val_steps=0,
-    )
+    trainer = quiet_trainer(max_epochs=20, num_sanity_val_steps=0)
     loader = loader_for(samples[0])
     losses = []
     model.loss.register_forward_hook(lambda module, args, value: losses.append(value.item()))

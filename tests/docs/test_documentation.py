@@ -1,23 +1,20 @@
-"""The Python code of the README and of the documentation runs, page by page."""
+"""Tests that the Python code of the README and the documentation runs, page by page."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 NEEDS_NETWORK = "# Needs the network"
-"""A block that begins so is compiled, but not run."""
+"""Start of a block that is compiled, but not run."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_code_of_a_page_runs(page, tmp_path):
+def test_the_code_of_a_page_runs(page, tmp_path, run_script):
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     for block in blocks:
         compile(block, str(page), "exec")
@@ -26,9 +23,7 @@ def test_the_code_of_a_page_runs(page, tmp_path):
         pytest.skip("the page has no Python code that runs without the network")
     script = tmp_path / "page.py"
     script.write_text("\n\n".join(blocks), encoding="utf-8")
-    result = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, env=os.environ
-    )
+    result = run_script(script, cwd=tmp_path)
     assert result.returncode == 0, result.stderr[-3000:]
 
 

@@ -39,21 +39,6 @@ def passing():
 
 
 @pytest.fixture
-def pair_targets():
-    """Return targets of pairs as a loader makes them: all obj_a, then all obj_b."""
-
-    def targets(labels, subgroups):
-        first = torch.arange(len(labels))
-        return {
-            "pairs": torch.stack([first, first + len(labels)], dim=1),
-            "labels": torch.as_tensor(labels),
-            "subgroups": torch.tensor(subgroups).repeat(2),
-        }
-
-    return targets
-
-
-@pytest.fixture
 def vectors():
     """Return random float64 vectors."""
 

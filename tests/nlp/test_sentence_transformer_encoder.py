@@ -620,7 +620,9 @@ def test_layers_and_adapters_do_not_go_together(tiny_folder):
 
 @pytest.mark.filterwarnings("ignore:You defined a `validation_step`", "ignore:.*LeafSpec")
 @pytest.mark.parametrize("part", [{"train_layers": 1}, {"lora": LORA}, {"trainable": False}])
-def test_queries_and_documents_are_trained_on_and_served(tiny_folder, tmp_path, part, monkeypatch):
+def test_queries_and_documents_are_trained_on_and_served(
+    tiny_folder, tmp_path, part, monkeypatch, quiet_trainer
+):
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")  # no warning of threads in a fork
     pl.seed_everything(0, verbose=False)
     texts = [("a red house", "very long"), ("green", "a house"), ("long long", "red green")]
@@ -631,10 +633,7 @@ def test_queries_and_documents_are_trained_on_and_served(tiny_folder, tmp_path, 
     model = Quaterion.build(
         encoder=choice, head="skip-connection", loss="multiple-negatives-ranking", data=samples
     )
-    trainer = pl.Trainer(
-        max_epochs=3, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, accelerator="cpu", num_sanity_val_steps=0, log_every_n_steps=1,
-    )  # fmt: skip
+    trainer = quiet_trainer(max_epochs=3, num_sanity_val_steps=0)
     loader = PairsSimilarityDataLoader(samples, batch_size=3, num_workers=1)
     Quaterion.fit(model, trainer, loader, None)
     model.save_servable(tmp_path / "model")

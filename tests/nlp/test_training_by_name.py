@@ -36,7 +36,7 @@ class Vectors(Encoder):
 
 @pytest.mark.filterwarnings("ignore:You called", "ignore:.*LeafSpec")
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_loss_learns_graded_pairs_and_the_head_is_served(loss, tmp_path):
+def test_a_loss_learns_graded_pairs_and_the_head_is_served(loss, tmp_path, quiet_trainer):
     pl.seed_everything(0, verbose=False)
     points = torch.randn(12, 2, 6).tolist()
     samples = [
@@ -44,16 +44,7 @@ def test_a_loss_learns_graded_pairs_and_the_head_is_served(loss, tmp_path):
         for n, (a, b) in enumerate(points)
     ]
     model = Quaterion.build(encoder=Vectors(), head=HEAD, loss=loss, metrics=METRICS)
-    trainer = pl.Trainer(
-        max_epochs=20,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        accelerator="cpu",
-        log_every_n_steps=1,
-        num_sanity_val_steps=0,
-    )
+    trainer = quiet_trainer(max_epochs=20, num_sanity_val_steps=0)
     loader = PairsSimilarityDataLoader(samples, batch_size=12)
     first = model.loss(**batch_of(model, samples)).item()
     Quaterion.fit(model, trainer, loader, PairsSimilarityDataLoader(samples, batch_size=12))

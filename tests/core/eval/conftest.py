@@ -50,15 +50,10 @@ def random_matrices():
 
 
 @pytest.fixture
-def pair_targets():
-    """Return the targets of pairs in the layout of the loader: all first, then all second."""
+def pair_targets(pair_targets):
+    """Return a function that creates the targets of similar pairs, each in its own subgroup."""
 
     def targets(count, labels=None):
-        first = torch.arange(count)
-        return {
-            "labels": torch.ones(count) if labels is None else torch.tensor(labels),
-            "pairs": torch.stack((first, first + count), dim=1),
-            "subgroups": first.repeat(2),
-        }
+        return pair_targets(torch.ones(count) if labels is None else labels, range(count))
 
     return targets

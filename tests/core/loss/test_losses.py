@@ -24,6 +24,7 @@ from quaterion_core.loss import (
     SoftmaxLoss,
     TripletLoss,
 )
+from quaterion_core.testing.loss_batches import pair_targets
 
 SIZE = 4
 """Of the embeddings."""
@@ -67,16 +68,6 @@ def of(table):
 
 def group_targets(groups):
     return {"groups": torch.tensor(groups)}
-
-
-def pair_targets(labels, subgroups):
-    """Targets of pairs as a loader makes them: all obj_a, then all obj_b."""
-    first = torch.arange(len(labels))
-    return {
-        "pairs": torch.stack([first, first + len(labels)], dim=1),
-        "labels": torch.tensor(labels),
-        "subgroups": torch.tensor(subgroups).repeat(2),
-    }
 
 
 def targets_for(loss, ids):

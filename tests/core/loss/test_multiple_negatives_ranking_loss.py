@@ -6,6 +6,7 @@ from pytorch_metric_learning.losses import NTXentLoss
 
 from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.loss import MultipleNegativesRankingLoss
+from quaterion_core.testing.loss_batches import pair_targets
 
 # Dot products of obj_a (rows) and obj_b (columns): [[2, 1], [0, 3]].
 EMBEDDINGS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0], [1.0, 3.0]])
@@ -15,13 +16,8 @@ SECOND = math.log(1 + math.exp(0 - 3))
 
 def loss_of(labels, subgroups, embeddings=EMBEDDINGS, **kwargs):
     settings = {"scale": 1.0, "distance_metric_name": "dot_product", **kwargs}
-    first = torch.arange(len(labels))
-    return MultipleNegativesRankingLoss(**settings)(
-        embeddings,
-        torch.stack([first, first + len(labels)], dim=1),
-        torch.tensor(labels),
-        torch.tensor(subgroups).repeat(2),
-    ).item()
+    loss = MultipleNegativesRankingLoss(**settings)
+    return loss(embeddings, **pair_targets(labels, subgroups)).item()
 
 
 @pytest.mark.parametrize(
@@ -114,9 +110,9 @@ def test_it_agrees_with_the_ntxent_loss_of_pytorch_metric_learning(symmetric):
     generator = torch.Generator().manual_seed(0)
     embeddings = torch.randn(24, 8, dtype=torch.float64, generator=generator)
     ours, theirs = embeddings.clone().requires_grad_(), embeddings.clone().requires_grad_()
-    ids, first = torch.arange(12), torch.arange(12)
+    ids = torch.arange(12)
     value = MultipleNegativesRankingLoss(scale=20.0, symmetric=symmetric)(
-        ours, torch.stack([first, first + 12], dim=1), torch.ones(12), ids.repeat(2)
+        ours, **pair_targets(torch.ones(12), ids)
     )
     reference = NTXentLoss(temperature=1 / 20)
     a, b = theirs[:12], theirs[12:]
@@ -143,13 +139,9 @@ def test_the_gradient_is_that_of_finite_differences(symmetric):
     embeddings = torch.randn(
         12, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
     )
-    first = torch.arange(6)
-    targets = (
-        torch.stack([first, first + 6], dim=1),
-        torch.tensor([1.0, 0.5, 0.0, 1.0, 0.0, 2.0], dtype=torch.float64),
-        torch.tensor([7, 7, 7, 8, 9, NO_SUBGROUP]).repeat(2),
-    )
-    assert torch.autograd.gradcheck(lambda x: loss(x, *targets), embeddings)
+    labels = torch.tensor([1.0, 0.5, 0.0, 1.0, 0.0, 2.0], dtype=torch.float64)
+    targets = pair_targets(labels, [7, 7, 7, 8, 9, NO_SUBGROUP])
+    assert torch.autograd.gradcheck(lambda x: loss(x, **targets), embeddings)
 
 
 MEMORY = torch.tensor([[1.0, 1.0], [0.0, 2.0], [3.0, 0.0], [0.0, 1.0]])

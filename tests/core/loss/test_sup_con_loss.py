@@ -37,15 +37,10 @@ def test_it_agrees_with_pytorch_metric_learning(temperature):
     torch.testing.assert_close(ours.grad, theirs.grad)
 
 
-def test_with_two_objects_of_each_group_it_is_nt_xent():
-    first = torch.arange(5)
-    expected = NTXentLoss(0.3)(
-        vectors(10),
-        pairs=torch.stack([first, first + 5], dim=1),
-        labels=torch.ones(5),
-        subgroups=first.repeat(2),
-    )
-    torch.testing.assert_close(SupConLoss(0.3)(vectors(10), first.repeat(2)), expected)
+def test_with_two_objects_of_each_group_it_is_nt_xent(pair_targets):
+    groups = torch.arange(5)
+    expected = NTXentLoss(0.3)(vectors(10), **pair_targets(torch.ones(5), groups))
+    torch.testing.assert_close(SupConLoss(0.3)(vectors(10), groups.repeat(2)), expected)
 
 
 @pytest.mark.parametrize("groups", [[5], [5, 6, 7]], ids=["one sample", "no positive"])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import pytorch_lightning as pl
 import torch
 
-from quaterion_core import Quaterion
 from quaterion_core.dataset import SimilarityGroupSample, SimilarityPairSample
 
 
@@ -32,20 +30,8 @@ def pairs():
 
 
 @pytest.fixture
-def make_trainer(tmp_path):
+def make_trainer(quiet_trainer):
     def make(**arguments):
-        defaults = Quaterion.trainer_defaults()
-        defaults["callbacks"] = []
-        defaults.update(
-            max_epochs=2,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=tmp_path,
-            log_every_n_steps=1,
-        )
-        return pl.Trainer(**{**defaults, **arguments})
+        return quiet_trainer(**{"max_epochs": 2, **arguments})
 
     return make

@@ -143,4 +143,5 @@ def compare(rank, address, sizes):
 
 if __name__ == "__main__":
     counts = [int(count) for count in sys.argv[2].split(",")]
-    mp.spawn(compare, args=(f"file://{sys.argv[1]}", counts), nprocs=len(counts))
+    arguments = (f"file://{sys.argv[1]}", counts)
+    mp.start_processes(compare, arguments, nprocs=len(counts), start_method="fork")

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,18 +11,30 @@ SCRIPTS = Path(__file__).parent
 LOSSES = [record.id for record in registry.components("loss")]
 
 
-def run(script, *arguments, whole=False):
-    result = subprocess.run(
-        [sys.executable, SCRIPTS / script, *arguments], capture_output=True, text=True, timeout=300
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result if whole else result.stdout
+@pytest.fixture(scope="module")
+def train(start_script):
+    """Return a function that trains in some processes, which torchrun or Lightning starts."""
+
+    def train(folder, settings, *, ranks=()):
+        folder.mkdir()
+        running = [
+            start_script(SCRIPTS / "train_in_processes.py", json.dumps(settings), folder, **rank)
+            for rank in ranks or [{}]
+        ]
+        for script in running:
+            result = script.wait()
+            assert result.returncode == 0, result.stderr[-3000:]
+        return [torch.load(file) for file in sorted(folder.glob("rank*.pt"))]
+
+    return train
 
 
 @pytest.fixture(scope="module", params=["8,4", "5,4,3"], ids=["two", "three"])
-def differences(request, tmp_path_factory):
+def differences(request, tmp_path_factory, run_script):
     rendezvous = tmp_path_factory.mktemp("processes") / "rendezvous"
-    return json.loads(run("gradients_of_processes.py", rendezvous, request.param).splitlines()[-1])
+    result = run_script(SCRIPTS / "gradients_of_processes.py", rendezvous, request.param)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -57,63 +67,74 @@ GROUPS = {
 }
 
 
-@pytest.mark.parametrize("settings", [PAIRS, GROUPS], ids=["cached pairs", "groups"])
-def test_a_training_in_processes_is_that_in_one(tmp_path, settings):
-    """Shuffled alike, every sample once, the last batch shared too."""
-    results = {}
-    for processes in (1, 2, 3):
-        folder = tmp_path / str(processes)
-        folder.mkdir()
-        run("train_in_processes.py", json.dumps({**settings, "processes": processes}), folder)
-        if settings["cache"]:  # each object once, in all
-            assert (folder / "embedded.txt").read_text() == "x" * 54
-        results[processes] = [torch.load(folder / f"rank{rank}.pt") for rank in range(processes)]
-    (alone,) = results.pop(1)
-    assert len(alone["losses"]) == 12
-    memory = alone.pop("memory", None)
-    for ranks in results.values():
+@pytest.fixture(scope="module", params=[PAIRS, GROUPS], ids=["cached pairs", "groups"])
+def settings(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def alone(settings, train, tmp_path_factory):
+    """Folder and result of a training run in one process."""
+    folder = tmp_path_factory.mktemp("alone") / "1"
+    (result,) = train(folder, {**settings, "processes": 1})
+    assert len(result["losses"]) == 12
+    return folder, result
+
+
+def test_a_run_in_processes_equals_one_in_a_single_process(
+    tmp_path, settings, alone, train, torchrun
+):
+    """The same shuffling, every sample once, and the last batch shared, too."""
+    folder, expected = alone
+    folders = [folder, tmp_path / "2", tmp_path / "3"]
+    runs = [
+        train(folders[1], {**settings, "processes": 2}),  # started by Lightning
+        train(folders[2], {**settings, "processes": 3}, ranks=torchrun(3)),
+    ]
+    if settings["cache"]:  # each object is embedded once, by one of the processes
+        assert [(f / "embedded.txt").read_text() for f in folders] == ["x" * 54] * 3
+    assert [len(ranks) for ranks in runs] == [2, 3]
+    expected = dict(expected)
+    memory = expected.pop("memory", None)
+    for ranks in runs:
         for result in ranks:
             if memory is not None:
                 ours = result.pop("memory")
                 assert torch.equal(ours, ranks[0].get("memory", ours))
                 torch.testing.assert_close(*(m[m[:, 0].argsort()] for m in (ours, memory)))
-            torch.testing.assert_close(result, alone)
+            torch.testing.assert_close(result, expected)
 
 
-@pytest.mark.parametrize("settings", [PAIRS, GROUPS], ids=["cached pairs", "groups"])
-def test_spawned_processes_hand_back_what_one_learns(tmp_path, settings):
+def test_spawned_processes_return_what_one_learns(tmp_path, settings, alone, train):
     """Losses and the memory stay in the processes, which have ended."""
-    results = []
-    for processes in (1, 2):
-        folder = tmp_path / str(processes)
-        folder.mkdir()
-        spawning = {**settings, "strategy": "ddp_spawn", "processes": processes}
-        run("train_in_processes.py", json.dumps(spawning), folder)
-        result = torch.load(folder / "rank0.pt")
-        results.append({k: v for k, v in result.items() if k not in ("losses", "memory")})
-    torch.testing.assert_close(*results)
+    results = [
+        alone[1],
+        *train(tmp_path / "2", {**settings, "strategy": "ddp_spawn", "processes": 2}),
+    ]
+    learned = ({k: v for k, v in r.items() if k not in ("losses", "memory")} for r in results)
+    torch.testing.assert_close(*learned)
 
 
-def test_processes_agree_on_the_end_of_iterable_data(tmp_path):
+def test_processes_agree_on_the_end_of_iterable_data(tmp_path, start_script, torchrun):
     """The second one has 25 samples, the first one 14: five batches of three each."""
-    settings = {**PAIRS, "cache": False, "stream": True, "processes": 2}
-    result = run("train_in_processes.py", json.dumps(settings), tmp_path, whole=True)
+    settings = json.dumps({**PAIRS, "cache": False, "stream": True, "processes": 2})
+    script = SCRIPTS / "train_in_processes.py"
+    running = [start_script(script, settings, tmp_path, **rank) for rank in torchrun(2)]
+    results = [process.wait() for process in running]
+    assert [result.returncode for result in results] == [0, 0], results[0].stderr[-3000:]
     losses = [torch.load(tmp_path / f"rank{rank}.pt")["losses"] for rank in range(2)]
     assert len(losses[0]) == 4 * 5
     torch.testing.assert_close(*losses)
-    assert result.stderr.count("ended after 5 batches, while those of 1 had more") == 1
+    stderr = "".join(result.stderr for result in results)
+    assert stderr.count("ended after 5 batches, while those of 1 had more") == 1
 
 
-def test_processes_go_on_from_a_checkpoint_with_the_same_losses(tmp_path):
+def test_processes_resume_from_a_checkpoint_with_the_same_losses(tmp_path, train, torchrun):
     """With dropout, which every process draws for itself, and over a cache."""
     settings = {**PAIRS, "dropout": 0.5, "processes": 2}
-    results = []
-    for name, checkpoint in (("whole", None), ("resumed", str(tmp_path / "whole/step=5.ckpt"))):
-        folder = tmp_path / name
-        folder.mkdir()
-        run("train_in_processes.py", json.dumps({**settings, "checkpoint": checkpoint}), folder)
-        results.append(torch.load(folder / "rank1.pt"))
-    whole, resumed = results
+    whole = train(tmp_path / "whole", settings, ranks=torchrun(2))[1]
+    resuming = {**settings, "checkpoint": str(tmp_path / "whole/step=5.ckpt")}
+    resumed = train(tmp_path / "resumed", resuming, ranks=torchrun(2))[1]
     whole["losses"] = whole["losses"][5:]
     torch.testing.assert_close(resumed, whole)
 

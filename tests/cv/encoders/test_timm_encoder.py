@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import timm
 import torch
 from safetensors.torch import save_file
@@ -311,7 +310,7 @@ def test_weights_of_another_precision_embed_images(dtype):
 @pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:.*does not have many workers")
 @pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
 @pytest.mark.parametrize("trainable", [True, False])
-def test_a_training_run_in_another_precision(precision, trainable):
+def test_a_training_run_in_another_precision(precision, trainable, quiet_trainer):
     torch.manual_seed(0)
     samples = [
         SimilarityGroupSample(np.full((8, 8, 3), 20 * n, dtype=np.uint8), n % 2) for n in range(8)
@@ -322,10 +321,7 @@ def test_a_training_run_in_another_precision(precision, trainable):
         loss="triplet",
         optimizer={"name": "adam", "lr": 0.1},  # a smaller step is lost in bfloat16
     )
-    trainer = pl.Trainer(
-        max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, accelerator="cpu", log_every_n_steps=1, precision=precision,
-    )  # fmt: skip
+    trainer = quiet_trainer(max_epochs=1, precision=precision)
     loader = GroupSimilarityDataLoader(samples, batch_size=8)
     before = model.model.head.gates.clone()
     Quaterion.fit(model, trainer, loader, loader)

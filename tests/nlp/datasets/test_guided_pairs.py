@@ -5,7 +5,6 @@ import pickle
 from pathlib import Path
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from click.testing import CliRunner
 
@@ -91,7 +90,7 @@ class Remembering(GuidedNegativesRankingLoss):
 
 @pytest.mark.filterwarnings("ignore:You called", "ignore:.*LeafSpec")
 @pytest.mark.parametrize("cache", [None, CacheConfig(CacheType.CPU)], ids=["raw", "cached"])
-def test_a_training_with_metrics_passes_them_on(cache):
+def test_a_training_with_metrics_passes_them_on(cache, quiet_trainer):
     pairs = with_guide(SAMPLES, Counting())
     model = Quaterion.build(
         encoder=Counting(),
@@ -100,9 +99,7 @@ def test_a_training_with_metrics_passes_them_on(cache):
         metrics=["retrieval-reciprocal-rank", "spearman"],
         cache=cache,
     )
-    trainer = pl.Trainer(max_epochs=1, logger=False, enable_checkpointing=False,
-                         enable_progress_bar=False, enable_model_summary=False,
-                         accelerator="cpu")  # fmt: skip
+    trainer = quiet_trainer(max_epochs=1)
     loader = PairsSimilarityDataLoader(pairs, batch_size=3)
     Quaterion.fit(model, trainer, loader, PairsSimilarityDataLoader(pairs, batch_size=3))
     texts = ["a", "ccc", "bb", "bb", "a", "dddd"]

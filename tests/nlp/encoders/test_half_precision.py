@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 
 from quaterion_core import Quaterion, SimilarityModel
@@ -17,15 +16,11 @@ TEXTS = [("a red house", "very long"), ("green", "a house"), ("long long", "red 
 SAMPLES = [SimilarityPairSample(*pair) for pair in TEXTS]
 
 
-def train(choice, precision, head="skip-connection", cache=None):
+def train(trainer, choice, head="skip-connection", cache=None):
     torch.manual_seed(0)
     model = Quaterion.build(
         encoder=choice, head=head, loss="multiple-negatives-ranking", data=SAMPLES, cache=cache,
         optimizer={"name": "sgd", "lr": 0.1},  # eps of Adam is 0 in float16
-    )  # fmt: skip
-    trainer = pl.Trainer(
-        max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, accelerator="cpu", log_every_n_steps=1, precision=precision,
     )  # fmt: skip
     before = {name: value.clone() for name, value in model.named_parameters()}
     loader = PairsSimilarityDataLoader(SAMPLES, batch_size=3)
@@ -40,9 +35,12 @@ def train(choice, precision, head="skip-connection", cache=None):
     [({"trainable": True}, None), ({}, CacheConfig()), ({"precision": "bfloat16"}, None)],
     ids=["trainable", "cached", "held in half"],
 )
-def test_a_sentence_transformer_trains_and_serves(tiny_folder, tmp_path, precision, part, cache):
+def test_a_sentence_transformer_trains_and_serves(
+    tiny_folder, tmp_path, precision, part, cache, quiet_trainer
+):
     choice = {"name": "sentence-transformer", "model": str(tiny_folder), **part}
-    model, changed = train(choice, precision, cache=cache)
+    trainer = quiet_trainer(max_epochs=1, precision=precision)
+    model, changed = train(trainer, choice, cache=cache)
     assert any("head" in name for name in changed)
     texts = [text for pair in TEXTS for text in pair]
     embeddings = model.model.encode(texts)
@@ -53,8 +51,9 @@ def test_a_sentence_transformer_trains_and_serves(tiny_folder, tmp_path, precisi
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:.*does not have many workers")
 @pytest.mark.parametrize("precision", ["bf16-true", "16-true", "64-true"])
-def test_a_static_encoder_trains(precision):
+def test_a_static_encoder_trains(precision, quiet_trainer):
     choice = {"name": "static", "vocab_size": 300, "embedding_size": 8}
-    model, changed = train(choice, precision, head="gated")
+    trainer = quiet_trainer(max_epochs=1, precision=precision)
+    model, changed = train(trainer, choice, head="gated")
     assert any("embedding" in name for name in changed)
     assert np.isfinite(model.model.encode(["a red house", ""])).all()

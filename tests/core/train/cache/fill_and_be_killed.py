@@ -71,6 +71,5 @@ if __name__ == "__main__":
         max_steps=1, accelerator="cpu", logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=Path(sys.argv[1]),
     )  # fmt: skip
-    print("ready", flush=True)
     Quaterion.fit(Model(sys.argv[1]), trainer, GroupSimilarityDataLoader(samples, batch_size=64))
     print("done", flush=True)

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -112,12 +110,11 @@ def test_a_training_that_goes_on_has_the_negatives_that_it_had(
     assert list(mined[0]) == list(mined[1])
 
 
-def test_processes_mine_and_train_like_one(tmp_path):
+def test_processes_mine_and_train_like_one(tmp_path, start_script, torchrun):
     script = Path(__file__).with_name("mine_in_processes.py")
-    for processes in ("1", "2"):
-        result = subprocess.run(
-            [sys.executable, script, processes, tmp_path], capture_output=True, text=True
-        )
+    running = [start_script(script, 1, tmp_path)]
+    running += [start_script(script, 2, tmp_path, **rank) for rank in torchrun(2)]
+    for result in [process.wait() for process in running]:
         assert result.returncode == 0, result.stderr[-3000:]
     alone = torch.load(tmp_path / "1 processes, rank 0.pt")
     for rank in (0, 1):
