@@ -1,12 +1,14 @@
 """Losses over groups and over pairs."""
 
 from quaterion_core.loss.arcface_loss import ArcFaceLoss
+from quaterion_core.loss.batch_hard_triplet_loss import BatchHardTripletLoss
 from quaterion_core.loss.center_loss import CenterLoss
 from quaterion_core.loss.circle_loss import CircleLoss
 from quaterion_core.loss.contrastive_loss import ContrastiveLoss
 from quaterion_core.loss.cos_face_loss import CosFaceLoss
 from quaterion_core.loss.fast_ap_loss import FastAPLoss
 from quaterion_core.loss.group_loss import GroupLoss
+from quaterion_core.loss.hard_pair_contrastive_loss import HardPairContrastiveLoss
 from quaterion_core.loss.matryoshka_loss import MatryoshkaLoss
 from quaterion_core.loss.multi_similarity_loss import MultiSimilarityLoss
 from quaterion_core.loss.multiple_negatives_ranking_loss import MultipleNegativesRankingLoss
@@ -21,12 +23,14 @@ from quaterion_core.loss.triplet_loss import TripletLoss
 
 __all__ = [
     "ArcFaceLoss",
+    "BatchHardTripletLoss",
     "CenterLoss",
     "CircleLoss",
     "ContrastiveLoss",
     "CosFaceLoss",
     "FastAPLoss",
     "GroupLoss",
+    "HardPairContrastiveLoss",
     "MatryoshkaLoss",
     "MultiSimilarityLoss",
     "MultipleNegativesRankingLoss",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from quaterion_core.distances import Distance
 from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
+from quaterion_core.loss.hardest_triplets import hardest_triplets
 
 _MININGS: Final = ("all", "hard", "semi_hard")
 _SORTED_VALUES: Final = 2**20
@@ -101,15 +102,10 @@ class TripletLoss(AnchoredGroupLoss):
     def _hard_loss(
         self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor
     ) -> Tensor:
-        with torch.no_grad():
-            distances = self.distance_metric.distance_matrix(anchors, others)
-            hardest_positive = distances.masked_fill(~positive, -math.inf).argmax(dim=1)
-            hardest_negative = distances.masked_fill(~negative, math.inf).argmin(dim=1)
-            is_anchor = (positive.any(dim=1) & negative.any(dim=1)).to(anchors.dtype)
-            count = is_anchor.sum().clamp(min=1)
-        # Only the distances that were chosen need a gradient, so the matrix has no graph.
-        to_positive = self.distance_metric.distance(anchors, others[hardest_positive])
-        to_negative = self.distance_metric.distance(anchors, others[hardest_negative])
+        to_positive, to_negative, is_anchor = hardest_triplets(
+            self.distance_metric, anchors, others, positive, negative
+        )
+        count = is_anchor.sum().clamp(min=1)
         difference = to_positive - to_negative
         if self.soft:
             return (F.softplus(difference) * is_anchor).sum() / count

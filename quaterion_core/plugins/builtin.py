@@ -36,11 +36,15 @@ def quaterion_losses() -> dict[str, str | Component]:
     """Declare core's losses."""
     return {
         "arcface": "quaterion_core.loss.arcface_loss:ArcFaceLoss",
+        "batch-hard-triplet": "quaterion_core.loss.batch_hard_triplet_loss:BatchHardTripletLoss",
         "center": "quaterion_core.loss.center_loss:CenterLoss",
         "circle": "quaterion_core.loss.circle_loss:CircleLoss",
         "contrastive": "quaterion_core.loss.contrastive_loss:ContrastiveLoss",
         "cosface": "quaterion_core.loss.cos_face_loss:CosFaceLoss",
         "fastap": "quaterion_core.loss.fast_ap_loss:FastAPLoss",
+        "hard-pair-contrastive": (
+            "quaterion_core.loss.hard_pair_contrastive_loss:HardPairContrastiveLoss"
+        ),
         "matryoshka": "quaterion_core.loss.matryoshka_loss:MatryoshkaLoss",
         "multi-similarity": Component(
             "quaterion_core.loss.multi_similarity_loss:MultiSimilarityLoss",
