@@ -11,7 +11,7 @@ from quaterion_core.distances import BaseDistance
 
 
 def hardest_triplets(
-    distance: type[BaseDistance],
+    distance: BaseDistance,
     anchors: Tensor,
     others: Tensor,
     positive: Tensor,
@@ -35,7 +35,7 @@ def hardest_triplets(
         >>> points = torch.tensor([[0.0], [1.0], [1.5]])
         >>> same = torch.tensor([[False, True, False], [True, False, False], [False] * 3])
         >>> other = torch.tensor([[False, False, True], [False, False, True], [True, True, False]])
-        >>> hardest_triplets(Euclidean, points, points, same, other)[2]
+        >>> hardest_triplets(Euclidean(), points, points, same, other)[2]
         tensor([1., 1., 0.])
     """
     with torch.no_grad():
