@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -25,8 +26,21 @@ def run(name: str, folder: Path, *arguments: str) -> dict[str, Any]:
         text=True,
     )
     assert result.returncode == 0, result.stderr[-3000:]
+    return read(result.stdout)
+
+
+def call(name: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """Call the main function of a script and return what it printed as ``name: JSON``."""
+    spec = importlib.util.spec_from_file_location(f"migrated_{name}", EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main(list(arguments))
+    return read(capsys.readouterr().out)
+
+
+def read(output: str) -> dict[str, Any]:
     printed = {}
-    for line in result.stdout.splitlines():
+    for line in output.splitlines():
         label, _, value = line.partition(": ")
         try:
             printed[label] = json.loads(value)
@@ -112,8 +126,30 @@ def test_plain_hard_triplets_collapse_and_ours_do_not(tmp_path):
     assert 0 <= printed["collapsed embeddings"]["loss"] < 10
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:You called `self.log")
+def test_classes_of_images_are_learnt_with_each_loss(capsys):
+    printed = call("cifar100", capsys, "--epochs", "3")
+    assert list(printed) == ["simple", "pytorch-metric-learning", "xbm"]
+    for figures in printed.values():
+        assert figures["after"] > figures["before"] + 0.05
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec")
+def test_kinds_of_cars_that_training_has_not_seen_are_found(capsys):
+    printed = call("cars", capsys, "--epochs", "6", "--input-size", "48")
+    assert printed["tuned"]["r_precision"] > printed["base"]["r_precision"] + 0.03
+    assert printed["served"] == printed["tuned"]
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:You defined a `validation_step`")
+def test_startups_are_found_by_a_frozen_encoder_in_inference_mode(capsys):
+    printed = call("startup_search", capsys)
+    assert printed["after"]["r_precision"] > printed["before"]["r_precision"]
+    assert printed["found"] == {"industry": "health"}
+
+
 def test_every_script_is_run_here():
     assert SCRIPTS == [
-        "cache", "confidence", "question_answering", "similar_images", "skip_connection",
-        "triplet_collapse",
+        "cache", "cars", "cifar100", "confidence", "question_answering", "similar_images",
+        "skip_connection", "startup_search", "triplet_collapse",
     ]  # fmt: skip
