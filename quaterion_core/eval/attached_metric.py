@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from quaterion_core.eval.base_metric import BaseMetric
 from quaterion_core.plugins.nearest import nearest, suggestion
+from quaterion_core.utils.enums import TrainStage
 
 _LOG_OPTIONS: Final = (
     "logger",
@@ -90,6 +91,11 @@ class AttachedMetric:
             return getattr(self.metric, name)
         except AttributeError as error:
             raise AttributeError(
-                f"Neither AttachedMetric nor its metric {type(self.metric).__name__} has an "
-                f"attribute {name!r}."
+                f"`AttachedMetric` object (<{self.name}>) has no attribute <{name}>, and neither "
+                f"has its metric, a {type(self.metric).__name__}."
             ) from error
+
+    @property
+    def stages(self) -> list[TrainStage]:
+        """The stages of a training run in which the metric is computed and logged."""
+        return [TrainStage.TRAIN, TrainStage.VALIDATION]

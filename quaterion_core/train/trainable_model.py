@@ -99,6 +99,11 @@ class TrainableModel(pl.LightningModule, ABC):
         """The attached metrics."""
         return self._metrics
 
+    @property
+    def attached_metrics(self) -> list[AttachedMetric]:
+        """The name that Quaterion 0.1 has for :attr:`metrics`."""
+        return self._metrics
+
     @abstractmethod
     def configure_encoders(self) -> Encoder | Mapping[str, Encoder]:
         """Return one encoder, or several by key."""

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from quaterion_core.eval import AttachedMetric, RetrievalPrecision, RetrievalRPrecision
+from quaterion_core.utils.enums import TrainStage
 
 EMBEDDINGS, GROUPS = torch.tensor([[1.0, 0.0], [1.0, 0.1]]), torch.tensor([1, 1])
 
@@ -35,7 +36,7 @@ def test_metric_is_reached_through_it():
 def test_unknown_attribute_names_both_classes():
     attached = AttachedMetric("p", RetrievalPrecision())
     with pytest.raises(
-        AttributeError, match="AttachedMetric nor its metric RetrievalPrecision .* 'recall'"
+        AttributeError, match="has no attribute <recall>, and neither has its metric, a RetrievalP"
     ):
         attached.recall  # noqa: B018
 
@@ -49,3 +50,8 @@ def test_it_can_be_copied(duplicate):
 def test_what_is_no_metric_is_refused():
     with pytest.raises(TypeError, match="'p' has to be an object that derives from PairMetric"):
         AttachedMetric("p", RetrievalPrecision)
+
+
+def test_it_is_computed_in_training_and_validation():
+    stages = AttachedMetric("p@1", RetrievalPrecision()).stages
+    assert stages == [TrainStage.TRAIN, TrainStage.VALIDATION]

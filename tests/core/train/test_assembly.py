@@ -23,6 +23,7 @@ def test_names_become_parts_with_sizes_filled_in(vector_encoder, groups):
     assert model.loss.get_config_dict()["num_groups"] == 4
     assert model.loss.get_config_dict()["embedding_size"] == 5
     assert [metric.name for metric in model.metrics] == ["retrieval_r_precision"]
+    assert model.attached_metrics is model.metrics
     optimizer = model.configure_optimizers()
     assert isinstance(optimizer, torch.optim.SGD)
     assert optimizer.param_groups[0]["lr"] == 0.5
