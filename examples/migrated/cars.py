@@ -19,6 +19,7 @@ import pytorch_lightning as pl
 import torch
 import torchvision
 from PIL import Image, ImageDraw
+from safetensors.torch import load_model, save_model
 from torch import nn
 from torch.utils.data import Dataset, Subset
 from torchvision import transforms
@@ -114,15 +115,14 @@ class CarsEncoder(Encoder):
         return self._encoder.forward(images)
 
     def save(self, output_path: str):
-        """Save the weights."""
-        torch.save(self._encoder.state_dict(), Path(output_path) / "encoder.pth")
+        """Save the weights as safetensors; a pickle, such as torch.save writes, is not loaded."""
+        save_model(self._encoder, str(Path(output_path) / "encoder.safetensors"))
 
     @classmethod
     def load(cls, input_path: str):
         """Load the weights into a new network."""
-        weights = torch.load(Path(input_path) / "encoder.pth", weights_only=True)
         network = make_network(None)
-        network.load_state_dict(weights)
+        load_model(network, str(Path(input_path) / "encoder.safetensors"))
         return cls(network)
 
 
