@@ -1,4 +1,4 @@
-"""A metric together with the name and the way in which a training logs it."""
+"""A metric with the name and the options for logging it during training."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _LOG_OPTIONS: Final = (
 
 
 class AttachedMetric:
-    """Attaches a metric to a :class:`~quaterion_core.train.TrainableModel`.
+    """Metric of a :class:`~quaterion_core.train.TrainableModel`, with its logging options.
 
-    What is asked of it and is not its own, such as ``update``, ``compute``, ``evaluate`` and
-    ``reset``, it takes from the metric.
+    Attributes that it does not have, such as ``update``, ``compute``, ``evaluate`` and ``reset``,
+    are those of the metric.
 
     Args:
-        name: What the metric is logged as, followed by ``_train``, ``_validation`` or ``_test``.
+        name: Name to log the metric under, followed by ``_train``, ``_validation`` or ``_test``.
         metric: The metric.
-        logger: Whether to send it to the trainer's logger.
+        logger: Whether to log it to the trainer's logger.
         prog_bar: Whether to show it in the progress bar.
         on_step: Whether to log each training step; ``None`` leaves it to Lightning.
         on_epoch: Whether to log the mean over an epoch; ``None`` leaves it to Lightning.
-        **log_options: More arguments of ``LightningModule.log``.
+        **log_options: Other arguments of ``LightningModule.log``.
 
     Raises:
         TypeError: ``metric`` is not a metric, or ``LightningModule.log`` has no such argument.
@@ -64,8 +64,8 @@ class AttachedMetric:
     ):
         if not isinstance(metric, BaseMetric):
             raise TypeError(
-                f"The metric {name!r} has to be an object that derives from PairMetric or "
-                f"GroupMetric, but is {metric!r:.80}."
+                f"Expected the metric {name!r} to be an instance of PairMetric or GroupMetric, "
+                f"got {metric!r:.80}."
             )
         for option in log_options:
             if option not in _LOG_OPTIONS:

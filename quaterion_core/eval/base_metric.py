@@ -1,4 +1,4 @@
-"""The interface of retrieval metrics."""
+"""Interface of metrics."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ _REDUCE_FUNCTIONS: Final[dict[str | None, ReduceFunction | None]] = {
 
 
 class BaseMetric(ABC):
-    """A metric over what objects find among other objects.
+    """Metric over the retrieval of objects by other objects.
 
     :meth:`compute` gives the value over one batch, where each object queries all others.
     :meth:`update` collects batches, :meth:`compute` without arguments gives the value over all
-    that was collected, and :meth:`reset` forgets it. Whole datasets are processed in blocks of
+    of them, and :meth:`reset` discards them. Whole datasets are processed in blocks of
     queries, so that memory grows with the number of objects and not with its square.
 
     Derive from :class:`~quaterion_core.eval.group.GroupMetric` or
     :class:`~quaterion_core.eval.pair.PairMetric`, and define either
 
     - :meth:`query_values`, one value for each query: works in blocks and with ``reduce_func``; or
-    - :meth:`raw_compute`, the final value: gets the whole matrix of queries and candidates, which
-      takes much memory for large datasets unless a sampler limits the number of queries; or
-    - :meth:`of_retrieval`, the final value: gets a
-      :class:`~quaterion_core.eval.retrieval.Retrieval`, which it asks for what it needs.
+    - :meth:`raw_compute`, the final value: takes the whole matrix of queries and candidates, which
+      needs much memory for large datasets unless a sampler limits the number of queries; or
+    - :meth:`of_retrieval`, the final value: takes a
+      :class:`~quaterion_core.eval.retrieval.Retrieval`.
 
     Args:
-        distance_metric_name: The distance by which objects are found.
-        reduce_func: Makes one value of the values of all queries that have a relevant object.
-            ``None`` returns those values, from which mean, deviation and quantiles follow.
+        distance_metric_name: Distance by which candidates are ranked.
+        reduce_func: Reduces the values of all queries that have a relevant object to one value.
+            ``None`` returns the values themselves, for means, deviations and quantiles.
     """
 
     accumulator_type: ClassVar[type[Accumulator]]
@@ -74,10 +74,10 @@ class BaseMetric(ABC):
     @staticmethod
     @abstractmethod
     def prepare_labels(*args: Any, **kwargs: Any) -> Tensor:
-        """Return how relevant each candidate is to each query, shape (Q, M): not at all where 0.
+        """Return the relevance of each candidate to each query, shape (Q, M); 0 is not relevant.
 
-        Takes the targets of N objects, and two choices among their rows, each by default all:
-        ``queries``, which query, and ``candidates``, which can be found.
+        Takes the targets of N objects, and the rows of ``queries`` and ``candidates``, by default
+        all of them.
         """
 
     @abstractmethod
@@ -86,13 +86,13 @@ class BaseMetric(ABC):
 
     @abstractmethod
     def compute(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Return the value over a batch or, without arguments, over all that was collected."""
+        """Return the value over a batch or, without arguments, over all collected batches."""
 
     def evaluate(self) -> Tensor:
-        """Return the value over all that was collected.
+        """Return the value over all collected batches.
 
         Raises:
-            RuntimeError: Nothing was.
+            RuntimeError: No batch was collected.
         """
         if not len(self.accumulator):
             raise RuntimeError(
@@ -102,7 +102,7 @@ class BaseMetric(ABC):
         return self._value(self.accumulator)
 
     def reset(self) -> None:
-        """Forget all that was collected."""
+        """Discard all collected batches."""
         self.accumulator.reset()
 
     def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ class BaseMetric(ABC):
             labels: What is relevant, shape (Q, N), bool.
 
         Returns:
-            Shape (Q,). The values of queries without a relevant object are not used.
+            Shape (Q,). Values of queries without a relevant object are ignored.
         """
         raise NotImplementedError(
             f"{type(self).__name__} has to define query_values(), or raw_compute()."
@@ -131,8 +131,8 @@ class BaseMetric(ABC):
             labels: Shape (Q, N), float32; relevant where above 0.
 
         Returns:
-            What ``reduce_func`` makes of the values of all queries that have a relevant object,
-            or those values. 0 if there is no such query.
+            The values of all queries that have a relevant object, reduced by ``reduce_func`` if
+            there is one; 0 if there is no such query.
         """
         return self.reduce(self.answered_values(distance_matrix, labels))
 
@@ -142,7 +142,7 @@ class BaseMetric(ABC):
         return self.query_values(distance_matrix, relevance)[relevance.any(dim=1)]
 
     def reduce(self, values: Tensor) -> Tensor:
-        """Apply ``reduce_func`` to values of shape (Q,); that of no values is 0."""
+        """Apply ``reduce_func`` to values of shape (Q,); 0 if there are none."""
         if self.reduce_func is None:
             return values
         return self.reduce_func(values) if len(values) else values.new_zeros(())
@@ -182,20 +182,20 @@ class BaseMetric(ABC):
         )
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this metric again, as JSON values.
+        """Return the arguments that rebuild this metric, as JSON values.
 
         Raises:
-            ValueError: ``reduce_func`` is neither ``None`` nor ``torch.mean``; no other function
-                can be written down.
+            ValueError: ``reduce_func`` is neither ``None`` nor ``torch.mean``, the only functions
+                that have a name in a configuration.
         """
         for name, function in _REDUCE_FUNCTIONS.items():
             if function is self.reduce_func:
                 distance_name = self.distance_metric_name.value
                 return {"distance_metric_name": distance_name, "reduce_func": name}
         raise ValueError(
-            f"A configuration can hold reduce_func=None and torch.mean, but this "
-            f"{type(self).__name__} has {self.reduce_func!r}. Use one of these, or None and reduce "
-            "the values yourself."
+            f"Expected a reduce_func of None or torch.mean in a configuration of "
+            f"{type(self).__name__}, got {self.reduce_func!r}. Use None and reduce the values "
+            "yourself."
         )
 
     @classmethod
@@ -209,7 +209,7 @@ class BaseMetric(ABC):
         if "reduce_func" in config:
             name = config["reduce_func"]
             if name not in _REDUCE_FUNCTIONS:
-                raise ValueError(f"reduce_func has to be null or 'mean', but is {name!r}.")
+                raise ValueError(f"Expected reduce_func to be null or 'mean', got {name!r}.")
             arguments["reduce_func"] = _REDUCE_FUNCTIONS[name]
         return cls(**arguments)
 
@@ -220,7 +220,7 @@ class BaseMetric(ABC):
             if given:
                 raise TypeError(
                     f"compute() got {', '.join(given)} without embeddings. Pass both for the value "
-                    "over a batch, or nothing for the value over all that update() collected."
+                    "over a batch, or nothing for the value over all collected batches."
                 )
             return self.evaluate()
         batch = self.accumulator_type()

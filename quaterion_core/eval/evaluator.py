@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 class Evaluator:
-    """Computes metrics of a model over a dataset.
+    """Metrics of a model over a dataset.
 
-    The dataset is encoded once, and all metrics are of the same queries. Memory is that of the
-    embeddings and a bounded block of distances.
+    The dataset is encoded once, each distinct object once, and all metrics share the same queries.
+    Memory is that of the embeddings and a bounded block of distances.
 
     Args:
         metrics: Metrics by name, or a single one, which is named after its class.
-        sampler: Says which objects query which others.
+        sampler: Chooses the queries and the candidates.
 
     Raises:
-        TypeError: A metric is not a metric, or not of the kind that the sampler is for.
+        TypeError: A metric is not a metric, or not of the sampler's kind.
         ValueError: There are no metrics.
 
     Example:
-        Mean and deviation come from the values of the single queries:
+        Mean and deviation from the values of the individual queries:
 
         >>> import torch
         >>> from quaterion_core.dataset import SimilarityPairSample
@@ -52,10 +52,10 @@ class Evaluator:
         if not isinstance(metrics, Mapping):
             metrics = {type(metrics).__name__: metrics}
         if not metrics:
-            raise ValueError("An evaluator needs at least one metric, but got an empty dictionary.")
+            raise ValueError("Expected at least one metric, got an empty dictionary.")
         if not isinstance(sampler, BaseSampler):
             raise TypeError(
-                f"sampler has to be a PairSampler, a GroupSampler or another BaseSampler, but is "
+                f"Expected sampler to be a PairSampler, a GroupSampler or another BaseSampler, got "
                 f"{sampler!r:.80}."
             )
         for metric in metrics.values():
@@ -75,7 +75,7 @@ class Evaluator:
             The value of each metric by name, on the sampler's device.
 
         Raises:
-            TypeError: A sample is not of the kind that the sampler is for, or ``model`` cannot
+            TypeError: A sample is not of the sampler's kind, or ``model`` cannot
                 encode.
             ValueError: The dataset is empty, or an embedding is not finite.
         """

@@ -1,8 +1,8 @@
-"""Counting relevant objects among the nearest, ties to the disadvantage of the model.
+"""Counts of relevant objects among the nearest, with ties to the disadvantage of the model.
 
-Where a relevant and an irrelevant object are at the same distance, the irrelevant one counts as
-nearer. The figures then depend on the distances alone, not on the order of the data, and a model
-that maps everything to one point finds nothing.
+Of a relevant and an irrelevant object at the same distance, the irrelevant one counts as nearer.
+Metrics then depend on the distances alone, not on the order of the data, and a model that maps
+everything to one point scores 0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 def check_k(k: int) -> None:
     """Raise a ``ValueError`` unless k can be a number of nearest objects."""
     if k < 1:
-        raise ValueError(f"k is the number of nearest objects to look at, 1 or more, but is {k}.")
+        raise ValueError(f"Expected k, the number of nearest objects, to be 1 or more, got {k}.")
 
 
 def relevant(distance_matrix: Tensor, labels: Tensor) -> Tensor:
@@ -23,11 +23,11 @@ def relevant(distance_matrix: Tensor, labels: Tensor) -> Tensor:
     A query is at infinite distance from itself, so it is never relevant to itself.
 
     Raises:
-        ValueError: The two are not matrices of one shape.
+        ValueError: The two are not matrices of the same shape.
     """
     if distance_matrix.ndim != 2 or distance_matrix.shape != labels.shape:
         raise ValueError(
-            f"distance_matrix and labels have to be of the same shape (Q, N), but got "
+            f"Expected distance_matrix and labels of the same shape (Q, N), got "
             f"{tuple(distance_matrix.shape)} and {tuple(labels.shape)}."
         )
     is_labelled = labels if labels.dtype == torch.bool else labels > 0
@@ -60,7 +60,7 @@ def hits_among_nearest(distance_matrix: Tensor, relevance: Tensor, counts: Tenso
     Args:
         distance_matrix: Distances of Q queries from N objects, shape (Q, N).
         relevance: Shape (Q, N), bool.
-        counts: How many of the nearest to look at, shape (Q,), int64, 0 to N.
+        counts: Number of nearest objects to consider for each query, shape (Q,), int64, 0 to N.
 
     Returns:
         Shape (Q,), int64.
@@ -85,5 +85,5 @@ def hits_among_nearest(distance_matrix: Tensor, relevance: Tensor, counts: Tenso
 
 
 def _count(matrix: Tensor) -> Tensor:
-    """Count what is true in each row, in int32, which takes half the time of int64."""
+    """Count the true values of each row, in int32, which takes half the time of int64."""
     return matrix.sum(dim=1, dtype=torch.int32).long()

@@ -18,7 +18,7 @@ MAX_BLOCK_ELEMENTS: Final = 2**24
 
 
 class Retrieval:
-    """Which objects are queries, among which they search, and what is relevant to them.
+    """Queries, the candidates that they search, and what is relevant to them.
 
     A query is never among its own results: its distance from itself is infinite and its label 0.
 
@@ -29,7 +29,7 @@ class Retrieval:
 
     Args:
         embeddings: Shape (N, D). Half precision is widened to float32,
-            since distances rounded to it would tie objects that differ.
+            where rounded distances would tie different objects.
         targets: Targets of all N objects, for ``prepare_labels`` of the metrics.
         queries: Rows that query, without repetition, shape (Q,), int64; by default all.
         candidates: Rows that can be found, shape (M,), int64; by default all.
@@ -97,9 +97,9 @@ class Retrieval:
     def every_two(
         self, distance: BaseDistance, prepare_labels: Callable[..., Tensor]
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield distances and labels of queries and other candidates, each two objects once.
+        """Yield distances and labels of all pairs of a query and another candidate, each pair once.
 
-        They come in blocks of at most MAX_BLOCK_ELEMENTS, each of shape (P,).
+        Blocks have at most MAX_BLOCK_ELEMENTS, each of shape (P,).
         """
         position = torch.full((len(self._embeddings),), -1, device=self.queries.device)
         position[self.queries] = torch.arange(len(self.queries), device=self.queries.device)
@@ -112,7 +112,7 @@ class Retrieval:
             yield distances[is_new], self.labels(prepare_labels, queries)[is_new]
 
     def query_blocks(self) -> Iterator[Tensor]:
-        """Yield the queries in parts whose distance matrix has at most MAX_BLOCK_ELEMENTS."""
+        """Yield blocks of queries whose distance matrix has at most MAX_BLOCK_ELEMENTS."""
         size = max(1, MAX_BLOCK_ELEMENTS // max(1, len(self.candidates)))
         yield from torch.split(self.queries, size)
 

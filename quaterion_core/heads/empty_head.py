@@ -1,4 +1,4 @@
-"""A head that changes nothing."""
+"""The identity head."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from quaterion_core.heads.encoder_head import EncoderHead
 
 
 class EmptyHead(EncoderHead):
-    """Returns the embeddings of the encoders as they are: ``y = x``.
+    """Identity: ``y = x``.
 
-    For models whose encoders are trained themselves, and to measure what encoders do without a
-    head. It has no weights; its only effect is dropout in training.
+    For models whose encoders are trained themselves, and as a baseline without a head. It has no
+    weights; its only effect is dropout during training.
 
     Args:
         input_embedding_size: D, the size of both input and output.
-        dropout: Probability with which each input value is dropped in training.
+        dropout: Probability of dropping each input value during training.
 
     Example:
         >>> import torch
@@ -29,5 +29,5 @@ class EmptyHead(EncoderHead):
         return self.input_embedding_size
 
     def transform(self, input_vectors: Tensor) -> Tensor:
-        """Return the embeddings (N, D) themselves."""
+        """Return the embeddings (N, D) unchanged."""
         return input_vectors

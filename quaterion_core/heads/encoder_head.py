@@ -1,4 +1,4 @@
-"""The interface of a head: the layer that turns encoders' embeddings into the model's."""
+"""Interface of a head: the layer that maps the encoders' embeddings to the model's."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from quaterion_core.storage import SavedFolder, load_module, open_saved_folder, 
 
 
 class EncoderHead(nn.Module, ABC):
-    """Maps the concatenated embeddings of the encoders to the embedding of the model.
+    """Layer that maps the concatenated encoder embeddings to the embedding of the model.
 
     A subclass defines :attr:`output_size` and :meth:`transform`, and adds its own arguments to
-    :meth:`get_config_dict`; saving and loading then work.
+    :meth:`get_config_dict`. Saving and loading then work.
 
     Args:
         input_embedding_size: D_in, the sum of the encoders' embedding sizes.
-        dropout: Probability with which :meth:`forward` drops each input value in training.
+        dropout: Probability of dropping each input value in :meth:`forward` during training.
 
     Raises:
-        ValueError: The size is not positive, or the probability not in [0, 1).
+        ValueError: The size is not positive, or the probability is not in [0, 1).
 
     Example:
         >>> import torch
@@ -62,19 +62,19 @@ class EncoderHead(nn.Module, ABC):
 
         Args:
             input_vectors: Embeddings (N, D_in).
-            meta: What the encoders read off each of the N raw objects; ignored by most heads.
+            meta: What the encoders extracted from each of the N raw objects; ignored by most heads.
 
         Returns:
             Embeddings (N, D_out).
 
         Raises:
-            ValueError: The embeddings have another size than :attr:`input_embedding_size`.
+            ValueError: The embeddings are not of size :attr:`input_embedding_size`.
         """
         self.check_input_size(input_vectors)
         return self.transform(self.dropout(input_vectors))
 
     def check_input_size(self, input_vectors: Tensor) -> None:
-        """Refuse embeddings of another size than :attr:`input_embedding_size`."""
+        """Raise a ``ValueError`` unless the embeddings are of size :attr:`input_embedding_size`."""
         if input_vectors.shape[-1] != self.input_embedding_size:
             raise ValueError(
                 f"{type(self).__name__} takes embeddings of size {self.input_embedding_size}, but "
@@ -83,7 +83,7 @@ class EncoderHead(nn.Module, ABC):
             )
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this head again, as JSON values."""
+        """Return the arguments that rebuild this head, as JSON values."""
         return {
             "input_embedding_size": self.input_embedding_size,
             "dropout": self.dropout_prob,

@@ -1,4 +1,4 @@
-"""A head that weighs each value of an embedding."""
+"""A head that scales each value of an embedding by a learned gate."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from quaterion_core.heads.encoder_head import EncoderHead
 
 
 class GatedHead(EncoderHead):
-    """Opens or closes a gate for each value of the embedding: ``y = x · tanh(gate)``.
+    """Elementwise gate on the embedding: ``y = x · tanh(gate)``.
 
-    The gates, one for each of the D values, are all that is learned: the head can silence what
-    does not matter or turn its sign, but cannot mix values. That makes it hard to overfit on
-    little data. The gates start almost open: tanh(2) = 0.96.
+    Only the D gates are learned, one per value: the head can suppress values or flip their sign,
+    but cannot mix them, which makes it hard to overfit on little data. The gates start almost
+    open: tanh(2) = 0.96.
 
     Args:
         input_embedding_size: D, the size of both input and output.
-        dropout: Probability with which each input value is dropped in training.
+        dropout: Probability of dropping each input value during training.
 
     Example:
         >>> import torch
@@ -36,9 +36,9 @@ class GatedHead(EncoderHead):
         return self.input_embedding_size
 
     def transform(self, input_vectors: Tensor) -> Tensor:
-        """Weigh embeddings (N, D) by the gates."""
+        """Scale embeddings (N, D) by the gates."""
         return input_vectors * torch.tanh(self.gates)
 
     def reset_parameters(self) -> None:
-        """Set all gates to 2, which is almost open."""
+        """Set all gates to 2 (almost open)."""
         nn.init.constant_(self.gates, 2.0)

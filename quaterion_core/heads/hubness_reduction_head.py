@@ -1,4 +1,4 @@
-"""A head that tells objects of sparse regions from those of crowded ones."""
+"""A head that reduces hubness by adding a local-density coordinate to the embedding."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from quaterion_core.utils.utils import l2_norm
 
 
 class HubnessReductionHead(EncoderHead):
-    """Adds a number to each embedding that makes hubs, which are near to everything, lose.
+    """Localized centering as an extra embedding coordinate, which ranks hubs lower.
 
-    Let ``z`` be the embedding that another head gives, scaled to the length 1, and ``c`` the mean
-    of its cosines with the ``neighbors`` reference embeddings nearest to it. The embedding of
-    this head is ``[z, sqrt(weight) * (1 - c)]``, scaled to the length 1. Of two objects at the
-    same angle to a query, the one whose neighbourhood is less crowded is then the nearer one. So
-    it is by cosine, dot product and Euclidean distance alike: nothing else has to know of it.
+    Let ``z`` be the unit-length embedding of the wrapped head, and ``c`` the mean of its cosines
+    with the ``neighbors`` nearest reference embeddings. The embedding of this head is
+    ``[z, sqrt(weight) * (1 - c)]``, scaled to unit length. Of two objects at the same angle to a
+    query, the one in the less crowded neighbourhood is then nearer, by cosine, dot product and
+    Euclidean distance alike, so that search needs no change.
 
     In high dimensions some objects are among the nearest of far too many others (Radovanović,
     Nanopoulos and Ivanović, "Hubs in Space", JMLR 11, 2010). Localized centering (Hara et al.,
     AAAI 2015) and CSLS (Conneau et al., "Word Translation Without Parallel Data", ICLR 2018,
-    section 2.3) subtract the same mean ``c`` from similarities, for which a search has to be
-    changed. Here it is a part of the embedding.
+    section 2.3) subtract the same mean ``c`` from similarities, which requires a change to the
+    search. Here it is part of the embedding.
 
-    :meth:`SimilarityModel.reduce_hubness <quaterion_core.SimilarityModel.reduce_hubness>` puts
-    this head around that of a trained model.
+    :meth:`SimilarityModel.reduce_hubness <quaterion_core.SimilarityModel.reduce_hubness>` wraps
+    the head of a trained model in this one.
 
     Args:
-        head: Gives the embeddings (N, D).
-        reference: Embeddings that ``head`` gives of typical objects, shape (R, D). They are
-            scaled to the length 1, saved with the head, and not trained.
-        neighbors: How many of the reference make up the neighbourhood of an embedding.
-        weight: How much crowds count; with 0 embeddings keep their angles.
+        head: The wrapped head, which gives embeddings (N, D).
+        reference: Embeddings of typical objects by ``head``, shape (R, D). They are scaled to unit
+            length, saved with the head, and not trained.
+        neighbors: Number of nearest reference embeddings in a neighbourhood.
+        weight: Weight of the density coordinate; with 0 embeddings keep their angles.
 
     Raises:
         TypeError: ``head`` is not a head.
-        ValueError: The reference is of another shape or has fewer than ``neighbors`` rows,
+        ValueError: The reference has the wrong shape or fewer than ``neighbors`` rows,
             ``neighbors`` is less than 1, or the weight is negative.
 
     Example:
@@ -86,14 +86,14 @@ class HubnessReductionHead(EncoderHead):
 
     @property
     def output_size(self) -> int:
-        """D + 1, one more than that of the head inside."""
+        """D + 1, one more than that of the wrapped head."""
         return self.head.output_size + 1
 
     def forward(self, input_vectors: Tensor, meta: list[Any] | None = None) -> Tensor:
-        """Map embeddings (N, D_in) to embeddings (N, D + 1) of the length 1.
+        """Map embeddings (N, D_in) to unit-length embeddings (N, D + 1).
 
         Raises:
-            ValueError: The embeddings have another size than ``input_embedding_size``.
+            ValueError: The embeddings are not of size ``input_embedding_size``.
         """
         self.check_input_size(input_vectors)
         vectors = l2_norm(self.head(self.dropout(input_vectors), meta), dim=1)
@@ -107,10 +107,10 @@ class HubnessReductionHead(EncoderHead):
         return self.forward(input_vectors)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the description of the head inside, and the settings, as JSON values.
+        """Return the description of the wrapped head and the settings, as JSON values.
 
         Raises:
-            NotSavableError: The class of the head inside is not registered, and no id can be made
+            NotSavableError: The class of the wrapped head is not registered, and no id can be made
                 of its name.
         """
         return {
@@ -122,7 +122,7 @@ class HubnessReductionHead(EncoderHead):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Build a head from what :meth:`get_config_dict` returned; its reference is all zeros."""
+        """Build a head from what :meth:`get_config_dict` returned, with a reference of zeros."""
         settings = dict(config)
         head: EncoderHead = rebuild("head", settings.pop("head"))
         reference = torch.zeros(settings.pop("reference_size"), head.output_size)

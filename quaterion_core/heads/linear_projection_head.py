@@ -16,12 +16,12 @@ class LinearProjectionHead(EncoderHead):
         input_embedding_size: D_in.
         output_size: D_out.
         bias: Whether to add ``b``.
-        dropout: Probability with which each input value is dropped in training.
-        initial: What ``W`` is before training: ``"random"``, as PyTorch has it, or ``"identity"``,
-            with which a training over good embeddings begins with these.
+        dropout: Probability of dropping each input value during training.
+        initial: Initial ``W``: ``"random"``, PyTorch's default, or ``"identity"``, with which
+            training starts from the encoders' embeddings.
 
     Raises:
-        ValueError: A size is not positive, or ``initial`` is something else.
+        ValueError: A size is not positive, or ``initial`` is not one of the two.
 
     Example:
         >>> import torch
@@ -62,7 +62,7 @@ class LinearProjectionHead(EncoderHead):
         return projected
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this head again, as JSON values."""
+        """Return the arguments that rebuild this head, as JSON values."""
         return {
             **super().get_config_dict(),
             "output_size": self.output_size,

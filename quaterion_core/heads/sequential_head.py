@@ -1,4 +1,4 @@
-"""A head made of any modules, one after another."""
+"""A head that applies a sequence of modules."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from quaterion_core.utils.child_components import describe, rebuild
 
 
 class SequentialHead(EncoderHead):
-    """Applies modules in turn: ``y = module_n(... module_1(x))``. It can be changed like a list.
+    """Sequence of modules: ``y = module_n(... module_1(x))``. It can be changed like a list.
 
-    Any module can be trained. What can be saved are heads, which are saved by the id of their
-    class, and the linear layers, normalisations, activations and dropouts of ``torch.nn``; make
-    other modules a subclass of :class:`EncoderHead` with ``get_config_dict()``.
+    Any module can be trained. Heads can be saved, by the id of their class, and so can the linear
+    layers, normalisations, activations and dropouts of ``torch.nn``. Make other modules a subclass
+    of :class:`EncoderHead` with ``get_config_dict()``.
 
-    A module that is a head gets the meta of the objects too, so a
+    Modules that are heads also get the meta of the objects, so that a
     :class:`~quaterion_core.heads.SwitchHead` can be one of them.
 
     Args:
-        *modules: What to apply; nothing at all means that embeddings stay what they are.
-        output_size: D_out, the size that the last module gives.
-        input_embedding_size: D_in. Needed only where the modules do not tell it, because one
-            that this library does not know comes first.
+        *modules: Modules to apply; without any, embeddings are unchanged.
+        output_size: D_out, the output size of the last module.
+        input_embedding_size: D_in. Needed only where it does not follow from the modules, because
+            the first one is of an unknown kind.
 
     Raises:
-        ValueError: The input size is neither told by the modules nor given, or told differently.
+        ValueError: The input size is neither given nor known from the modules, or they differ.
 
     Example:
         >>> import torch
@@ -71,14 +71,14 @@ class SequentialHead(EncoderHead):
 
     @property
     def output_size(self) -> int:
-        """D_out, as it was given."""
+        """D_out, as given."""
         return self._output_size
 
     def forward(self, input_vectors: Tensor, meta: list[Any] | None = None) -> Tensor:
         """Apply the modules to embeddings (N, D_in), which gives (N, D_out).
 
         Raises:
-            ValueError: The embeddings have another size than ``input_embedding_size``, or the
+            ValueError: The embeddings are not of size ``input_embedding_size``, or the
                 modules give another size than ``output_size``.
         """
         self.check_input_size(input_vectors)
@@ -169,7 +169,7 @@ class SequentialHead(EncoderHead):
 
 
 def _input_size(modules: Iterable[nn.Module], output_size: int) -> int | None:
-    """Return the size that modules take one after another; ``None`` where they do not tell."""
+    """Return the input size of a sequence of modules; ``None`` where it is not known."""
     for module in modules:
         if isinstance(module, EncoderHead):
             return module.input_embedding_size

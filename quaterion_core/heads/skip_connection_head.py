@@ -1,4 +1,4 @@
-"""A head that adds a learned correction to the embedding."""
+"""A head that adds a gated residual to the embedding."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from quaterion_core.heads.encoder_head import EncoderHead
 
 
 class SkipConnectionHead(EncoderHead):
-    """Adds a gated linear correction, in each of its layers: ``y = x + σ(gate) · (W x + b)``.
+    """Gated residual layers: ``y = x + σ(gate) · (W x + b)`` in each layer.
 
     Residual learning (He et al., "Deep Residual Learning for Image Recognition", CVPR 2016,
     eq. 1) with a gate for each of the D values. The gates start almost closed, σ(-4) = 0.018, so
-    an untrained head hardly changes what the encoder gives, and training starts from the quality
-    of the encoder instead of from noise.
+    an untrained head hardly changes the encoder's embeddings, and training starts from their
+    quality instead of from noise.
 
     Args:
         input_embedding_size: D, the size of both input and output.
-        dropout: Probability with which each input value is dropped in training.
-        skip_dropout: Probability with which each value of ``x`` is dropped in training on its way
-            into the correction ``W x + b`` only.
-        n_layers: How many corrections follow one another.
+        dropout: Probability of dropping each input value during training.
+        skip_dropout: Probability of dropping each value of ``x`` during training in the residual
+            ``W x + b`` only.
+        n_layers: Number of residual layers.
 
     Raises:
         ValueError: ``n_layers`` is not positive, or a probability is not in [0, 1).
@@ -61,19 +61,19 @@ class SkipConnectionHead(EncoderHead):
         return self.input_embedding_size
 
     def transform(self, input_vectors: Tensor) -> Tensor:
-        """Correct embeddings (N, D), layer after layer."""
+        """Apply the residual layers to embeddings (N, D)."""
         vectors = input_vectors
         for layer, gate in zip(self.layers, self.gates, strict=True):
             vectors = vectors + torch.sigmoid(gate) * layer(self.skip_dropout(vectors))
         return vectors
 
     def reset_parameters(self) -> None:
-        """Set all gates to -4, which is almost closed; the linear layers stay what they are."""
+        """Set all gates to -4 (almost closed); the linear layers are unchanged."""
         for gate in self.gates:
             nn.init.constant_(gate, -4.0)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this head again, as JSON values."""
+        """Return the arguments that rebuild this head, as JSON values."""
         return {
             **super().get_config_dict(),
             "skip_dropout": self.skip_dropout.p,

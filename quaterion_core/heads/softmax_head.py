@@ -10,21 +10,21 @@ from quaterion_core.heads.encoder_head import EncoderHead
 
 
 class SoftmaxEmbeddingsHead(EncoderHead):
-    """Gives G distributions over S values each: ``y_g = softmax(W_g x + b_g)``, concatenated.
+    """G softmax distributions over S values each: ``y_g = softmax(W_g x + b_g)``, concatenated.
 
-    Each group of S values is positive and sums up to 1: it is a distribution over S classes that
+    Each group of S values is positive and sums to 1: a distribution over S latent classes, which
     training finds by itself.
 
-    The embedding tells its own confidence. Seen as ``groups = y.reshape(-1, G, S)``, the largest
-    probability of a group, ``groups.max(-1)``, is 1/S where the head cannot decide and comes near
-    1 where it is sure; the mean over the groups is the confidence of the whole embedding, as in
-    the example. The entropy of the groups, log S down to 0, says the same.
+    The embedding carries its own confidence. With ``groups = y.reshape(-1, G, S)``, the largest
+    probability of a group, ``groups.max(-1)``, is 1/S where the head is undecided and close to 1
+    where it is certain; the mean over the groups is the confidence of the embedding, as in the
+    example. The entropy of the groups, from log S down to 0, is an alternative.
 
     Args:
         output_groups: G.
         output_size_per_group: S.
         input_embedding_size: D_in.
-        dropout: Probability with which each input value is dropped in training.
+        dropout: Probability of dropping each input value during training.
 
     Raises:
         ValueError: A size is not positive.
@@ -72,7 +72,7 @@ class SoftmaxEmbeddingsHead(EncoderHead):
         return groups.softmax(dim=-1).reshape(logits.shape)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this head again, as JSON values."""
+        """Return the arguments that rebuild this head, as JSON values."""
         return {
             **super().get_config_dict(),
             "output_groups": self.output_groups,

@@ -15,17 +15,18 @@ from quaterion_core.modules import ActivationFromFnName
 class StackedProjectionHead(EncoderHead):
     """A multilayer perceptron: ``y = W_n f(... f(W_1 x + b_1) ...) + b_n``.
 
-    The activation ``f`` stands between the linear layers only: the output may take any value.
+    The activation ``f`` is applied between the linear layers only, so that the output is
+    unbounded.
 
     Args:
         input_embedding_size: D_in.
-        output_sizes: The size that each linear layer gives, the last one being D_out.
+        output_sizes: Output size of each linear layer; the last one is D_out.
         activation_fn: ``f``, a name that
             :class:`~quaterion_core.modules.ActivationFromFnName` knows.
-        dropout: Probability with which each input value is dropped in training.
+        dropout: Probability of dropping each input value during training.
 
     Raises:
-        ValueError: There are no output sizes, one is not positive, or nobody knows the activation.
+        ValueError: There are no output sizes, one is not positive, or the activation is unknown.
 
     Example:
         >>> import torch
@@ -71,7 +72,7 @@ class StackedProjectionHead(EncoderHead):
         return projected
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this head again, as JSON values."""
+        """Return the arguments that rebuild this head, as JSON values."""
         return {
             **super().get_config_dict(),
             "output_sizes": self.output_sizes,

@@ -1,4 +1,4 @@
-"""A head that is another one for each kind of object."""
+"""A head that dispatches each object to one of several heads."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from quaterion_core.utils.options import check_option_keys, inverse_permutation,
 
 
 class SwitchHead(EncoderHead):
-    """Gives each object to the head that its meta names: ``y_i = options[meta_i["encoder"]](x_i)``.
+    """One head per kind of object: ``y_i = options[meta_i["encoder"]](x_i)``.
 
-    A :class:`~quaterion_core.encoders.SwitchEncoder` writes such meta: objects of each modality
-    then have an encoder and a head of their own, and share one space of embeddings.
+    A :class:`~quaterion_core.encoders.SwitchEncoder` writes this meta: objects of each modality
+    then have an encoder and a head of their own, in one embedding space.
 
     Args:
-        options: A head for each key. All take embeddings of size D_in and give the same size.
+        options: A head for each key, all of the same input size D_in and output size.
         input_embedding_size: D_in.
-        dropout: Probability with which each input value is dropped in training, before the
+        dropout: Probability of dropping each input value during training, before the
             option's own dropout.
 
     Raises:
         TypeError: An option is not a head.
-        ValueError: There are no options, a key cannot be one, or the sizes differ.
+        ValueError: There are no options, a key is malformed, or the sizes differ.
 
     Example:
         >>> import torch
@@ -74,18 +74,18 @@ class SwitchHead(EncoderHead):
         return next(iter(self.options.values())).output_size
 
     def forward(self, input_vectors: Tensor, meta: list[Any] | None = None) -> Tensor:
-        """Apply to each row the head that its meta names.
+        """Apply to each row the head named by its meta.
 
         Args:
             input_vectors: Embeddings (N, D_in).
-            meta: N dictionaries with the key of an option under ``"encoder"``. The option gets
+            meta: N dictionaries with the key of an option under ``"encoder"``. Each option gets
                 those of its rows.
 
         Returns:
             Embeddings (N, D_out), in the order of the input.
 
         Raises:
-            ValueError: There is no meta, it has another length, or it does not name an option.
+            ValueError: The meta is missing, is not of length N, or names no option.
         """
         self.check_input_size(input_vectors)
         facts = _checked(meta, len(input_vectors))
@@ -104,7 +104,7 @@ class SwitchHead(EncoderHead):
         return torch.cat(outputs)[inverse_permutation(torch.tensor(order, device=vectors.device))]
 
     def transform(self, input_vectors: Tensor) -> Tensor:
-        """Refuse: without meta there is no choice.
+        """Raise a ``ValueError``: the option is chosen by meta.
 
         Raises:
             ValueError: Always.
@@ -126,7 +126,7 @@ class SwitchHead(EncoderHead):
 
 
 def _checked(meta: list[Any] | None, count: int) -> list[Any]:
-    """Refuse meta that does not choose an option for each of ``count`` embeddings."""
+    """Raise a ``ValueError`` unless the meta names an option for each of ``count`` embeddings."""
     if meta is None or len(meta) != count:
         raise ValueError(
             f"SwitchHead needs one dictionary of meta for each of the {count} embeddings, but got "

@@ -8,7 +8,7 @@ from quaterion_core.heads.stacked_projection_head import StackedProjectionHead
 
 
 class WideningHead(StackedProjectionHead):
-    """Two linear layers with a wider one between: ``y = W_2 f(W_1 x + b_1) + b_2``.
+    """Feed-forward block with a wider hidden layer: ``y = W_2 f(W_1 x + b_1) + b_2``.
 
     The shape of the feed-forward layer of a transformer (Vaswani et al., "Attention Is All You
     Need", NeurIPS 2017, eq. 2).
@@ -18,10 +18,10 @@ class WideningHead(StackedProjectionHead):
         expansion_factor: The inner size is ``int(expansion_factor * D)``.
         activation_fn: ``f``, a name that
             :class:`~quaterion_core.modules.ActivationFromFnName` knows.
-        dropout: Probability with which each input value is dropped in training.
+        dropout: Probability of dropping each input value during training.
 
     Raises:
-        ValueError: The inner size would be less than 1, or nobody knows the activation.
+        ValueError: The inner size would be less than 1, or the activation is unknown.
 
     Example:
         >>> import torch
@@ -40,8 +40,8 @@ class WideningHead(StackedProjectionHead):
         inner_size = int(expansion_factor * input_embedding_size)
         if inner_size < 1:
             raise ValueError(
-                f"expansion_factor {expansion_factor} leaves nothing of an embedding of size "
-                f"{input_embedding_size}; it should be at least 1 / input_embedding_size."
+                f"expansion_factor {expansion_factor} gives an inner size of 0 for embeddings of "
+                f"size {input_embedding_size}. Expected at least 1 / input_embedding_size."
             )
         super().__init__(
             input_embedding_size,
@@ -52,7 +52,7 @@ class WideningHead(StackedProjectionHead):
         self.expansion_factor = expansion_factor
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this head again, as JSON values."""
+        """Return the arguments that rebuild this head, as JSON values."""
         config = super().get_config_dict()
         del config["output_sizes"]
         return {**config, "expansion_factor": self.expansion_factor}

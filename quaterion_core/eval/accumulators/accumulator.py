@@ -1,4 +1,4 @@
-"""The store in which metrics and samplers collect embeddings and targets, batch by batch."""
+"""Stores of embeddings and targets, collected batch by batch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 
 
 class Accumulator(ABC):
-    """Collects the embeddings and targets of batches.
+    """Store of the embeddings and targets of batches.
 
-    Batches are kept as they come and concatenated when they are asked for.
+    Batches are concatenated on first access.
     """
 
     empty_state: ClassVar[dict[str, Tensor]]
@@ -28,13 +28,13 @@ class Accumulator(ABC):
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """All that was collected: the arguments of :meth:`update`, each in one tensor.
+        """All collected batches: the arguments of :meth:`update`, each as one tensor.
 
         ``objects``, which :meth:`update` may be called without, are part of it where each batch
         had them.
 
-        ``update(**state)`` adds it to another accumulator, which is how the parts that several
-        processes collected are put together.
+        ``update(**state)`` adds it to another accumulator, which merges what several processes
+        collected.
         """
         if not self._batches:
             return dict(self.empty_state)
@@ -59,7 +59,7 @@ class Accumulator(ABC):
         return self._filled
 
     def set_filled(self) -> None:
-        """Note that the whole dataset was collected."""
+        """Mark the whole dataset as collected."""
         self._filled = True
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Accumulator(ABC):
         """Add the embeddings and targets of a batch."""
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Discard everything."""
         self._batches = []
         self._filled = False
 
@@ -83,9 +83,9 @@ class Accumulator(ABC):
             return
         if self._batches and embeddings.shape[1] != self._batches[0]["embeddings"].shape[1]:
             raise ValueError(
-                f"All embeddings have to be of one size: the batches so far have "
-                f"{self._batches[0]['embeddings'].shape[1]} columns, but this one has "
-                f"{embeddings.shape[1]}. Call reset() before another model is evaluated."
+                f"Expected embeddings of size {self._batches[0]['embeddings'].shape[1]}, as in the "
+                f"batches before, got {embeddings.shape[1]}. Call reset() before evaluating "
+                "another model."
             )
         self._batches.append(
             {
@@ -96,10 +96,10 @@ class Accumulator(ABC):
 
 
 def check_embeddings(embeddings: Tensor) -> None:
-    """Refuse what cannot be the embeddings of a batch.
+    """Check the embeddings of a batch.
 
     Raises:
-        ValueError: It is no floating-point tensor of shape (N, D), or has NaN or infinity in it.
+        ValueError: Not a floating-point tensor of shape (N, D), or not finite.
     """
     if (
         not isinstance(embeddings, Tensor)
@@ -107,31 +107,30 @@ def check_embeddings(embeddings: Tensor) -> None:
         or not embeddings.is_floating_point()
     ):
         raise ValueError(
-            f"embeddings has to be a floating-point tensor of shape (N, D), but got "
+            f"Expected embeddings to be a floating-point tensor of shape (N, D), got "
             f"{_describe(embeddings)}."
         )
     broken = ~torch.isfinite(embeddings).all(dim=1)
     if broken.any():
         raise ValueError(
-            f"{int(broken.sum())} of {len(embeddings)} embeddings have NaN or infinity in them, "
-            f"the first is number {int(broken.nonzero()[0])}. Nothing can be retrieved by those: "
-            "look for a training that diverged, or for broken input."
+            f"{int(broken.sum())} of {len(embeddings)} embeddings contain NaN or infinity, first "
+            f"at row {int(broken.nonzero()[0])}. Check for a diverged training run or broken input."
         )
 
 
 def check_target(
     name: str, target: Tensor, shape: tuple[int | str, ...], *, integer: bool = False
 ) -> None:
-    """Refuse what cannot be a target of a batch.
+    """Check a target of a batch.
 
     Args:
-        name: What the target is called.
+        name: Name of the target.
         target: The target.
-        shape: The shape that it has to have; ``"B"`` stands for any number.
-        integer: Whether it has to be of an integer type, which keeps ids exact.
+        shape: Expected shape; ``"B"`` stands for any size.
+        integer: Whether an integer type is expected, which keeps ids exact.
 
     Raises:
-        ValueError: It is no such tensor.
+        ValueError: The target is not such a tensor.
     """
     fits = (
         isinstance(target, Tensor)
@@ -143,7 +142,7 @@ def check_target(
         kind = "an integer tensor" if integer else "a tensor"
         sizes = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
         raise ValueError(
-            f"{name} has to be {kind} of shape ({sizes}), but got {_describe(target)}."
+            f"Expected {name} to be {kind} of shape ({sizes}), got {_describe(target)}."
         )
 
 

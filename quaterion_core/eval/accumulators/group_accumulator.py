@@ -1,4 +1,4 @@
-"""The store for objects that belong to groups."""
+"""Store for objects that belong to groups."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quaterion_core.eval.accumulators.accumulator import (
 
 
 class GroupAccumulator(Accumulator):
-    """Collects embeddings and their groups.
+    """Store of embeddings and their groups.
 
     Example:
         >>> accumulator = GroupAccumulator()

@@ -1,4 +1,4 @@
-"""The store for objects that come in pairs."""
+"""Store for objects that come in pairs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from quaterion_core.eval.accumulators.accumulator import (
 
 
 class PairAccumulator(Accumulator):
-    """Collects embeddings and the pairs that they make up.
+    """Store of embeddings and pairs of them.
 
-    The rows in ``pairs`` count within a batch; what is collected counts over all batches.
+    The rows in ``pairs`` are those of the batch; collected pairs refer to the rows of all batches.
 
     Example:
         >>> accumulator = PairAccumulator()
@@ -73,8 +73,8 @@ class PairAccumulator(Accumulator):
         check_target("labels", labels, (len(pairs),))
         if len(pairs) and not (int(pairs.min()) >= 0 and int(pairs.max()) < len(embeddings)):
             raise ValueError(
-                f"pairs names rows {int(pairs.min())} to {int(pairs.max())}, but the batch has "
-                f"{len(embeddings)} embeddings, numbered from 0."
+                f"Expected pairs to hold rows 0 to {len(embeddings) - 1} of the embeddings, got "
+                f"rows {int(pairs.min())} to {int(pairs.max())}."
             )
         self._append(
             device,

@@ -60,7 +60,7 @@ def test_groups_become_int64(dtype):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bool])
 def test_groups_that_are_no_integers_are_refused(dtype):
-    with pytest.raises(ValueError, match="groups has to be an integer tensor"):
+    with pytest.raises(ValueError, match="Expected groups to be an integer tensor"):
         GroupAccumulator().update(torch.rand(2, 3), torch.tensor([1, 0], dtype=dtype))
 
 
@@ -77,15 +77,18 @@ def test_reset_and_filled():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"embeddings": torch.zeros(4)}, r"embeddings has to be .* float32 of shape \(4,\)"),
+        ({"embeddings": torch.zeros(4)}, r"Expected embeddings to be .* float32 of shape \(4,\)"),
         ({"embeddings": torch.zeros(4, 1, dtype=torch.int64)}, "embeddings .* int64 of shape"),
         ({"embeddings": [[0.0]] * 4}, "embeddings .* got a list"),
-        ({"labels": torch.ones(3)}, r"labels has to be a tensor of shape \(2,\).*\(3,\)"),
+        ({"labels": torch.ones(3)}, r"Expected labels to be a tensor of shape \(2,\).*\(3,\)"),
         ({"pairs": torch.zeros(2, 3, dtype=torch.int64)}, r"pairs .* shape \(B, 2\)"),
-        ({"pairs": torch.zeros(2, 2)}, "pairs has to be an integer tensor"),
+        ({"pairs": torch.zeros(2, 2)}, "Expected pairs to be an integer tensor"),
         ({"pairs": None}, "pairs .* got a NoneType"),
-        ({"pairs": torch.tensor([[0, 4], [1, 3]])}, "names rows 0 to 4, but the batch has 4"),
-        ({"pairs": torch.tensor([[0, -1], [1, 3]])}, "names rows -1 to 3"),
+        (
+            {"pairs": torch.tensor([[0, 4], [1, 3]])},
+            "rows 0 to 3 of the embeddings, got rows 0 to 4",
+        ),
+        ({"pairs": torch.tensor([[0, -1], [1, 3]])}, "got rows -1 to 3"),
         ({"subgroups": torch.zeros(2, dtype=torch.int64)}, r"subgroups .* shape \(4,\)"),
     ],
 )
@@ -99,5 +102,5 @@ def test_wrong_batches_are_refused_with_the_reason(change, message):
 def test_embeddings_of_another_size_are_refused():
     accumulator = GroupAccumulator()
     accumulator.update(torch.rand(2, 3), torch.tensor([1, 2]))
-    with pytest.raises(ValueError, match="so far have 3 columns, but this one has 4"):
+    with pytest.raises(ValueError, match="of size 3, as in the batches before, got 4"):
         accumulator.update(torch.rand(2, 4), torch.tensor([1, 2]))

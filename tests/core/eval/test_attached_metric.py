@@ -48,7 +48,7 @@ def test_it_can_be_copied(duplicate):
 
 
 def test_what_is_no_metric_is_refused():
-    with pytest.raises(TypeError, match="'p' has to be an object that derives from PairMetric"):
+    with pytest.raises(TypeError, match="the metric 'p' to be an instance of PairMetric"):
         AttachedMetric("p", RetrievalPrecision)
 
 

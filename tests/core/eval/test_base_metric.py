@@ -58,9 +58,11 @@ def test_targets_without_embeddings_are_refused():
 
 
 def test_embeddings_without_targets_are_refused(pair_targets):
-    with pytest.raises(ValueError, match=r"groups has to be an integer tensor of shape \(12,\)"):
+    with pytest.raises(
+        ValueError, match=r"Expected groups to be an integer tensor of shape \(12,\)"
+    ):
         RetrievalRPrecision().compute(EMBEDDINGS)
-    with pytest.raises(ValueError, match="subgroups has to be .* but got a NoneType"):
+    with pytest.raises(ValueError, match="Expected subgroups to be .* got a NoneType"):
         RetrievalPrecision().compute(EMBEDDINGS, torch.ones(6), pair_targets(6)["pairs"])
 
 
@@ -70,7 +72,7 @@ def test_embeddings_that_are_not_finite_are_refused(value):
     broken[7, 2] = value
     metric = RetrievalRPrecision()
     for use in (metric.compute, metric.update):
-        with pytest.raises(ValueError, match="1 of 12 embeddings have NaN or infinity.*number 7"):
+        with pytest.raises(ValueError, match="1 of 12 embeddings contain NaN or infinity.*row 7"):
             use(broken, GROUPS)
 
 
@@ -220,9 +222,9 @@ def test_configuration_fills_in_defaults():
 
 
 def test_other_reductions_have_no_configuration():
-    with pytest.raises(ValueError, match=r"reduce_func=None and torch.mean.*median"):
+    with pytest.raises(ValueError, match=r"reduce_func of None or torch.mean.*median"):
         RetrievalPrecision(reduce_func=torch.median).get_config_dict()
-    with pytest.raises(ValueError, match="null or 'mean', but is 'median'"):
+    with pytest.raises(ValueError, match="null or 'mean', got 'median'"):
         RetrievalPrecision.from_config({"reduce_func": "median"})
 
 

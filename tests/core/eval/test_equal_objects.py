@@ -249,5 +249,7 @@ def test_a_third_partys_relevance_holds_for_copies():
 
 
 def test_ids_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"objects has to be an integer tensor of shape \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"Expected objects to be an integer tensor of shape \(3,\)"
+    ):
         RecallAtK().compute(torch.eye(3), torch.arange(3), objects=torch.arange(2))

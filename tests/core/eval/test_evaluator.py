@@ -112,7 +112,7 @@ def test_what_is_no_metric_is_refused():
 
 
 def test_what_is_no_sampler_is_refused():
-    with pytest.raises(TypeError, match="sampler has to be a PairSampler"):
+    with pytest.raises(TypeError, match="sampler to be a PairSampler"):
         Evaluator(RetrievalPrecision(), PairSampler)
 
 

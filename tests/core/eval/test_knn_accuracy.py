@@ -186,7 +186,7 @@ def test_a_temperature_that_is_not_positive_is_refused(temperature):
 
 
 def test_k_below_one_is_refused():
-    with pytest.raises(ValueError, match="1 or more, but is 0"):
+    with pytest.raises(ValueError, match="1 or more, got 0"):
         KNNAccuracy(k=0)
 
 

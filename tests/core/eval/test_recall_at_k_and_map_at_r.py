@@ -134,5 +134,5 @@ def test_values_with_a_reference_agree_with_pytorch_metric_learning(name, metric
 
 
 def test_k_below_one_is_refused():
-    with pytest.raises(ValueError, match="1 or more, but is 0"):
+    with pytest.raises(ValueError, match="1 or more, got 0"):
         RecallAtK(k=0)

@@ -15,5 +15,5 @@ def test_factor_is_four_by_default():
 
 
 def test_a_factor_that_leaves_nothing_is_refused():
-    with pytest.raises(ValueError, match=r"expansion_factor 0.05 leaves nothing"):
+    with pytest.raises(ValueError, match=r"expansion_factor 0.05 gives an inner size of 0"):
         WideningHead(10, expansion_factor=0.05)

@@ -9,27 +9,27 @@ from quaterion_core.heads import EncoderHead
 
 
 class BNNeckHead(EncoderHead):
-    """The batch-norm neck: ``y = weight · (x - mean) / √(variance + ε)``, for each value.
+    """Batch-norm neck: ``y = weight · (x - mean) / √(variance + ε)``, for each value.
 
-    Between the features of an image encoder and a loss that classifies by angle (softmax, ArcFace,
-    CosFace), it spreads the features around the origin, so that angles tell more. It adds no shift
-    of its own, which would move them away from there again.
+    Placed between the features of an image encoder and an angular classification loss (softmax,
+    ArcFace, CosFace), it centres the features at the origin, which makes angles more informative.
+    It has no bias, which would shift them away again.
 
-    In training, mean and variance are those of the batch, and a running mean of both is kept. In
-    evaluation and serving they are the running ones, which are saved with the head, so that an
-    embedding does not depend on its batch. A training batch of a single object has no variance:
-    it is normalised as in evaluation. In several processes give Lightning ``sync_batchnorm=True``:
-    each process normalises by its own batch otherwise.
+    During training, the mean and variance are those of the batch, and running averages are kept.
+    In evaluation and serving, the running averages are used, which are saved with the head, so
+    that an embedding does not depend on its batch. A training batch of a single object has no
+    variance and is normalised as in evaluation. With several processes, pass
+    ``sync_batchnorm=True`` to Lightning; otherwise each process normalises by its own batch.
 
     Source: Luo et al., Bag of Tricks and a Strong Baseline for Deep Person Re-Identification, CVPR
     Workshops 2019, section 3.5; Ioffe, Szegedy, Batch Normalization, ICML 2015, algorithm 1.
 
     Args:
         input_embedding_size: D, the size of both input and output.
-        dropout: Probability with which each input value is dropped in training.
+        dropout: Probability of dropping each input value during training.
 
     Raises:
-        ValueError: The size is not positive, or the probability not in [0, 1).
+        ValueError: The size is not positive, or the probability is not in [0, 1).
 
     Example:
         >>> import torch

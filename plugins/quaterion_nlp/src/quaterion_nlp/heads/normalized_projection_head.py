@@ -1,4 +1,4 @@
-"""A head that projects embeddings and scales them to the length 1."""
+"""A linear projection to unit length."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from quaterion_core.utils.utils import l2_norm
 
 
 class NormalizedProjectionHead(LinearProjectionHead):
-    """One linear layer, then a scaling to the length 1: ``y = (W x + b) / ‖W x + b‖``.
+    """Linear layer followed by L2 normalisation: ``y = (W x + b) / ‖W x + b‖``.
 
-    The top of sentence encoders such as Sentence-T5 and LaBSE. Dot product and cosine of what it
-    gives are the same, so that an index of either kind serves the model, and losses that compare
-    dot products stay in bounds.
+    The top of sentence encoders such as Sentence-T5 and LaBSE. Dot product and cosine of its
+    embeddings are equal, so that either kind of index serves the model, and losses over dot
+    products are bounded.
 
-    A vector that is projected to zero stays zero.
+    A zero projection stays zero.
 
     Source: Ni et al., Sentence-T5: Scalable Sentence Encoders from Pre-trained Text-to-Text
     Models, Findings of ACL 2022, section 3.2.
@@ -25,7 +25,7 @@ class NormalizedProjectionHead(LinearProjectionHead):
         input_embedding_size: D_in.
         output_size: D_out.
         bias: Whether to add ``b``.
-        dropout: Probability with which each input value is dropped in training.
+        dropout: Probability of dropping each input value during training.
 
     Raises:
         ValueError: A size is not positive.
