@@ -14,30 +14,31 @@ from quaterion_core.utils.masked import masked_log_sum_exp
 
 
 class MultiSimilarityLoss(AnchoredGroupLoss):
-    """Mines the pairs of each anchor that are hard beside its others, and weights these.
+    """Multi-similarity loss: mined pairs of each anchor, weighted by their relative similarity.
 
-    With the similarity s of an anchor to other objects, first the pairs are chosen:
+    With the similarity s of an anchor to other objects, pairs are selected first:
 
-    - a negative that is more similar than the least similar positive, less ``mining_margin``;
+    - a negative that is more similar than the least similar positive minus ``mining_margin``;
     - a positive that is less similar than the most similar negative, plus ``mining_margin``.
 
-    An anchor that has no positive or no negative chooses none. Then, with the chosen positives P
-    and negatives N of each anchor, the mean over all anchors of::
+    An anchor without a positive or without a negative selects none. With the selected positives P
+    and negatives N of each anchor, the loss is the mean over all anchors of::
 
         1/α log( 1 + Σ over P of exp(-α (s - λ)) ) + 1/β log( 1 + Σ over N of exp(β (s - λ)) )
 
-    Against a memory, the anchors are of the batch and the others of the memory.
+    With a cross-batch memory, the anchors are those of the batch and the others those of the
+    memory.
 
     Source: Wang et al., Multi-Similarity Loss with General Pair Weighting for Deep Metric
     Learning, CVPR 2019, section 4, equations 11, 12 and 15. The default of λ is that of the
-    authors' program and of pytorch-metric-learning; the paper sets it to 1.
+    authors' code and of pytorch-metric-learning; the paper uses 1.
 
     Args:
         positive_scale: α.
         negative_scale: β.
-        threshold: λ, the similarity around which pairs weigh most.
-        mining_margin: ε. ``None`` takes all pairs.
-        distance_metric_name: The distance whose similarity is s; the equations are made for the
+        threshold: λ, the similarity at which the weights of pairs change fastest.
+        mining_margin: ε. ``None`` selects all pairs.
+        distance_metric_name: The distance whose similarity is s; the equations assume the
             cosine.
 
     Raises:

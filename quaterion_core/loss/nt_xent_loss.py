@@ -16,7 +16,7 @@ from quaterion_core.utils.precision import at_least_float32
 
 
 class NTXentLoss(PairwiseLoss):
-    """Ranks the other view of an object before the views of all other objects of the batch.
+    """Normalised temperature-scaled cross-entropy of two views of each object (SimCLR).
 
     The two objects of a pair are the two views. With the similarity s, for each view i of the 2B
     in a batch of B pairs, whose partner is j::
@@ -28,8 +28,8 @@ class NTXentLoss(PairwiseLoss):
 
     :class:`~quaterion_cv.TwoViews` makes such pairs of images without labels. Views of one
     subgroup are not compared, except partners: give images that are known to show the same thing
-    one subgroup. Neither are views of equal objects compared. A pair with the label 0 is of two
-    objects: these are compared with the other views, but nothing is asked of them.
+    one subgroup. Views of equal objects are not compared either. The two objects of a pair with
+    the label 0 are negatives of the other views, but have no positive.
 
     Source: Chen, Kornblith, Norouzi, Hinton, A Simple Framework for Contrastive Learning of Visual
     Representations (SimCLR), ICML 2020, section 2.1, equation 1.

@@ -17,19 +17,20 @@ from quaterion_core.utils.utils import l2_norm
 
 
 class ProxyAnchorLoss(GroupLoss):
-    """Draws the objects of a group to its proxy and holds all others away, the worst first.
+    """Proxy-based softplus loss: each proxy attracts its group and repels all other objects.
 
-    Each group has a proxy p, a vector that is learned. With the cosine s, the objects X of the
+    Each group has a learned proxy p. With the cosine s, the objects X of the
     batch, X_p those of the group of p, P all proxies and P⁺ those with an object in the batch::
 
         1/|P⁺| Σ over p in P⁺ of log( 1 + Σ over x in X_p of exp(-scale (s(x, p) - margin)) )
         + 1/|P| Σ over p in P of log( 1 + Σ over x not in X_p of exp(scale (s(x, p) + margin)) )
 
-    It compares objects with proxies only, so it needs no particular groups in a batch.
+    Objects are compared with proxies only, so that batches need not hold several objects of a
+    group.
 
-    Group ids are any int64 values: :class:`~quaterion_core.loss.group_index.GroupIndex` gives
-    each a proxy when training first shows it. In evaluation, objects of groups that training has
-    not shown are left out.
+    Group ids are any int64 values: :class:`~quaterion_core.loss.group_index.GroupIndex` assigns
+    each a proxy when it first occurs in training. In evaluation, objects of other groups are
+    ignored.
 
     Source: Kim, Kim, Cho, Kwak, Proxy Anchor Loss for Deep Metric Learning, CVPR 2020, section
     3.2, equation 4.
@@ -37,8 +38,7 @@ class ProxyAnchorLoss(GroupLoss):
     Args:
         embedding_size: Size D of an embedding.
         num_groups: Number |P| of groups in the training data.
-        margin: δ, the cosine that objects should exceed by their own proxy, and stay as far below
-            zero by others.
+        margin: δ. Cosines should exceed δ for an object's own proxy and be below -δ for others.
         scale: α.
 
     Raises:

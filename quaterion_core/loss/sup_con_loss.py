@@ -12,7 +12,7 @@ from quaterion_core.utils.masked import masked_log_sum_exp
 
 
 class SupConLoss(AnchoredGroupLoss):
-    """Ranks each object of a group before all others of the batch, for each anchor of the group.
+    """Supervised contrastive loss: cross-entropy over the batch with all of a group as positives.
 
     With the similarity s of an anchor to the other objects A of the batch, of which P are of its
     group, and T for the temperature::
@@ -21,17 +21,17 @@ class SupConLoss(AnchoredGroupLoss):
 
     averaged over the anchors whose group has another object in the batch.
 
-    Against a memory, the anchors are of the batch, and A is the memory.
+    With a cross-batch memory, the anchors are those of the batch and A is the memory.
 
-    For views of objects whose groups are not known, see
-    :class:`~quaterion_core.loss.NTXentLoss`, which this is where every group has two objects in
-    a batch.
+    For views of objects without known groups, see :class:`~quaterion_core.loss.NTXentLoss`. The
+    two are equal where every group has two objects in a batch.
 
     Source: Khosla et al., Supervised Contrastive Learning, NeurIPS 2020, section 3.2.2, equation 2,
-    as a mean over anchors in place of the sum.
+    as a mean over anchors instead of the sum.
 
     Args:
-        temperature: T, divides the similarities; low values look at the most similar objects.
+        temperature: T, which divides the similarities; low values emphasise the most similar
+            objects.
         distance_metric_name: The distance whose similarity is s.
 
     Raises:

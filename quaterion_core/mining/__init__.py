@@ -1,4 +1,4 @@
-"""Mining hard negatives: what a model wrongly holds similar to a query."""
+"""Mining of hard negatives: objects that a model wrongly embeds near a query."""
 
 from quaterion_core.mining.hard_negatives import MinedSamples, mine_hard_negatives
 from quaterion_core.mining.mined_pairs import MinedPairs

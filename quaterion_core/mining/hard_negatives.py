@@ -19,10 +19,10 @@ from quaterion_core.model import SimilarityModel
 
 
 class MinedSamples(list[SimilarityPairSample]):
-    """Pair samples and the hard negatives that were mined for them.
+    """Pair samples and hard negatives mined for them.
 
     Attributes:
-        report: The figures of the mining.
+        report: Statistics of the mining.
     """
 
     report: MiningReport
@@ -37,28 +37,28 @@ def mine_hard_negatives(
     guide: SimilarityModel | None = None,
     batch_size: int = 32,
 ) -> MinedSamples:
-    """Find what a model wrongly holds similar to a query.
+    """Mine hard negatives: objects that a model wrongly embeds near a query.
 
-    The queries are the distinct ``obj_a`` of the pairs with a score above 0. Never found for a
-    query are, by content, the query itself, whatever a pair names together with it, and what a
-    pair with a score above 0 places into the query's subgroup. The search is exact; memory is that
-    of the embeddings and a bounded block of similarities.
+    The queries are the distinct ``obj_a`` of the pairs with a score above 0. Never a
+    negative of a query are, by content, the query itself, the partners in all of its pairs, and
+    what a pair with a score above 0 puts into the query's subgroup. The search is exact; memory is
+    that of the embeddings and a bounded block of similarities.
 
     Args:
         model: Embeds queries and corpus, in evaluation mode, on its device.
         samples: Pair samples.
         corpus: Objects to search in; by default all ``obj_b`` of the samples.
-        rules: How many to choose, and what counts; by default the most similar one.
-        guide: A second model that knows better, a large one for example, to tell false negatives
-            by; see :attr:`MiningRules.guide_margin`. It runs on the device that it is on.
-        batch_size: Objects that are embedded at once.
+        rules: Number of negatives, and which objects may be one; by default the most similar one.
+        guide: A second, better model, for example a large one, to detect false negatives; see
+            :attr:`MiningRules.guide_margin`. It runs on its own device.
+        batch_size: Number of objects to embed at once.
 
     Returns:
-        The samples as they are, and after them for each query as many pairs
-        (query, hard negative) as were found, with the score 0 and the query's subgroup.
+        The samples, followed by a pair (query, hard negative) for each negative, with the score 0
+        and the query's subgroup.
 
     Raises:
-        TypeError: A sample is no pair.
+        TypeError: A sample is not a pair.
         ValueError: There is no query or no corpus, or an embedding is not finite.
 
     Example:
@@ -106,15 +106,15 @@ def find_hard_negatives(
     batch_size: int = 32,
     round_number: int = 0,
 ) -> tuple[Tensor, MiningReport]:
-    """Find hard negatives; :func:`mine_hard_negatives` says how.
+    """Find hard negatives, as :func:`mine_hard_negatives` does.
 
     Args:
         queries: Queries and corpus.
         model: Embeds them.
-        rules: How many to choose, and what counts.
+        rules: Number of negatives, and which objects may be one.
         guide: The guide, if there is one.
-        batch_size: Objects that are embedded at once.
-        round_number: Varies the random choices of repeated minings.
+        batch_size: Number of objects to embed at once.
+        round_number: Number of the mining, which varies the random choices.
 
     Returns:
         Positions in the corpus, shape (Q, n), the most similar first, -1 where there are fewer;

@@ -1,4 +1,4 @@
-"""A data set whose hard negatives are mined again while it is trained on."""
+"""A dataset whose hard negatives are mined again during training."""
 
 from __future__ import annotations
 
@@ -18,28 +18,26 @@ from quaterion_core.model import SimilarityModel
 
 
 class MinedPairs(Dataset[SimilarityPairSample]):
-    """Pair samples, and hard negatives for each of their queries.
+    """Dataset of pair samples and hard negatives for each of their queries.
 
-    It holds S samples as they are, and after them ``negatives_per_query`` pairs with the score 0
-    for each query. Their number never changes. At first the negatives are random; :meth:`mine`
-    replaces them by hard ones. Where a mining finds fewer than asked for, random ones fill up.
-    What a random one may be is what may be mined; see
-    :func:`~quaterion_core.mining.mine_hard_negatives`.
+    It holds the S samples, followed by ``negatives_per_query`` pairs with the score 0 for each
+    query. Their number never changes. Negatives are random at first; :meth:`mine` replaces them by
+    hard ones, and by random ones where it finds too few. Random negatives are subject to the same
+    conditions as mined ones; see :func:`~quaterion_core.mining.mine_hard_negatives`.
 
-    The negatives lie in shared memory, so worker processes of a loader see new ones too.
+    The negatives are in shared memory, so that worker processes of a loader see updates.
 
     Args:
         samples: S pair samples.
         corpus: Objects to mine in; by default all ``obj_b`` of the samples.
-        rules: How many negatives, and what counts; by default the most similar one.
+        rules: Number of negatives, and which objects may be one; by default the most similar one.
 
     Attributes:
-        report: The figures of the last mining; ``None`` before the first.
-        revision: Number of minings so far. Whoever keeps something that was read off the samples
-            can tell by it that they changed.
+        report: Statistics of the last mining; ``None`` before the first.
+        revision: Number of minings so far, which tells whether the samples have changed.
 
     Raises:
-        TypeError: A sample is no pair.
+        TypeError: A sample is not a pair.
         ValueError: There is no query, no corpus, or no possible negative for a query.
 
     Example:

@@ -1,4 +1,4 @@
-"""What a mining found, and what it refused for which reason."""
+"""Statistics of a mining."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MiningReport:
-    """The figures of one mining.
+    """Statistics of one mining.
 
     Attributes:
         queries: Number of distinct queries.
         corpus: Number of distinct objects that were searched.
         considered: Objects within the range of ranks, over all queries.
-        refused: How many of these each rule refused, by its name. An object counts for the first
-            of the rules that refuses it.
-        found: Number of hard negatives that were chosen.
-        short: Number of queries for which fewer were left than asked for.
-        positive_score: Mean similarity of the queries and their partners, of several the least.
-        negative_score: Mean similarity of the queries and the chosen ones; NaN if there are none.
+        refused: Number of candidates refused by each rule, by the rule's name. A candidate counts
+            for the first rule that refuses it.
+        found: Number of chosen hard negatives.
+        short: Number of queries with fewer negatives than requested.
+        positive_score: Mean similarity of queries and their least similar partners.
+        negative_score: Mean similarity of queries and chosen negatives; NaN if there are none.
 
     Example:
         >>> print(MiningReport(

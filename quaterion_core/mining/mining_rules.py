@@ -1,4 +1,4 @@
-"""The rules of mining: how many hard negatives of a query, and which objects may be one."""
+"""Rules of mining: the number of hard negatives of a query, and which objects may be one."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from quaterion_core.distances import Distance
 
 @dataclass(frozen=True)
 class MiningRules:
-    """Which objects of a corpus may be hard negatives of a query, and how many are chosen.
+    """Rules for the choice of hard negatives of a query from a corpus.
 
-    What is nearest to a query and not known to be similar may be similar nevertheless: a false
-    negative. All rules but the first two guard against these. s(q, n) is the similarity of a query
-    and an object, s⁺ that of the query and its partner; of several partners, the least similar one
-    counts.
+    What is nearest to a query without being labelled as similar may be similar nevertheless: a
+    false negative. All rules except the first two guard against these. s(q, n) is the similarity
+    of a query and an object, s⁺ that of the query and its partner, of several the least similar
+    one.
 
     Args:
-        negatives_per_query: How many hard negatives to choose for each query.
-        choose: ``"top"`` takes the most similar ones that the rules leave over, ``"random"`` any
+        negatives_per_query: Number of hard negatives for each query.
+        choose: ``"top"`` takes the most similar candidates that pass the rules, ``"random"`` any
             of them.
-        ranks: First and last rank of the objects to look at, counted from 1, both included. Ranks
-            are given by similarity to all objects that are not known to be similar to the query.
+        ranks: First and last rank of the candidates, counted from 1, both included. All objects
+            that are not known to be similar to the query are ranked by similarity.
         margin: An object counts if s(q, n) ≤ s⁺ - ``margin``.
         relative_margin: The same with a margin of ``relative_margin`` times the size of s⁺. A good
             first choice is 0.05.
@@ -30,7 +30,7 @@ class MiningRules:
         guide_margin: Where a second model is the guide, an object counts if the guide's s(q, n) is
             below the guide's s⁺ - ``guide_margin``.
         distance: The distance whose similarity is s, of both models.
-        seed: Where the random choices start.
+        seed: Seed of the random choices.
 
     Raises:
         ValueError: A value is out of range.

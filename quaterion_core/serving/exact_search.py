@@ -14,10 +14,10 @@ from quaterion_core.model import SimilarityModel
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """An object that was found.
+    """A search result.
 
     Attributes:
-        object: The object.
+        object: The indexed object.
         score: Its similarity to the query.
         position: Its position among the indexed objects; of equal ones that of the first.
     """
@@ -28,15 +28,15 @@ class SearchResult:
 
 
 class ExactSearch:
-    """Compares every query with every object; exact, and fast up to about a million objects.
+    """Exact search by brute force, suitable for up to about a million objects.
 
-    Objects of equal content are one document: they are embedded once and found once, as the first
-    of them.
+    Objects of equal content are one document: they are embedded once, and found once, as the
+    first of them.
 
     Args:
         model: Embeds objects and queries.
-        objects: What can be found.
-        distance_metric_name: The similarity that ranks; cosine by default.
+        objects: Objects to index.
+        distance_metric_name: Distance whose similarity ranks; cosine by default.
         batch_size: Number of objects to embed at once.
 
     Raises:
@@ -71,7 +71,7 @@ class ExactSearch:
 
         Args:
             query: A raw object.
-            top: How many to return at the most.
+            top: Maximum number of results.
         """
         embedding = self._model.encode([query], to_numpy=False)
         scores, found = top_k(embedding, self._embeddings, top, self._distance)

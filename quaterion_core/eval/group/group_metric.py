@@ -1,4 +1,4 @@
-"""The interface of metrics over objects that belong to groups."""
+"""Interface of metrics over objects that belong to groups."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from quaterion_core.eval.base_metric import BaseMetric
 
 
 class GroupMetric(BaseMetric):
-    """A metric for :class:`~quaterion_core.dataset.SimilarityGroupSample`.
+    """Metric for :class:`~quaterion_core.dataset.SimilarityGroupSample`.
 
     Each object queries all others; relevant to it are the others of its group. Where a sampler has
     a reference, each queries those of the reference instead.
 
-    Objects of equal content, by the target ``objects`` that loaders and samplers give, are one
-    object, which is of all groups that any of them is of.
+    Objects of equal content, by the target ``objects`` of loaders and samplers, are one object,
+    which is in all groups of its copies.
     """
 
     accumulator_type = GroupAccumulator
@@ -27,7 +27,7 @@ class GroupMetric(BaseMetric):
     def prepare_labels(
         groups: Tensor, queries: Tensor | None = None, candidates: Tensor | None = None
     ) -> Tensor:
-        """Return which objects are of the same group.
+        """Return which candidates are in the same group as each query.
 
         Args:
             groups: Group of each object, shape (N,), int64.
@@ -35,7 +35,7 @@ class GroupMetric(BaseMetric):
             candidates: Rows that can be found, shape (M,); by default all.
 
         Returns:
-            Shape (Q, M), bool. An object is of its own group.
+            Shape (Q, M), bool. An object is in its own group.
 
         Example:
             >>> GroupMetric.prepare_labels(torch.tensor([3, 8, 3]), queries=torch.tensor([0]))

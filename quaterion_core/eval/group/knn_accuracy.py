@@ -1,4 +1,4 @@
-"""kNN accuracy: whether the nearest objects tell the group of a query."""
+"""kNN accuracy: whether the nearest objects predict the group of a query."""
 
 from __future__ import annotations
 
@@ -17,33 +17,34 @@ _VOTE_OF_THE_NEAREST: Final = 2**40
 
 
 class KNNAccuracy(WholeGroupsMetric):
-    """The share of queries whose group a vote of the k nearest objects tells.
+    """kNN accuracy: the share of queries whose group wins a vote of the k nearest objects.
 
-    Each of the k nearest objects votes for its group. Either all votes count alike, or, with a
+    Each of the k nearest objects votes for its group. All votes count the same or, with a
     ``temperature``, each counts::
 
         exp(-distance/temperature)
 
-    which for cosine and dot product is, up to a factor of the query, exp(similarity/temperature).
+    which for cosine and dot product equals exp(similarity/temperature) up to a factor that depends
+    on the query only.
 
     A query counts 1 if its own group has more votes than any other, whichever of the objects at
-    the distance of the k-th are taken among the k, and 0 otherwise: of groups with equally many
-    votes, and of objects at the same distance, the wrong ones come first. Where all votes count
-    alike, groups often have equally many; a classifier that guesses among them is then right more
-    often. As in all metrics of groups, a query whose group no other object has is left out; a
-    classifier's accuracy would count it as wrong. With k of 1, it is recall@1.
+    the distance of the k-th are among the k, and 0 otherwise: ties of votes and of distances are
+    to the disadvantage of the model. Without a temperature, groups often tie; a classifier that
+    guesses among them is right more often. As in all group metrics, a query whose group has no
+    other object is ignored, which the accuracy of a classifier counts as wrong. With k = 1, it is
+    recall@1.
 
     Source: Cover and Hart, Nearest Neighbor Pattern Classification, IEEE Transactions on
     Information Theory 13, 1967; the temperature is that of Wu et al., Unsupervised Feature
     Learning via Non-Parametric Instance Discrimination, CVPR 2018, section 3.4.
 
     Args:
-        k: Number of nearest objects that vote; where there are fewer, all of them do.
-        temperature: How fast votes fall with the distance: the lower, the faster. 0.07 with a k
-            of 200 is usual for self-supervised models. ``None`` counts all votes alike.
-        distance_metric_name: The distance by which objects are found.
-        reduce_func: Makes one value of the values of all queries that have a relevant object, 0 if
-            there is none. ``None`` returns those values, in the order of the queries.
+        k: Number of nearest objects that vote; all objects if there are fewer.
+        temperature: Decay of votes with the distance: the lower, the faster. 0.07 with k = 200 is
+            common for self-supervised models. ``None`` counts all votes the same.
+        distance_metric_name: Distance by which candidates are ranked.
+        reduce_func: Reduces the values of all queries that have a relevant object to one value; 0
+            if there are none. ``None`` returns the values, in the order of the queries.
 
     Raises:
         ValueError: ``k`` is below 1, or the temperature is not positive.
@@ -71,8 +72,7 @@ class KNNAccuracy(WholeGroupsMetric):
         check_k(k)
         if temperature is not None and not temperature > 0:
             raise ValueError(
-                f"temperature should be positive, or None for votes that count alike, but is "
-                f"{temperature}."
+                f"temperature should be positive, or None for equal votes, but is {temperature}."
             )
         self.k = k
         self.temperature = temperature
@@ -86,7 +86,7 @@ class KNNAccuracy(WholeGroupsMetric):
         )
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this metric again, as JSON values."""
+        """Return the arguments that rebuild this metric, as JSON values."""
         return {"k": self.k, "temperature": self.temperature, **super().get_config_dict()}
 
 
@@ -97,14 +97,14 @@ def is_group_of_nearest(
     k: int,
     temperature: float | None = None,
 ) -> Tensor:
-    """Return for each query whether its group has the most votes among the k nearest objects.
+    """Return for each query whether its group has the most votes of the k nearest objects.
 
     Args:
         distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
             object would find itself, which has no vote.
         query_groups: Group of each query, shape (Q,), int64.
         candidate_groups: Group of each object, shape (N,), int64.
-        k: Number of nearest objects that vote; where there are fewer, all of them do.
+        k: Number of nearest objects that vote; all objects if there are fewer.
         temperature: A vote counts exp(-distance/temperature); with ``None`` all count alike.
 
     Returns:
@@ -126,7 +126,7 @@ def is_group_of_nearest(
     groups, group = torch.unique(candidate_groups, return_inverse=True)
 
     def by_group(rows: Tensor, columns: Tensor, values: Tensor) -> Tensor:
-        """Sum the values of some objects by query and group, shape (Q, G)."""
+        """Sum values of objects by query and group, shape (Q, G)."""
         sums = values.new_zeros(count * len(groups))
         return sums.index_add_(0, rows * len(groups) + group[columns], values).view(count, -1)
 
@@ -146,7 +146,7 @@ def is_group_of_nearest(
 
 
 def _votes(distances: Tensor, closest: Tensor, temperature: float | None) -> Tensor:
-    """Return how much the votes of objects count, int64; nothing at an infinite distance."""
+    """Return the weights of the votes of objects, int64; 0 at an infinite distance."""
     if temperature is None:
         votes = torch.ones_like(distances)
     else:

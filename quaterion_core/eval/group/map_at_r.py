@@ -10,28 +10,28 @@ from quaterion_core.eval.ranking import relevant
 
 
 class MapAtR(GroupMetric):
-    """The average precision of the R nearest objects, R being the number of relevant ones.
+    """MAP@R: the average precision of the R nearest objects, of R relevant ones.
 
     Relevant to a query are the other objects of its group. With P(i) for the precision among the i
     nearest, the value of a query is::
 
         1/R Σ over i from 1 to R of P(i) where the i-th nearest is relevant, else 0
 
-    1 if all of the R nearest are relevant. Unlike R-precision, it asks for the relevant ones first
-    among those. The only object of a group is no query. Of objects at the same distance,
-    irrelevant ones count as nearer.
+    It is 1 if all of the R nearest are relevant. Unlike R-precision, it depends on their order.
+    The only object of a group is not a query. Of objects at the same distance, irrelevant ones
+    count as nearer.
 
     Source: Musgrave, Belongie, Lim, A Metric Learning Reality Check, ECCV 2020, section 3.2,
     equation 1.
 
     Args:
-        distance_metric_name: The distance by which objects are found.
-        reduce_func: Makes one value of the values of all queries that have a relevant object, 0 if
-            there is none. ``None`` returns those values, in the order of the queries.
+        distance_metric_name: Distance by which candidates are ranked.
+        reduce_func: Reduces the values of all queries that have a relevant object to one value; 0
+            if there are none. ``None`` returns the values, in the order of the queries.
 
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.8, 0.2], [0.5, 0.5]])
-        >>> # The last one finds the third first, which is of another group, then the second.
+        >>> # To the last one, the third is the nearest, which is in another group, then the second.
         >>> MapAtR(reduce_func=None).compute(embeddings, torch.tensor([1, 1, 2, 1]))
         tensor([0.5000, 0.5000, 0.2500])
     """
@@ -64,8 +64,8 @@ def map_at_r(distance_matrix: Tensor, labels: Tensor) -> Tensor:
     counts = relevance.sum(dim=1, keepdim=True)
     if not relevance.any():
         return distance_matrix.new_zeros(len(distance_matrix))
-    # Of a relevant object only the rank is asked for: how many relevant ones are nearer, and how
-    # many irrelevant ones are not further away. More than R of either are never looked at.
+    # Only the rank of a relevant object is needed: how many relevant ones are nearer, and how many
+    # irrelevant ones are not farther away. At most R of either are needed.
     width = int(counts.max())
     hits = _nearest(distance_matrix, relevance, width)
     misses = _nearest(distance_matrix, ~relevance, width)
@@ -75,5 +75,5 @@ def map_at_r(distance_matrix: Tensor, labels: Tensor) -> Tensor:
 
 
 def _nearest(distance_matrix: Tensor, mask: Tensor, count: int) -> Tensor:
-    """Return the smallest marked distances of each row, ascending, infinity where there is none."""
+    """Return the smallest marked distances of each row, ascending, padded with infinity."""
     return distance_matrix.masked_fill(~mask, torch.inf).topk(count, largest=False).values

@@ -1,4 +1,4 @@
-"""Recall@k, as image retrieval reports it."""
+"""Recall@k of image retrieval (hit rate@k)."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from quaterion_core.eval.ranking import check_k, first_rank, relevant
 
 
 class RecallAtK(GroupMetric):
-    """The share of queries that have an object of their group among the k nearest.
+    """Recall@k of image retrieval: the share of queries that find their group in the k nearest.
 
-    A query counts 1 if at least one of the k nearest objects is of its group, however many there
-    are to find, and 0 otherwise. The only object of a group is no query. Of objects at the same
-    distance, those of other groups count as nearer. In information retrieval, recall@k is another
-    figure, the share of all relevant objects that are found.
+    A query counts 1 if at least one of the k nearest objects is in its group, and 0 otherwise. The
+    only object of a group is not a query. Of objects at the same distance, those of other groups
+    count as nearer. Information retrieval calls this hit rate@k or success@k; its recall@k is the
+    share of all relevant objects that are found.
 
     Source: Jégou, Douze, Schmid, Product Quantization for Nearest Neighbor Search, TPAMI 2011,
     section 5; Oh Song et al., Deep Metric Learning via Lifted Structured Feature Embedding, CVPR
     2016, section 6.
 
     Args:
-        k: Number of nearest objects to look at.
-        distance_metric_name: The distance by which objects are found.
-        reduce_func: Makes one value of the values of all queries that have a relevant object, 0 if
-            there is none. ``None`` returns those values, in the order of the queries.
+        k: Number of nearest objects to consider.
+        distance_metric_name: Distance by which candidates are ranked.
+        reduce_func: Reduces the values of all queries that have a relevant object to one value; 0
+            if there are none. ``None`` returns the values, in the order of the queries.
 
     Raises:
         ValueError: ``k`` is below 1.
@@ -57,7 +57,7 @@ class RecallAtK(GroupMetric):
         return recall_at_k(distance_matrix, labels, self.k)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this metric again, as JSON values."""
+        """Return the arguments that rebuild this metric, as JSON values."""
         return {"k": self.k, **super().get_config_dict()}
 
 
@@ -68,7 +68,7 @@ def recall_at_k(distance_matrix: Tensor, labels: Tensor, k: int) -> Tensor:
         distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
             object would find itself.
         labels: Relevant where above 0, shape (Q, N).
-        k: Number of nearest objects to look at.
+        k: Number of nearest objects to consider.
 
     Returns:
         Shape (Q,); 0 where nothing is relevant.

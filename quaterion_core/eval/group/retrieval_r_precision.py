@@ -1,4 +1,4 @@
-"""R-precision: how much of a group its members find first."""
+"""R-precision."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from quaterion_core.eval.ranking import hits_among_nearest, relevant
 
 
 class RetrievalRPrecision(GroupMetric):
-    """The share of relevant objects among the R nearest, R being the number of relevant ones.
+    """R-precision: the share of relevant objects among the R nearest, of R relevant ones.
 
-    Relevant to a query are the other objects of its group. Each query counts alike, whatever the
-    size of its group; the only object of a group is no query. 1 if every object is nearer to all
-    of its group than to any other. Of objects at the same distance, irrelevant ones count as
-    nearer.
+    Relevant to a query are the other objects of its group. Each query counts the same, whatever
+    the size of its group; the only object of a group is not a query. The value is 1 if every
+    object is nearer to all of its group than to any other object. Of objects at the same distance,
+    irrelevant ones count as nearer.
 
     Manning, Raghavan and Schütze, *Introduction to Information Retrieval* (2008), section 8.4.
 
     Args:
-        distance_metric_name: The distance by which objects are found.
-        reduce_func: Makes one value of the values of all queries that have a relevant object, 0 if
-            there is none. ``None`` returns those values, in the order of the queries.
+        distance_metric_name: Distance by which candidates are ranked.
+        reduce_func: Reduces the values of all queries that have a relevant object to one value; 0
+            if there are none. ``None`` returns the values, in the order of the queries.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""The base of group metrics that have to know which group each object is of."""
+"""Base of group metrics that need the group of each object."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from quaterion_core.eval.retrieval import Retrieval
 
 
 class WholeGroupsMetric(GroupMetric):
-    """A metric that asks for the groups themselves, not only whether two objects are of one.
+    """Metric of the groups themselves, not only of whether two objects share one.
 
-    Derive from it and define :meth:`group_values`; blocks of queries and ``reduce_func`` are then
-    taken care of. A query whose group no other object has is left out.
+    A subclass defines :meth:`group_values`; blocks of queries and ``reduce_func`` are handled
+    here. A query whose group has no other object is ignored.
     """
 
     @abstractmethod
@@ -44,7 +44,7 @@ class WholeGroupsMetric(GroupMetric):
         return self.reduce(torch.cat(values))
 
     def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
-        """Refuse a matrix of queries and candidates, which does not show all groups.
+        """Raise a ``TypeError``: a matrix of queries and candidates does not hold all groups.
 
         Raises:
             TypeError: Always.

@@ -1,4 +1,4 @@
-"""The interface of metrics over objects that come in pairs."""
+"""Interface of metrics over objects that come in pairs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from quaterion_core.loss.known_positives import known_positives
 
 
 class PairMetric(BaseMetric):
-    """A metric for :class:`~quaterion_core.dataset.SimilarityPairSample`.
+    """Metric for :class:`~quaterion_core.dataset.SimilarityPairSample`.
 
     Each of the two objects of a pair queries all other objects; relevant to it is its partner, if
     the pair's label is above 0.
 
-    Objects of equal content, by the target ``objects`` that loaders and samplers give, are one
-    object: an answer to two questions is one answer, relevant to both. Relevant to an object are
-    then also those that pairs with a label above 0 place into its subgroup. Two objects that a
-    pair with the label 0 names are not relevant to one another.
+    Objects of equal content, by the target ``objects`` of loaders and samplers, are one object: an
+    answer to two questions is one answer, relevant to both. Also relevant to an object are then
+    those that pairs with a label above 0 put into its subgroup. The two objects of a pair with the
+    label 0 are not relevant to each other.
 
-    Without ``objects``, all objects count as different, and nothing is relevant but the partner.
+    Without ``objects``, all objects count as different, and only the partner is relevant.
     """
 
     accumulator_type = PairAccumulator
@@ -38,7 +38,7 @@ class PairMetric(BaseMetric):
         candidates: Tensor | None = None,
         objects: Tensor | None = None,
     ) -> Tensor:
-        """Return the label of each two objects.
+        """Return the relevance of each candidate to each query.
 
         Args:
             labels: Similarity of each pair, shape (P,).
@@ -74,7 +74,7 @@ class PairMetric(BaseMetric):
             matrix, same[rows], same[columns], same[similar], labels[labels > 0], len(subgroups)
         )
         if objects is not None:
-            # An object is in a subgroup if a pair says that it is similar to another one there.
+            # Only pairs of similar objects put these into a subgroup.
             member = torch.full_like(subgroups, NO_SUBGROUP)
             member[similar] = subgroups[similar]
             of_rows, of_columns = member[rows].unsqueeze(1), member[columns]
@@ -145,7 +145,7 @@ class PairMetric(BaseMetric):
 def _set_partners(
     matrix: Tensor, rows: Tensor, columns: Tensor, pairs: Tensor, labels: Tensor, count: int
 ) -> None:
-    """Set the labels of pairs of objects in a matrix (Q, M), either object being the query.
+    """Set the labels of pairs of objects, in both directions, in a matrix (Q, M).
 
     Args:
         matrix: Changed in place.

@@ -1,4 +1,4 @@
-"""The interface of metrics over pairs and their scores, without any retrieval."""
+"""Interface of metrics over pairs and their scores, without retrieval."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from quaterion_core.eval.retrieval import Retrieval
 
 
 class PairScoreMetric(PairMetric):
-    """A metric that compares the similarities of stated pairs with their labels.
+    """Metric of the similarities of the given pairs and their labels.
 
-    Nothing is retrieved: only the two objects of a pair are compared, so that memory and time grow
-    with the number of pairs. Derive from it and define :meth:`score`.
+    Only the two objects of a pair are compared, so that memory and time grow with the number of
+    pairs. A subclass defines :meth:`score`.
 
-    Where a sampler limits the number of queries, the pairs that hold one of them count.
+    Where a sampler limits the number of queries, pairs without a query are ignored.
 
     Args:
-        distance_metric_name: The distance whose similarity is compared.
+        distance_metric_name: Distance whose similarity is compared.
 
     Example:
         >>> import torch
@@ -40,15 +40,15 @@ class PairScoreMetric(PairMetric):
         """Return the value.
 
         Args:
-            similarities: Of the two objects of each pair, shape (P,).
-            labels: As the pairs state them, shape (P,).
+            similarities: Similarity of the two objects of each pair, shape (P,).
+            labels: Label of each pair, shape (P,).
 
         Returns:
             A scalar.
         """
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this metric again, as JSON values."""
+        """Return the arguments that rebuild this metric, as JSON values."""
         return {"distance_metric_name": self.distance_metric_name.value}
 
     def of_retrieval(self, retrieval: Retrieval) -> Tensor:
@@ -58,7 +58,7 @@ class PairScoreMetric(PairMetric):
         return self.score(retrieval.similarities(self.distance, pairs[is_asked]), labels[is_asked])
 
     def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
-        """Refuse a matrix of queries and candidates, which does not show all pairs.
+        """Raise a ``TypeError``: a matrix of queries and candidates does not hold all pairs.
 
         Raises:
             TypeError: Always.

@@ -9,17 +9,18 @@ from quaterion_core.eval.pair.pair_score_metric import PairScoreMetric
 
 
 class PearsonCorrelation(PairScoreMetric):
-    """How far the similarities of pairs are a linear function of their labels.
+    """Pearson's correlation of the similarities of pairs and their labels.
 
-    1 where they are, and rise with the labels; 0 where there is no such relation, and where all
-    labels or all similarities are equal, so that there is nothing to relate; -1 where they fall.
+    It is 1 where the similarities are an increasing linear function of the labels, -1 where they
+    are a decreasing one, and 0 without a linear relation or where all labels or all similarities
+    are equal.
 
     Usual for semantic textual similarity, beside the correlation of ranks,
     :class:`~quaterion_core.eval.pair.SpearmanCorrelation`: Cer et al., SemEval-2017 Task 1,
     section 5.
 
     Args:
-        distance_metric_name: The distance whose similarity is compared.
+        distance_metric_name: Distance whose similarity is compared.
 
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])

@@ -1,4 +1,4 @@
-"""Precision@k: how many of the k nearest objects are relevant."""
+"""Precision@k."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from quaterion_core.eval.ranking import check_k, hits_among_nearest, relevant
 
 
 class RetrievalPrecision(PairMetric):
-    """The share of relevant objects among the k nearest.
+    """Precision@k: the share of relevant objects among the k nearest.
 
     Relevant to a query are its partners, as :class:`PairMetric` says; with one partner, the best
-    value is 1/k. Of objects at the same distance, irrelevant ones count as nearer. An object that
-    has nothing to find, such as one that is only in pairs with the label 0, is found but is no
-    query.
+    value is 1/k. Of objects at the same distance, irrelevant ones count as nearer. An object
+    without anything relevant, such as one that is only in pairs with the label 0, is a candidate
+    but not a query.
 
     Manning, Raghavan and Schütze, *Introduction to Information Retrieval* (2008), section 8.4.
 
     Args:
-        k: Number of nearest objects to look at; where there are fewer, the others are misses.
-        distance_metric_name: The distance by which objects are found.
-        reduce_func: Makes one value of the values of all queries that have a relevant object, 0 if
-            there is none. ``None`` returns those values, in the order of the queries.
+        k: Number of nearest objects to consider; where there are fewer, the others are misses.
+        distance_metric_name: Distance by which candidates are ranked.
+        reduce_func: Reduces the values of all queries that have a relevant object to one value; 0
+            if there are none. ``None`` returns the values, in the order of the queries.
 
     Raises:
         ValueError: ``k`` is below 1.
@@ -60,7 +60,7 @@ class RetrievalPrecision(PairMetric):
         return retrieval_precision(distance_matrix, labels, self.k)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this metric again, as JSON values."""
+        """Return the arguments that rebuild this metric, as JSON values."""
         return {"k": self.k, **super().get_config_dict()}
 
 
@@ -71,7 +71,7 @@ def retrieval_precision(distance_matrix: Tensor, labels: Tensor, k: int) -> Tens
         distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
             object would find itself.
         labels: Relevant where above 0, shape (Q, N).
-        k: Number of nearest objects to look at; where there are fewer, the others are misses.
+        k: Number of nearest objects to consider; where there are fewer, the others are misses.
 
     Returns:
         Shape (Q,); 0 where nothing is relevant.

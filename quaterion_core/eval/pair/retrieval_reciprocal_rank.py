@@ -1,4 +1,4 @@
-"""Reciprocal rank: how soon the relevant object is found."""
+"""Reciprocal rank."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from quaterion_core.eval.ranking import first_rank, relevant
 
 
 class RetrievalReciprocalRank(PairMetric):
-    """One over the rank of the relevant object; its mean is the mean reciprocal rank (MRR).
+    """Reciprocal rank of the nearest relevant object; its mean is the mean reciprocal rank (MRR).
 
     Relevant to a query are its partners, as :class:`PairMetric` says; the nearest of them counts.
-    Of objects at the same distance, irrelevant ones count as nearer. An object that has nothing to
-    find, such as one that is only in pairs with the label 0, is found but is no query.
+    Of objects at the same distance, irrelevant ones count as nearer. An object without anything
+    relevant, such as one that is only in pairs with the label 0, is a candidate but not a query.
 
     Voorhees, *The TREC-8 Question Answering Track Report* (1999), section 3.
 
     Args:
-        distance_metric_name: The distance by which objects are found.
-        reduce_func: Makes one value of the values of all queries that have a relevant object, 0 if
-            there is none. ``None`` returns those values, in the order of the queries.
+        distance_metric_name: Distance by which candidates are ranked.
+        reduce_func: Reduces the values of all queries that have a relevant object to one value; 0
+            if there are none. ``None`` returns the values, in the order of the queries.
 
     Example:
         >>> import torch

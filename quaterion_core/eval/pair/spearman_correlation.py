@@ -10,18 +10,18 @@ from quaterion_core.eval.pair.pearson_correlation import pearson_correlation
 
 
 class SpearmanCorrelation(PairScoreMetric):
-    """How far the similarities of pairs are in the order of their labels.
+    """Spearman's rank correlation of the similarities of pairs and their labels.
 
-    It is Pearson's correlation of ranks, equal values sharing the mean of theirs: 1 where the
-    order is the same, -1 where it is reversed, 0 where there is no relation, and where all labels
-    or all similarities are equal.
+    Pearson's correlation of the ranks, where equal values share their mean rank: 1 where the order
+    is the same, -1 where it is reversed, 0 without a relation or where all labels or all
+    similarities are equal.
 
     The main figure for semantic textual similarity: Reimers, Beyer, Gurevych, Task-Oriented
     Intrinsic Evaluation of Semantic Textual Similarity, COLING 2016; Spearman, The Proof and
     Measurement of Association between Two Things, 1904.
 
     Args:
-        distance_metric_name: The distance whose similarity is compared.
+        distance_metric_name: Distance whose similarity is compared.
 
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])

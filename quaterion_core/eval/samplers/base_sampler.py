@@ -1,4 +1,4 @@
-"""The interface of samplers: which objects of a dataset query which others."""
+"""Interface of samplers, which choose the queries and candidates of an evaluation."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class BaseSampler(ABC):
-    """Chooses the queries of an evaluation.
+    """Sampler of the queries of an evaluation.
 
     Args:
-        sample_size: Number of queries; -1 for all, which is also what a number above takes.
+        sample_size: Number of queries; -1 or a larger number than there are for all.
         device: Where distances and metrics are computed; by default the CPU.
         log_progress: Whether to show a progress bar.
-        seed: Makes the sample the same in each evaluation, so that two models can be compared by
-            it. ``None`` draws another one each time.
+        seed: Seed of the sample, which is the same in each evaluation, so that models can be
+            compared. ``None`` draws a new sample each time.
 
     Raises:
         ValueError: ``sample_size`` is 0 or below -1.
@@ -40,7 +40,8 @@ class BaseSampler(ABC):
     ):
         if sample_size == 0 or sample_size < -1:
             raise ValueError(
-                f"sample_size is the number of queries, or -1 for all, but is {sample_size}."
+                f"Expected sample_size, the number of queries, to be positive or -1 for all, "
+                f"got {sample_size}."
             )
         self.sample_size = sample_size
         self.device = torch.device(device or "cpu")
@@ -55,7 +56,7 @@ class BaseSampler(ABC):
 
         Args:
             dataset: Similarity samples.
-            metric: Says which distance to use and what is relevant.
+            metric: Defines the distance and the relevance.
             model: Encodes the objects.
 
         Returns:
@@ -64,10 +65,10 @@ class BaseSampler(ABC):
         """
 
     def reset(self) -> None:  # noqa: B027 - a sampler may have nothing to forget
-        """Forget the dataset and the sample."""
+        """Discard the dataset and the sample."""
 
     def check_metric(self, metric: BaseMetric) -> None:
-        """Refuse a metric that this sampler is not for.
+        """Check that a metric is of this sampler's kind.
 
         Raises:
             TypeError: It is not an instance of :attr:`metric_type`.
@@ -84,7 +85,7 @@ class BaseSampler(ABC):
     ) -> dict[str, Tensor]:
         """Compute metrics of the sampled queries.
 
-        A sampler that only defines :meth:`sample` gives each metric what that returns.
+        A sampler that only defines :meth:`sample` passes its result to each metric.
 
         Args:
             dataset: Similarity samples.

@@ -1,4 +1,4 @@
-"""What the samplers of pairs and groups share: a dataset, encoded once."""
+"""Base of the samplers of pairs and groups, which encode a dataset once."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from quaterion_core.model import SimilarityModel
 
 _BATCHES_READ_AT_ONCE: Final = 16
-"""Among so many batches of objects, those of similar length are encoded together."""
+"""Number of batches of objects that are sorted by length and encoded together."""
 
 
 class DatasetSampler(BaseSampler):
-    """Encodes a dataset, each distinct object once, and draws the objects of it that query.
+    """Sampler that encodes a dataset, each distinct object once, and draws queries from it.
 
-    The dataset is encoded, and the queries are drawn, when they are first needed; both are kept
-    until :meth:`reset`, or until another dataset or model is asked for. After a model was trained
-    on, call :meth:`reset`.
+    The dataset is encoded and the queries are drawn when first needed. Both are kept until
+    :meth:`reset` or until another dataset or model is given. Call :meth:`reset` after training a
+    model further.
 
     Args:
-        sample_size: Number of queries; -1 for all, which is also what a number above takes.
+        sample_size: Number of queries; -1 or a larger number than there are for all.
         encode_batch_size: Number of objects to encode at once; 16 times as many samples are read at
             once.
         device: Where distances and metrics are computed; by default the CPU.
         log_progress: Whether to show a progress bar while the dataset is encoded.
-        seed: Makes the sample the same in each evaluation, so that two models can be compared by
-            it. ``None`` draws another one each time.
+        seed: Seed of the sample, which is the same in each evaluation, so that models can be
+            compared. ``None`` draws a new sample each time.
 
     Raises:
         ValueError: ``sample_size`` is 0 or below -1, or ``encode_batch_size`` below 1.
@@ -60,7 +60,9 @@ class DatasetSampler(BaseSampler):
     ):
         super().__init__(sample_size, device, log_progress, seed)
         if encode_batch_size < 1:
-            raise ValueError(f"encode_batch_size has to be 1 or more, but is {encode_batch_size}.")
+            raise ValueError(
+                f"Expected encode_batch_size to be 1 or more, got {encode_batch_size}."
+            )
         self.encode_batch_size = encode_batch_size
         self.accumulator = self.accumulator_type()
         self.sizes: list[int] = []
@@ -68,9 +70,9 @@ class DatasetSampler(BaseSampler):
         self._retrieval: Retrieval | None = None
 
     def sources(self, dataset: Any) -> dict[str, Any]:
-        """Return what is encoded, in this order, by the word that errors have for it.
+        """Return what is encoded, in this order, by its name in errors.
 
-        Once it is, :attr:`sizes` holds the number of embeddings of each.
+        After encoding, :attr:`sizes` holds the number of embeddings of each.
         """
         return {"dataset": samples_of(dataset)}
 
@@ -94,16 +96,14 @@ class DatasetSampler(BaseSampler):
                 whose dataset is then read whole.
 
         Raises:
-            TypeError: A sample is not of the kind that this sampler is for, or ``model`` cannot
-                encode.
+            TypeError: A sample is not of this sampler's kind, or ``model`` cannot encode.
             ValueError: The dataset or a reference is empty, or an embedding is not finite.
         """
         self.reset()
         if not callable(getattr(model, "encode", None)):
             raise TypeError(
-                f"The model of an evaluation has to be a SimilarityModel, but is a "
-                f"{type(model).__name__}, which has no encode(). The one in a TrainableModel is "
-                "its attribute `model`."
+                f"Expected a SimilarityModel, got a {type(model).__name__}, which has no encode(). "
+                "The model in a TrainableModel is its attribute `model`."
             )
         sources = self.sources(dataset)
         for name, source in sources.items():
@@ -119,7 +119,7 @@ class DatasetSampler(BaseSampler):
         self._source = (dataset, model)
 
     def reset(self) -> None:
-        """Forget the dataset and the sample."""
+        """Discard the dataset and the sample."""
         self.accumulator.reset()
         self._source = None
         self._retrieval = None
@@ -131,7 +131,7 @@ class DatasetSampler(BaseSampler):
 
         Args:
             dataset: Similarity samples, as for :meth:`accumulate`.
-            metric: Says which distance to use and what is relevant.
+            metric: Defines the distance and the relevance.
             model: Encodes the objects.
 
         Returns:
@@ -140,7 +140,7 @@ class DatasetSampler(BaseSampler):
             and one candidate. An object is at infinite distance from itself, with label 0.
 
         Raises:
-            TypeError: The metric or a sample is not of the kind that this sampler is for.
+            TypeError: The metric or a sample is not of this sampler's kind.
             ValueError: The dataset is empty, or an embedding is not finite.
         """
         self.check_metric(metric)
@@ -153,7 +153,7 @@ class DatasetSampler(BaseSampler):
     def score(
         self, dataset: Iterable[Any], metrics: Mapping[str, BaseMetric], model: SimilarityModel
     ) -> dict[str, Tensor]:
-        """Compute metrics of the same sampled queries, in blocks that they share.
+        """Compute several metrics over the same sampled queries, in shared blocks.
 
         Args:
             dataset: Similarity samples, as for :meth:`accumulate`.
@@ -168,7 +168,7 @@ class DatasetSampler(BaseSampler):
         return score(metrics, self._retrieval_of(dataset, model))
 
     def _retrieval_of(self, dataset: Iterable[Any], model: SimilarityModel) -> Retrieval:
-        """Encode the dataset and draw the queries, unless both are there already."""
+        """Encode the dataset and draw the queries, unless done before."""
         if self._source is None or self._source[0] is not dataset or self._source[1] is not model:
             self.accumulate(model, dataset)
         if self._retrieval is None:
@@ -227,13 +227,13 @@ class DatasetSampler(BaseSampler):
             if not isinstance(sample, sample_type):
                 raise TypeError(
                     f"{type(self).__name__} takes a {name} of {sample_type.__name__}, but sample "
-                    f"{position} is of type {type(sample).__name__}. PairSampler is for pairs, "
-                    "GroupSampler for groups, and a dataset has only samples of one kind."
+                    f"{position} is of type {type(sample).__name__}. Use PairSampler for pairs and "
+                    "GroupSampler for groups; a dataset holds samples of one kind."
                 )
 
 
 class _DistinctEncoder:
-    """Encodes objects, equal ones once, so that all copies have the same embedding."""
+    """Encoder of distinct objects: equal objects have the very same embedding."""
 
     def __init__(self, model: SimilarityModel, batch_size: int):
         self._model = model
@@ -268,12 +268,12 @@ def samples_of(dataset: Any) -> Any:
 
 
 def _iterate(source: Any, name: str) -> Iterator[Any]:
-    """Iterate over a dataset; one that only has items need not end with an IndexError."""
+    """Iterate over a dataset; a map-style dataset need not raise an IndexError at its end."""
     if isinstance(source, Iterable):
         return iter(source)
     if isinstance(source, Sized) and hasattr(source, "__getitem__"):
         return (source[index] for index in range(len(source)))
     raise TypeError(
-        f"A {name} has to be iterable or to have __len__ and __getitem__, but got a "
+        f"Expected a {name} that is iterable or has __len__ and __getitem__, got a "
         f"{type(source).__name__}."
     )

@@ -15,24 +15,23 @@ from quaterion_core.eval.samplers.dataset_sampler import DatasetSampler, samples
 
 
 class GroupSampler(DatasetSampler):
-    """Lets objects of a dataset of groups query all other objects, or those of a reference.
+    """Sampler of groups: objects query all other objects, or those of a reference.
 
-    With a ``reference``, objects of the dataset query, and only those of the reference are found:
-    test images among a gallery, new questions among labelled ones. Both are encoded by the same
-    model, once, and groups of the same name are the same group. An object never finds one that is
-    equal to it in content, in the reference neither.
+    With a ``reference``, objects of the dataset query those of the reference: test images a
+    gallery, new questions labelled ones. Both are encoded once, by the same model, and groups
+    of the same name are the same group. An object never finds another one of equal content, not
+    even in the reference.
 
     Args:
-        sample_size: Number of objects that query; -1 for all, which is also what a number above
-            takes.
+        sample_size: Number of queries; -1 or a larger number than there are for all.
         encode_batch_size: Number of objects to encode at once; 16 times as many samples are read at
             once.
         device: Where distances and metrics are computed; by default the CPU.
         log_progress: Whether to show a progress bar while the dataset is encoded.
-        seed: Makes the sample the same in each evaluation, so that two models can be compared by
-            it. ``None`` draws another one each time.
-        reference: Samples of the objects that can be found, of any kind that a dataset is of; by
-            default those of the dataset.
+        seed: Seed of the sample, which is the same in each evaluation, so that models can be
+            compared. ``None`` draws a new sample each time.
+        reference: Samples of the candidates, as a list, a dataset or an iterable; by default those
+            of the dataset.
 
     Raises:
         ValueError: ``sample_size`` is 0 or below -1, or ``encode_batch_size`` below 1.

@@ -12,20 +12,19 @@ from quaterion_core.eval.samplers.dataset_sampler import DatasetSampler
 
 
 class PairSampler(DatasetSampler):
-    """Lets objects of a dataset of pairs query other objects.
+    """Sampler of pairs: objects query all other objects, or each ``obj_a`` all ``obj_b``.
 
     Args:
-        sample_size: Number of objects that query; -1 for all, which is also what a number above
-            takes. A sampled ``obj_a`` or ``obj_b`` of a pair with score 0 has nothing to find, and
-            is left out of the metrics.
-        distinguish: Let each ``obj_a`` query all ``obj_b``, such as questions the answers. By
+        sample_size: Number of queries; -1 or a larger number than there are for all. A query
+            without anything relevant, such as one of a pair with score 0, is ignored by metrics.
+        distinguish: Whether each ``obj_a`` queries all ``obj_b``, such as questions the answers. By
             default every object queries all others.
         encode_batch_size: Number of objects to encode at once; 16 times as many samples are read at
             once.
         device: Where distances and metrics are computed; by default the CPU.
         log_progress: Whether to show a progress bar while the dataset is encoded.
-        seed: Makes the sample the same in each evaluation, so that two models can be compared by
-            it. ``None`` draws another one each time.
+        seed: Seed of the sample, which is the same in each evaluation, so that models can be
+            compared. ``None`` draws a new sample each time.
 
     Raises:
         ValueError: ``sample_size`` is 0 or below -1, or ``encode_batch_size`` below 1.

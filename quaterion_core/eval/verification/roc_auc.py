@@ -13,21 +13,21 @@ from quaterion_core.eval.verification.verification_metric import (
 
 
 class RocAuc(VerificationMetric):
-    """The probability that two objects of one group are nearer than two of different groups.
+    """ROC AUC of verification over all pairs of objects, which match if both are in one group.
 
-    It is the area under the receiver operating characteristic of telling, by a threshold of the
-    distance, whether two objects are of one group. All pairs of objects count alike, so a large
-    group counts more than a small one. Equal distances count half; 0.5 is what guessing gives, and
-    what there is to say if all pairs match or none.
+    The area under the receiver operating characteristic, which is the probability that two objects
+    of one group are nearer than two of different groups. All pairs count the same, so that large
+    groups count more than small ones. Ties count half. Guessing gives 0.5, and so do data where
+    all pairs match or none.
 
     It is exact. Of the N (N - 1)/2 pairs, the distances of the matching ones are kept, 4 bytes
-    each, and those of the others looked at in blocks of 64 MiB.
+    each, and those of the others processed in blocks of 64 MiB.
 
     Source: Fawcett, An Introduction to ROC Analysis, Pattern Recognition Letters 27, 2006, section
     7.
 
     Args:
-        distance_metric_name: The distance whose threshold is looked at.
+        distance_metric_name: Distance that the threshold applies to.
 
     Example:
         >>> import torch
@@ -43,14 +43,14 @@ class RocAuc(VerificationMetric):
 
 
 class PairRocAuc(PairScoreMetric):
-    """The probability that a pair that matches is more similar than one that does not.
+    """ROC AUC of verification over the given pairs.
 
-    The same figure as :class:`RocAuc`, over stated pairs, such as the protocol of a benchmark of
-    face verification: a pair matches if its label is above 0. Equal similarities count half; 0.5
-    is what guessing gives, and what there is to say if all pairs match or none.
+    Like :class:`RocAuc`, over the pairs of a protocol, such as that of a face verification
+    benchmark: a pair matches if its label is above 0. Ties count half. Guessing gives 0.5, and so
+    do data where all pairs match or none.
 
     Args:
-        distance_metric_name: The distance whose similarity is compared.
+        distance_metric_name: Distance whose similarity is compared.
 
     Example:
         >>> import torch

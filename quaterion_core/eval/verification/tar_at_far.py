@@ -16,22 +16,21 @@ from quaterion_core.eval.verification.verification_metric import (
 
 
 class TarAtFar(VerificationMetric):
-    """The share of pairs of one group that a threshold accepts, at a false accept rate.
+    """TAR@FAR over all pairs: the share of matching pairs accepted at a false accept rate.
 
-    Two objects are accepted as being of one group if their distance is below a threshold: the
-    highest one at which at most the share ``far`` of all pairs of different groups is accepted.
-    With fewer than ``1/far`` such pairs, none of them may be; to tell a rate, take data with
-    several times as many.
+    Two objects are accepted as matching if their distance is below a threshold: the highest one at
+    which at most the share ``far`` of all pairs of different groups is accepted. With fewer than
+    ``1/far`` such pairs, none of them may be accepted; use data with several times as many.
 
     It is exact. Of the N (N - 1)/2 pairs, the distances of the matching ones are kept, 4 bytes
-    each, and of the others those that may be accepted; the rest is looked at in blocks of 64 MiB.
+    each, and of the others those that may be accepted; the rest is processed in blocks of 64 MiB.
 
     Source: Klare et al., Pushing the Frontiers of Unconstrained Face Detection and Recognition:
     IARPA Janus Benchmark A, CVPR 2015, section 4.1.
 
     Args:
         far: The false accept rate, in [0, 1].
-        distance_metric_name: The distance whose threshold is looked at.
+        distance_metric_name: Distance that the threshold applies to.
 
     Raises:
         ValueError: ``far`` is not in [0, 1].
@@ -56,19 +55,18 @@ class TarAtFar(VerificationMetric):
         return true_accept_rate(pairs, self.far)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this metric again, as JSON values."""
+        """Return the arguments that rebuild this metric, as JSON values."""
         return {"far": self.far, **super().get_config_dict()}
 
 
 class PairTarAtFar(PairScoreMetric):
-    """The share of matching pairs that a threshold accepts, at a false accept rate.
+    """TAR@FAR over the given pairs.
 
-    The same figure as :class:`TarAtFar`, over stated pairs: a pair matches if its label is above
-    0.
+    Like :class:`TarAtFar`, over the given pairs: a pair matches if its label is above 0.
 
     Args:
         far: The false accept rate, in [0, 1].
-        distance_metric_name: The distance whose similarity is compared.
+        distance_metric_name: Distance whose similarity is compared.
 
     Raises:
         ValueError: ``far`` is not in [0, 1].
@@ -95,10 +93,10 @@ class PairTarAtFar(PairScoreMetric):
         return true_accept_rate(lambda: [(similarities, labels > 0)], self.far)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this metric again, as JSON values."""
+        """Return the arguments that rebuild this metric, as JSON values."""
         return {"far": self.far, **super().get_config_dict()}
 
 
 def _check_rate(far: float) -> None:
     if not 0 <= far <= 1:
-        raise ValueError(f"far is a rate of false accepts, in [0, 1], but is {far}.")
+        raise ValueError(f"Expected far, the false accept rate, to be in [0, 1], got {far}.")

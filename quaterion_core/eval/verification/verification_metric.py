@@ -1,4 +1,4 @@
-"""How well a threshold tells pairs that match from others, over more pairs than memory holds."""
+"""Metrics of separating matching pairs from others by a threshold, in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from quaterion_core.eval.group.group_metric import GroupMetric
 from quaterion_core.eval.retrieval import Retrieval
 
 ScoredPairs: TypeAlias = Callable[[], Iterable[tuple[Tensor, Tensor]]]
-"""Gives, each time it is called, all pairs in blocks: their scores, the higher the more alike, and
-whether they match, both of shape (P,)."""
+"""Returns, each time it is called, all pairs in blocks: scores, which are higher for more similar
+objects, and whether they match, both of shape (P,)."""
 
 
 class VerificationMetric(GroupMetric):
-    """A metric over every two objects of a dataset, which match if they are of one group.
+    """Metric over all pairs of objects of a dataset, which match if both are in one group.
 
-    Each two objects are one pair. Their distances are computed in blocks, as often as the metric
-    looks at them, and are not kept, so that memory grows with the number of objects and of matching
-    pairs. Where a sampler limits the number of queries, the pairs that hold one of them count;
-    where it has a reference, those of a query and an object of the reference.
+    Each two objects are one pair. Distances are computed in blocks, on every pass of the metric,
+    and not kept, so that memory grows with the number of objects and of matching pairs. Where a
+    sampler limits the number of queries, pairs without a query are ignored; where it has a
+    reference, the pairs are those of a query and an object of the reference.
 
-    Derive from it and define :meth:`value`.
+    A subclass defines :meth:`value`.
 
     Args:
-        distance_metric_name: The distance whose threshold is looked at.
+        distance_metric_name: Distance that the threshold applies to.
     """
 
     def __init__(self, distance_metric_name: Distance | str = Distance.COSINE):
@@ -40,7 +40,7 @@ class VerificationMetric(GroupMetric):
         """Return the value over pairs and their scores, a scalar."""
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this metric again, as JSON values."""
+        """Return the arguments that rebuild this metric, as JSON values."""
         return {"distance_metric_name": self.distance_metric_name.value}
 
     def of_retrieval(self, retrieval: Retrieval) -> Tensor:
@@ -68,11 +68,11 @@ def area_under_roc(pairs: ScoredPairs) -> Tensor:
     """Return the area under the receiver operating characteristic.
 
     It is the probability that a matching pair has a higher score than a pair that does not match,
-    a tie counting half. It is exact; the scores of matching pairs are kept, and the others looked
-    at block by block.
+    a tie counting half. It is exact; the scores of matching pairs are kept, and the others
+    processed in blocks.
 
     Args:
-        pairs: All pairs, as often as they are asked for.
+        pairs: Returns all pairs, each time it is called.
 
     Returns:
         A float32 scalar; 0.5 if all pairs match or none.
@@ -103,7 +103,7 @@ def true_accept_rate(pairs: ScoredPairs, far: float) -> Tensor:
     the others as many as may be accepted.
 
     Args:
-        pairs: All pairs, as often as they are asked for.
+        pairs: Returns all pairs, each time it is called.
         far: The false accept rate, in [0, 1].
 
     Returns:

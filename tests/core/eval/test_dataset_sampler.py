@@ -179,18 +179,18 @@ def test_failed_encoding_leaves_nothing_behind(table_model):
 
 
 def test_model_that_cannot_encode_is_refused():
-    with pytest.raises(TypeError, match="has to be a SimilarityModel, but is a Linear"):
+    with pytest.raises(TypeError, match="Expected a SimilarityModel, got a Linear"):
         GroupSampler(log_progress=False).score(SAMPLES, METRICS, torch.nn.Linear(1, 1))
 
 
 @pytest.mark.parametrize("sample_size", [0, -2])
 def test_impossible_sample_size_is_refused(sample_size):
-    with pytest.raises(ValueError, match="number of queries, or -1 for all"):
+    with pytest.raises(ValueError, match="number of queries, to be positive or -1 for all"):
         PairSampler(sample_size=sample_size)
 
 
 def test_impossible_batch_size_is_refused():
-    with pytest.raises(ValueError, match="encode_batch_size has to be 1 or more"):
+    with pytest.raises(ValueError, match="encode_batch_size to be 1 or more"):
         PairSampler(encode_batch_size=0)
 
 

@@ -176,7 +176,7 @@ def test_it_can_be_attached_to_a_training():
 
 @pytest.mark.parametrize("cls", [TarAtFar, PairTarAtFar])
 def test_a_rate_out_of_range_is_refused(cls):
-    with pytest.raises(ValueError, match=r"in \[0, 1\], but is 1\.5"):
+    with pytest.raises(ValueError, match=r"in \[0, 1\], got 1\.5"):
         cls(far=1.5)
 
 

@@ -40,8 +40,8 @@ class OneShotAccuracy(WholeGroupsMetric):
     Args:
         ways: Number of groups in an episode.
         distance_metric_name: The distance by which the nearest is found.
-        reduce_func: Makes one value of the values of all queries that have a relevant object, 0 if
-            there is none. ``None`` returns those values, in the order of the queries.
+        reduce_func: Reduces the values of all queries that have a relevant object to one value; 0
+            if there are none. ``None`` returns the values, in the order of the queries.
 
     Raises:
         ValueError: ``ways`` is below 2.
@@ -72,7 +72,7 @@ class OneShotAccuracy(WholeGroupsMetric):
         return one_shot_accuracy(distance_matrix, query_groups, candidate_groups, self.ways)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this metric again, as JSON values."""
+        """Return the arguments that rebuild this metric, as JSON values."""
         return {"ways": self.ways, **super().get_config_dict()}
 
 
