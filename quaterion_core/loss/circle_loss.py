@@ -11,23 +11,20 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
 from quaterion_core.utils.masked import masked_log_sum_exp
-from quaterion_core.utils.precision import at_least_float32
-from quaterion_core.utils.utils import get_anchor_negative_mask, get_anchor_positive_mask
 
 
 class CircleLoss(AnchoredGroupLoss):
-    """Raises the similarity of positive pairs and lowers that of negative ones, the worst first.
+    """Circle loss: pairs weighted by how far their similarity is from its optimum.
 
-    With the similarities s_p of positive pairs and s_n of negative pairs, each pair of the batch
-    counted once::
+    With the similarities s_p of an anchor to its positives and s_n to its negatives::
 
         log( 1 + Σ exp(γ α_n (s_n - m)) Σ exp(-γ α_p (s_p - (1 - m))) )
         α_p = max(0, 1 + m - s_p),   α_n = max(0, s_n + m)
 
-    with the margin m and the scale factor γ. The weights α are constants for the gradient, as in
-    equation 10. Without a positive or without a negative pair the loss is 0.
+    averaged over the anchors that have both, with the margin m and the scale factor γ. The weights
+    α are constants for the gradient, as in equation 10.
 
-    Against a memory, a pair is an object of the batch and one of the memory.
+    Against a memory, the anchors are of the batch and the others of the memory.
 
     Source: Sun et al., Circle Loss: A Unified Perspective of Pair Similarity Optimization, CVPR
     2020, equations 6 to 10.
@@ -41,8 +38,8 @@ class CircleLoss(AnchoredGroupLoss):
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
         >>> loss = CircleLoss(margin=0.5, scale_factor=1.0)
-        >>> loss(embeddings, torch.tensor([7, 7, 8]))  # log(1 + 2 exp(-0.5²) exp(-0.5²))
-        tensor(0.7944)
+        >>> loss(embeddings, torch.tensor([7, 7, 8]))  # log(1 + exp(-0.5²) exp(-0.5²)), twice
+        tensor(0.4741)
     """
 
     def __init__(
@@ -63,13 +60,6 @@ class CircleLoss(AnchoredGroupLoss):
             "scale_factor": self.scale_factor,
         }
 
-    def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
-        """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
-        self.check_batch(embeddings, groups)
-        embeddings = at_least_float32(embeddings)
-        positive, negative = get_anchor_positive_mask(groups), get_anchor_negative_mask(groups)
-        return self.anchored_loss(embeddings, embeddings, positive.triu_(1), negative.triu_(1))
-
     def anchored_loss(
         self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor
     ) -> Tensor:
@@ -85,6 +75,8 @@ class CircleLoss(AnchoredGroupLoss):
             ).mul_(self.scale_factor)
             optimum = torch.where(positive, 1 - self.margin, self.margin)
         logits = weights * (similarities - optimum)
-        of_positives = masked_log_sum_exp(logits, positive, dim=(0, 1))
-        of_negatives = masked_log_sum_exp(logits, negative, dim=(0, 1))
-        return F.softplus(of_positives + of_negatives)
+        of_positives = masked_log_sum_exp(logits, positive, dim=1)
+        of_negatives = masked_log_sum_exp(logits, negative, dim=1)
+        is_anchor = positive.any(dim=1) & negative.any(dim=1)
+        losses = F.softplus(of_positives + of_negatives) * is_anchor
+        return losses.sum() / is_anchor.sum().clamp(min=1)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from pytorch_metric_learning import losses, reducers
+from pytorch_metric_learning import losses
 
 from quaterion_core.loss import CircleLoss
 
@@ -22,12 +22,21 @@ def test_the_loss_of_one_positive_and_one_negative_worked_by_hand():
     assert value.item() == pytest.approx(math.log(1 + math.exp(exponent)))
 
 
-def test_each_pair_of_the_batch_counts_once():
-    # Positive pair at cosine 1, α_p = 0.5; two negative pairs at cosine 0, α_n = 0.5.
+def test_the_loss_is_a_mean_over_the_anchors_that_have_both():
+    # Two anchors with a positive at cosine 1, α_p = 0.5, and a negative at cosine 0, α_n = 0.5.
     embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    expected = math.log(1 + 2 * math.exp(0.5 * (0 - 0.5)) * math.exp(-0.5 * (1 - 0.5)))
+    expected = math.log(1 + math.exp(0.5 * (0 - 0.5)) * math.exp(-0.5 * (1 - 0.5)))
     value = CircleLoss(margin=0.5, scale_factor=1.0)(embeddings, GROUPS)
     assert value.item() == pytest.approx(expected)
+
+
+def test_every_object_gets_a_gradient():
+    """Of pairs pooled over the batch, those of a few objects outweighed all others."""
+    generator = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(64, 32, generator=generator).requires_grad_()
+    CircleLoss()(embeddings, torch.arange(64) % 16).backward()
+    norms = embeddings.grad.norm(dim=1)
+    assert (norms > norms.max() / 100).sum() == 64
 
 
 def test_worse_pairs_cost_more():
@@ -46,7 +55,7 @@ def test_pairs_within_the_relaxation_cost_almost_nothing():
     # Positive at 1, which is more than 1 - m; negatives at -1, where α_n is 0.
     embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
     exponent = -256 * 0.25 * (1 - 0.75)
-    expected = math.log1p(2 * math.exp(exponent))
+    expected = math.log1p(math.exp(exponent))
     assert CircleLoss()(embeddings, GROUPS).item() == pytest.approx(expected)
 
 
@@ -78,24 +87,19 @@ def test_gradients_are_those_of_equation_10():
     assert similarities.grad.flatten().tolist() == pytest.approx(expected)
 
 
-def test_one_anchor_at_a_time_agrees_with_pytorch_metric_learning():
-    """Their loss is over the pairs of each anchor, ours over all pairs at once."""
+@pytest.mark.parametrize(("margin", "scale_factor"), [(0.4, 80), (0.25, 256)])
+def test_it_agrees_with_pytorch_metric_learning(margin, scale_factor):
     generator = torch.Generator().manual_seed(0)
-    embeddings = torch.randn(12, 8, dtype=torch.float64, generator=generator)
-    groups = torch.arange(12) % 4
-    values = [
-        CircleLoss(margin=0.4, scale_factor=80).xbm_loss(
-            embeddings[i : i + 1],
-            groups[i : i + 1],
-            torch.cat([embeddings[:i], embeddings[i + 1 :]]),
-            torch.cat([groups[:i], groups[i + 1 :]]),
-        )
-        for i in range(12)
-    ]
-    expected = losses.CircleLoss(m=0.4, gamma=80, reducer=reducers.MeanReducer())(
-        embeddings, groups
-    )
-    torch.testing.assert_close(torch.stack(values).mean(), expected)
+    embeddings = torch.randn(13, 8, dtype=torch.float64, generator=generator)
+    groups = torch.tensor([0, 1, 2, 3] * 3 + [9])  # the last one has no positive
+    ours, theirs = embeddings.clone().requires_grad_(), embeddings.clone().requires_grad_()
+    value = CircleLoss(margin=margin, scale_factor=scale_factor)(ours, groups)
+    reference = losses.CircleLoss(m=margin, gamma=scale_factor)  # a mean over losses above 0
+    expected = reference(theirs, groups)
+    torch.testing.assert_close(value, expected)
+    value.backward()
+    expected.backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
 
 
 @pytest.mark.parametrize("groups", [[7, 7, 7], [7, 8, 9]], ids=["no negative", "no positive"])
