@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import Tensor
 
 from quaterion_core.distances.base_distance import BaseDistance
 from quaterion_core.distances.operands import matrix, paired
+from quaterion_core.utils.utils import vector_norm
+
+_SQUARED_SAFELY: Final = (1e-15, 1e15)
+"""Between these, sums of squares neither overflow nor vanish in float32."""
 
 
 class Euclidean(BaseDistance):
@@ -27,8 +33,7 @@ class Euclidean(BaseDistance):
     @paired
     def distance(x: Tensor, y: Tensor) -> Tensor:
         """Return the Euclidean distances of paired rows, shape (B,)."""
-        length: Tensor = torch.linalg.vector_norm(x - y, dim=1)
-        return length
+        return vector_norm(x - y, dim=1)
 
     @staticmethod
     @paired
@@ -46,13 +51,26 @@ class Euclidean(BaseDistance):
         # the origin and close together. Moving them to the origin changes no distance.
         center = y.detach().mean(dim=0)
         centered_x = x - center
+        centered_y = centered_x if y is x else y - center
+        distances = _distances(centered_x, centered_y)
         if y is not x:
-            return torch.cdist(centered_x, y - center)
+            return distances
         itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
-        return torch.cdist(centered_x, centered_x).masked_fill(itself, 0.0)
+        return distances.masked_fill(itself, 0.0)
 
     @staticmethod
     @matrix
     def similarity_matrix(x: Tensor, y: Tensor) -> Tensor:
         """Return 1/(1 + distance) of all rows, shape (A, B)."""
         return 1 / (1 + Euclidean.distance_matrix(x, y))
+
+
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    """Return the distances of all rows, without squares that the data type does not hold."""
+    with torch.no_grad():
+        largest = torch.maximum(x.abs().amax(), y.abs().amax())
+        is_safe = bool((largest > _SQUARED_SAFELY[0]) & (largest < _SQUARED_SAFELY[1]))
+        is_scaled = not is_safe and bool(torch.isfinite(largest) & (largest > 0))
+    if not is_scaled:
+        return torch.cdist(x, y)
+    return torch.cdist(x / largest, y / largest) * largest

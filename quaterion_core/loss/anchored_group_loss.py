@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from quaterion_core.loss.group_loss import GroupLoss
-from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.precision import embeddings_for_loss
 from quaterion_core.utils.utils import get_anchor_negative_mask, get_anchor_positive_mask
 
 
@@ -21,7 +21,7 @@ class AnchoredGroupLoss(GroupLoss):
     def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
         """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
         self.check_batch(embeddings, groups)
-        embeddings = at_least_float32(embeddings)
+        embeddings = embeddings_for_loss(embeddings)
         positive, negative = get_anchor_positive_mask(groups), get_anchor_negative_mask(groups)
         return self.anchored_loss(embeddings, embeddings, positive, negative)
 
@@ -36,8 +36,8 @@ class AnchoredGroupLoss(GroupLoss):
         self.check_batch(embeddings, groups)
         self.check_batch(memory_embeddings, memory_groups)
         return self.anchored_loss(
-            at_least_float32(embeddings),
-            at_least_float32(memory_embeddings.detach()),
+            embeddings_for_loss(embeddings),
+            embeddings_for_loss(memory_embeddings.detach()),
             get_anchor_positive_mask(groups, memory_groups),
             get_anchor_negative_mask(groups, memory_groups),
         )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from quaterion_core.distances import Distance
 from quaterion_core.loss.group_index import GroupIndex
 from quaterion_core.loss.group_loss import GroupLoss
-from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.precision import embeddings_for_loss
 from quaterion_core.utils.utils import l2_norm
 
 
@@ -80,6 +80,6 @@ class CenterLoss(GroupLoss):
             )
         rows: Tensor = self.group_index(groups)
         is_known = rows >= 0
-        unit = l2_norm(at_least_float32(embeddings), dim=1)
+        unit = l2_norm(embeddings_for_loss(embeddings), dim=1)
         squares = (unit - self.centers[rows.clamp(min=0)]).square().mean(dim=1)
         return self.lambda_c * (squares * is_known).sum() / is_known.sum().clamp(min=1)

@@ -73,7 +73,8 @@ class CircleLoss(AnchoredGroupLoss):
                 F.relu(1 + self.margin - similarities).neg_(),
                 F.relu(similarities + self.margin),
             ).mul_(self.scale_factor)
-            optimum = torch.where(positive, 1 - self.margin, self.margin)
+            optimum = torch.full_like(similarities, self.margin)
+            optimum.masked_fill_(positive, 1 - self.margin)
         logits = weights * (similarities - optimum)
         of_positives = masked_log_sum_exp(logits, positive, dim=1)
         of_negatives = masked_log_sum_exp(logits, negative, dim=1)

@@ -13,7 +13,7 @@ from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Distance
 from quaterion_core.loss.known_positives import has_equal_objects, known_positives
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
-from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class ContrastiveLoss(PairwiseLoss):
@@ -88,7 +88,7 @@ class ContrastiveLoss(PairwiseLoss):
         self.check_batch(embeddings, pairs, labels, subgroups)
         if not len(pairs):
             return self.nothing_to_learn(embeddings)
-        embeddings = at_least_float32(embeddings)
+        embeddings = embeddings_for_loss(embeddings)
         labels = labels.to(embeddings.dtype)
         distances = self.distance_metric.distance(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
         similar = labels * distances.square()

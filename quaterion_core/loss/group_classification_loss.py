@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from quaterion_core.distances import Distance
 from quaterion_core.loss.group_index import GroupIndex
 from quaterion_core.loss.group_loss import GroupLoss
-from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class GroupClassificationLoss(GroupLoss, ABC):
@@ -68,7 +68,7 @@ class GroupClassificationLoss(GroupLoss, ABC):
                 f"got embeddings of the shape {tuple(embeddings.shape)}."
             )
         rows: Tensor = self.group_index(groups)
-        logits = self.logits(at_least_float32(embeddings), rows)
+        logits = self.logits(embeddings_for_loss(embeddings), rows)
         total = F.cross_entropy(logits, rows, ignore_index=-1, reduction="sum")
         return total / (rows >= 0).sum().clamp(min=1)
 

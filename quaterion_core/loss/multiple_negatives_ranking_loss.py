@@ -14,7 +14,7 @@ from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Distance
 from quaterion_core.loss.known_positives import has_equal_objects, known_positives
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
-from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class MultipleNegativesRankingLoss(PairwiseLoss):
@@ -98,7 +98,7 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         self.check_batch(embeddings, pairs, labels, subgroups)
         if not len(labels):
             return self.nothing_to_learn(embeddings)
-        embeddings = at_least_float32(embeddings)
+        embeddings = embeddings_for_loss(embeddings)
         weights = labels.to(embeddings.dtype).clamp(min=0)
         rows_a, rows_b = pairs.unbind(dim=1)
         logits = self.scale * self.distance_metric.similarity_matrix(
@@ -136,7 +136,7 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         self.check_batch(memory_embeddings, memory_pairs, memory_labels, memory_subgroups)
         if not len(labels) or not len(memory_labels):
             return self.nothing_to_learn(embeddings)
-        embeddings = at_least_float32(embeddings)
+        embeddings = embeddings_for_loss(embeddings)
         memory = memory_embeddings.detach().to(embeddings.dtype)
         weights = labels.to(embeddings.dtype).clamp(min=0)
         rows = pairs.unbind(dim=1)

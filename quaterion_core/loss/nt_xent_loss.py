@@ -12,7 +12,7 @@ from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Distance
 from quaterion_core.loss.known_positives import has_equal_objects, known_positives
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
-from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class NTXentLoss(PairwiseLoss):
@@ -88,7 +88,7 @@ class NTXentLoss(PairwiseLoss):
             A scalar; 0 if there are no two views.
         """
         self.check_batch(embeddings, pairs, labels, subgroups)
-        embeddings = at_least_float32(embeddings)
+        embeddings = embeddings_for_loss(embeddings)
         views = pairs[labels > 0]
         if not len(views):
             return self.nothing_to_learn(embeddings)

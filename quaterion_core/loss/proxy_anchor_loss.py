@@ -12,7 +12,7 @@ from quaterion_core.distances import Distance
 from quaterion_core.loss.group_index import GroupIndex
 from quaterion_core.loss.group_loss import GroupLoss
 from quaterion_core.utils.masked import masked_log_sum_exp
-from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.precision import embeddings_for_loss
 from quaterion_core.utils.utils import l2_norm
 
 
@@ -88,7 +88,7 @@ class ProxyAnchorLoss(GroupLoss):
                 f"ProxyAnchorLoss was built with embedding_size={self.embedding_size}, but got "
                 f"embeddings of the shape {tuple(embeddings.shape)}."
             )
-        embeddings = at_least_float32(embeddings)
+        embeddings = embeddings_for_loss(embeddings)
         rows: Tensor = self.group_index(groups)
         is_known = rows >= 0
         if not is_known.any():

@@ -131,7 +131,7 @@ class TripletLoss(AnchoredGroupLoss):
                 )
                 triplets += times[block].clamp(min=0).sum()
         mean = (times * distances).sum() / triplets.clamp(min=1)
-        return mean + self.margin * (triplets > 0)
+        return mean + self.margin * (triplets > 0).to(mean.dtype)
 
     def _times_counted(self, distances: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         # The next number below: a triplet whose loss is exactly 0 is not counted.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import torch
 from torch import Tensor
+
+_LONGEST: Final = {torch.float32: 1e8, torch.float64: 1e60}
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -15,7 +19,50 @@ def at_least_float32(x: Tensor) -> Tensor:
         >>> at_least_float32(torch.ones(2, dtype=torch.float64)).dtype
         torch.float64
     """
+    if x.dtype == torch.float16 and x.requires_grad:
+        wide: Tensor = _Widen.apply(x)
+        return wide
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+class _Widen(torch.autograd.Function):
+    """Widens float16; a gradient beyond its range comes back as the largest that it has."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.float()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        limits = torch.finfo(torch.float16)
+        return gradients[0].clamp(limits.min, limits.max).half()
+
+
+def embeddings_for_loss(x: Tensor) -> Tensor:
+    """Widen embeddings as :func:`at_least_float32` does, and shorten those of extreme length.
+
+    Losses multiply, square and sum the embeddings. Where the length of a row of float32 exceeds
+    1e8 (1e60 of float64), as in a run that diverges, the row is shortened to that, so that loss and
+    gradient stay finite. Its direction is kept.
+
+    Args:
+        x: Embeddings, shape (N, D).
+
+    Example:
+        >>> embeddings_for_loss(torch.tensor([[3e25, 4e25], [3.0, 4.0]]))
+        tensor([[6.0000e+07, 8.0000e+07],
+                [3.0000e+00, 4.0000e+00]])
+    """
+    x = at_least_float32(x)
+    longest = _LONGEST[x.dtype]
+    if not x.numel() or bool(x.detach().abs().amax() <= longest / x.shape[-1]):
+        return x
+    with torch.no_grad():
+        largest = x.abs().amax(dim=-1, keepdim=True).clamp(min=1.0)
+    reduced = x / largest
+    norm = torch.linalg.vector_norm(reduced, dim=-1, keepdim=True)
+    is_long = norm > longest / largest
+    return torch.where(is_long, reduced * (longest / norm.where(is_long, 1.0)), x)
 
 
 def without_autocast(device: torch.device) -> torch.autocast:

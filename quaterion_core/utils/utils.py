@@ -191,8 +191,28 @@ def divisible_norm(inputs: Tensor, dim: int, keepdim: bool = False) -> Tensor:
         >>> divisible_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), dim=1)
         tensor([5., inf])
     """
-    norm: Tensor = torch.linalg.vector_norm(inputs, dim=dim, keepdim=keepdim)
+    norm = vector_norm(inputs, dim=dim, keepdim=keepdim)
     return norm.masked_fill(norm < _SHORTEST_NORM, math.inf)
+
+
+def vector_norm(inputs: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+    """Return the Euclidean lengths of vectors, of the same data type.
+
+    The squares are summed in float64, since float32 does not hold those of numbers above 1e19 or
+    below 1e-19; Apple's GPUs, which have no float64, sum in float32.
+
+    Args:
+        inputs: Any shape, floating point.
+        dim: The dimension along which a vector lies.
+        keepdim: Keep that dimension with the size 1.
+
+    Example:
+        >>> vector_norm(torch.tensor([[3e25, 4e25]]), dim=1)
+        tensor([5.0000e+25])
+    """
+    dtype = inputs.dtype if inputs.device.type == "mps" else torch.float64
+    norm: Tensor = torch.linalg.vector_norm(inputs, dim=dim, keepdim=keepdim, dtype=dtype)
+    return norm.to(inputs.dtype)
 
 
 def iter_by_batch(sequence: Any, batch_size: int, log_progress: bool = True) -> Iterator[list[Any]]:

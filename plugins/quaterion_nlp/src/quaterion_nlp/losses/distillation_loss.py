@@ -11,7 +11,7 @@ from torch import Tensor
 from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Distance
 from quaterion_core.loss import PairwiseLoss
-from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class DistillationLoss(PairwiseLoss):
@@ -87,7 +87,7 @@ class DistillationLoss(PairwiseLoss):
         stated = subgroups[pairs[:, 0]]
         _, queries, counts = torch.unique(stated, return_inverse=True, return_counts=True)
         is_compared = (stated != NO_SUBGROUP) & (counts[queries] > 1)
-        embeddings = at_least_float32(embeddings)
+        embeddings = embeddings_for_loss(embeddings)
         if not is_compared.any():
             return self.nothing_to_learn(embeddings)
         rows_a, rows_b = pairs[is_compared].unbind(dim=1)

@@ -12,7 +12,7 @@ from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Cosine, Distance
 from quaterion_core.loss import PairwiseLoss
 from quaterion_core.loss.known_positives import has_equal_objects, known_positives
-from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.precision import at_least_float32, embeddings_for_loss
 
 
 class GuidedNegativesRankingLoss(PairwiseLoss):
@@ -118,7 +118,7 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
                 "The guide should have one embedding for each object of the batch, but has "
                 f"{len(guide_embeddings)} for {len(embeddings)} objects."
             )
-        embeddings = at_least_float32(embeddings)
+        embeddings = embeddings_for_loss(embeddings)
         if not len(pairs):
             return self.nothing_to_learn(embeddings)
         weights = labels.to(embeddings.dtype).clamp(min=0)

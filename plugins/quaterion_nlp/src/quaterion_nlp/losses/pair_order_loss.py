@@ -11,7 +11,7 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.loss import PairwiseLoss
 from quaterion_core.utils.masked import masked_log_sum_exp
-from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class PairOrderLoss(PairwiseLoss):
@@ -59,7 +59,7 @@ class PairOrderLoss(PairwiseLoss):
             A scalar; 0 if all labels are equal.
         """
         self.check_batch(embeddings, pairs, labels, subgroups)
-        embeddings = at_least_float32(embeddings)
+        embeddings = embeddings_for_loss(embeddings)
         if not len(pairs):
             return self.nothing_to_learn(embeddings)
         rows_a, rows_b = pairs.unbind(dim=1)
