@@ -39,7 +39,7 @@ class SimilarityDataLoader(DataLoader[SampleT]):
     """
 
     sample_type: ClassVar[type[Any]]
-    object_fields: ClassVar[tuple[str, ...]] = ()
+    required_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, dataset: Dataset[SampleT] | Iterable[SampleT], **kwargs: Any):
         if isinstance(dataset, DataLoader):
@@ -84,11 +84,11 @@ class SimilarityDataLoader(DataLoader[SampleT]):
 
     @classmethod
     def check_samples(cls, samples: Iterable[Any]) -> None:
-        """Refuse samples that are not of this loader's type, or lack an object.
+        """Refuse samples that are not of this loader's type, or lack an object or a group.
 
         Raises:
             TypeError: A sample is not of this loader's type.
-            ValueError: An object is ``None``, NaN or a blank text.
+            ValueError: An object or a group is ``None``, NaN or a blank text.
         """
         faults = []
         count = 0
@@ -98,14 +98,14 @@ class SimilarityDataLoader(DataLoader[SampleT]):
             count += 1
             faults += [
                 f"sample {position} has the {field} {getattr(sample, field)!r:.60}"
-                for field in cls.object_fields
+                for field in cls.required_fields
                 if is_missing(getattr(sample, field))
             ]
         if faults:
             raise ValueError(
-                f"Expected an object wherever a sample has one, but {len(faults):,} of "
-                f"{count * len(cls.object_fields):,} are missing: {listed(faults, len(faults))}. "
-                "Leave these samples out."
+                f"Expected {' and '.join(cls.required_fields)} of every sample, but "
+                f"{len(faults):,} are missing in {count:,} samples: "
+                f"{listed(faults, len(faults))}. Leave these samples out."
             )
 
     @classmethod
@@ -158,7 +158,7 @@ class PairsSimilarityDataLoader(SimilarityDataLoader[SimilarityPairSample]):
     """
 
     sample_type = SimilarityPairSample
-    object_fields = ("obj_a", "obj_b")
+    required_fields = ("obj_a", "obj_b")
 
     @classmethod
     def sample_targets(cls, samples: list[SimilarityPairSample]) -> Targets:
@@ -214,7 +214,7 @@ class GroupSimilarityDataLoader(SimilarityDataLoader[SimilarityGroupSample]):
     """
 
     sample_type = SimilarityGroupSample
-    object_fields = ("obj",)
+    required_fields = ("obj", "group")
 
     @classmethod
     def sample_targets(cls, samples: list[SimilarityGroupSample]) -> Targets:

@@ -230,8 +230,8 @@ def target_tensor(values: Iterable[Hashable]) -> Tensor:
     if missing:
         faults = [f"sample {number} has the group {values[number]!r:.60}" for number in missing]
         raise ValueError(
-            f"Expected a group of every sample, but {len(missing):,} of {len(values):,} in the "
-            f"batch have none: {listed(faults, len(faults))}. Leave these samples out, or give "
+            f"Expected a group of every sample, but {len(missing):,} of {len(values):,} "
+            f"samples have none: {listed(faults, len(faults))}. Leave these samples out, or give "
             "each a group of its own."
         )
     return torch.tensor([stable_id(value) for value in values], dtype=torch.int64)
@@ -269,8 +269,8 @@ def score_tensor(values: Sequence[Any]) -> Tensor:
             for number in faults
         ]
         raise ValueError(
-            f"Expected finite numbers as scores, but {len(faults):,} of {len(values):,} in the "
-            f"batch are not: {listed(described, len(faults))}. Convert texts with float(), and "
+            f"Expected finite numbers as scores, but {len(faults):,} of {len(values):,} "
+            f"are not: {listed(described, len(faults))}. Convert texts with float(), and "
             "leave out pairs whose score is not known."
         )
     return torch.tensor([float(value) for value in values], dtype=torch.float32)

@@ -28,6 +28,8 @@ class ContrastiveLoss(PairwiseLoss):
     subgroup. An object that states no subgroup has no such neighbour, and is none. Neither are
     equal objects neighbours of one another, nor an object and one that equals its similar partner.
 
+    Labels are from 0 to 1 (:attr:`score_range`): a graded label weighs both terms.
+
     Source: Hadsell, Chopra, LeCun, Dimensionality Reduction by Learning an Invariant Mapping, CVPR
     2006, equation 4, where Y = 1 - y; the terms of other subgroups are Quaterion's.
 
@@ -43,6 +45,8 @@ class ContrastiveLoss(PairwiseLoss):
         >>> loss(embeddings, pairs, labels, torch.tensor([7, 7, 7, 7]))  # 1/2 (0.5² + 0.5²) / 2
         tensor(0.1250)
     """
+
+    score_range = (0.0, 1.0)
 
     def __init__(
         self,

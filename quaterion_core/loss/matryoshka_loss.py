@@ -14,6 +14,7 @@ from quaterion_core.loss.group_loss import GroupLoss
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.plugins import registry
+from quaterion_core.utils.precision import at_least_float32
 
 _SIZE: Final = "embedding_size"
 _MEMORY: Final = "memory_"
@@ -117,6 +118,7 @@ class MatryoshkaLoss(SimilarityLoss):
 
     def _sum(self, embeddings: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Sum the loss of a batch over all sizes."""
+        embeddings = at_least_float32(embeddings)
         return torch.stack(
             [
                 weight * loss.batch_loss(embeddings[:, :dim], targets)
@@ -132,6 +134,7 @@ class MatryoshkaLoss(SimilarityLoss):
         memory_targets: Mapping[str, Tensor],
     ) -> Tensor:
         """Sum the loss of a batch against a memory, which is cut off too, over all sizes."""
+        embeddings = at_least_float32(embeddings)
         return torch.stack(
             [
                 weight
@@ -172,6 +175,12 @@ class _MatryoshkaGroupLoss(MatryoshkaLoss, GroupLoss):
 
 class _MatryoshkaPairwiseLoss(MatryoshkaLoss, PairwiseLoss):
     """Wraps a pairwise loss."""
+
+    def check_scores(self, labels: Tensor) -> None:
+        """Refuse labels (B,) that the wrapped loss refuses."""
+        loss = self._losses[0]
+        assert isinstance(loss, PairwiseLoss)
+        loss.check_scores(labels)
 
     def forward(
         self,

@@ -14,6 +14,7 @@ from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Distance
 from quaterion_core.loss.known_positives import has_equal_objects, known_positives
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
+from quaterion_core.loss.positive_pairs import POSITIVE_FROM, check_positive_from, positive_weights
 from quaterion_core.utils.precision import embeddings_for_loss
 
 
@@ -24,8 +25,8 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
 
         -log( exp(scale s(a_i, b_i)) / (exp(scale s(a_i, b_i)) + Σ_j exp(scale s(a_i, b_j))) )
 
-    averaged over these pairs with their labels as weights. The sum goes over the negatives of
-    a_i:
+    averaged over these pairs with their labels as weights. Labels are from 0 to 1; those of similar
+    pairs are ``positive_from`` or more. The sum goes over the negatives of a_i:
 
     - ``obj_b`` of the other pairs, except of those that state the same subgroup as a_i;
     - ``obj_b`` of every pair with the label 0: a hard negative, for objects of its own subgroup
@@ -49,6 +50,11 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
             had it, turned 20 into 10.
         distance_metric_name: The distance whose similarity is s.
         symmetric: Also rank ``obj_a`` for ``obj_b``.
+        positive_from: The lowest label of a similar pair. A pair with a label above 0 and below
+            this has no term of its own, and its objects are not negatives of one another.
+
+    Raises:
+        ValueError: ``positive_from`` is not above 0 and at most 1.
 
     Example:
         >>> embeddings = torch.eye(2).repeat(2, 1)  # two pairs of equal objects
@@ -58,19 +64,28 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         tensor(0.3133)
     """
 
+    score_range = (0.0, 1.0)
+
     def __init__(
         self,
         scale: float = 20.0,
         distance_metric_name: Distance | str = Distance.COSINE,
         symmetric: bool = False,
+        positive_from: float = POSITIVE_FROM,
     ):
         super().__init__(distance_metric_name)
+        self.positive_from = check_positive_from(positive_from)
         self.scale = scale
         self.symmetric = symmetric
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that build this loss again, as JSON values."""
-        return {**super().get_config_dict(), "scale": self.scale, "symmetric": self.symmetric}
+        return {
+            **super().get_config_dict(),
+            "scale": self.scale,
+            "symmetric": self.symmetric,
+            "positive_from": self.positive_from,
+        }
 
     def forward(
         self,
@@ -86,7 +101,8 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         Args:
             embeddings: Shape (N, D).
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
-            labels: Weight of each similar pair, usually 1.0; 0.0 for a hard negative. Shape (B,).
+            labels: 1.0 for a similar pair, or a weight of at least ``positive_from``; 0.0 for a
+                hard negative. Shape (B,).
             subgroups: Subgroup of each object, shape (N,), int64.
             objects: Id of each object, equal for equal objects, shape (N,), int64. By default no
                 two objects are equal.
@@ -99,13 +115,14 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         if not len(labels):
             return self.nothing_to_learn(embeddings)
         embeddings = embeddings_for_loss(embeddings)
-        weights = labels.to(embeddings.dtype).clamp(min=0)
+        weights = positive_weights(labels, self.positive_from, embeddings.dtype)
+        is_negative = labels <= 0
         rows_a, rows_b = pairs.unbind(dim=1)
         logits = self.scale * self.distance_metric.similarity_matrix(
             embeddings.index_select(0, rows_a), embeddings.index_select(0, rows_b)
         )
         of_a, of_b = _in_batch_negatives(
-            subgroups[rows_a], subgroups[rows_b], weights > 0, _known(objects, pairs, weights > 0)
+            subgroups[rows_a], subgroups[rows_b], ~is_negative, _known(objects, pairs, is_negative)
         )
         loss = _ranking_loss(logits, of_a, weights, dim=1)
         if self.symmetric:
@@ -138,7 +155,7 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
             return self.nothing_to_learn(embeddings)
         embeddings = embeddings_for_loss(embeddings)
         memory = memory_embeddings.detach().to(embeddings.dtype)
-        weights = labels.to(embeddings.dtype).clamp(min=0)
+        weights = positive_weights(labels, self.positive_from, embeddings.dtype)
         rows = pairs.unbind(dim=1)
         known = None
         if objects is not None and memory_objects is not None:
@@ -191,7 +208,7 @@ def _memory_negatives(
     return (of_a, of_b) if known is None else (of_a & ~known[0], of_b & ~known[1])
 
 
-def _known(objects: Tensor | None, pairs: Tensor, is_similar: Tensor) -> Tensor | None:
+def _known(objects: Tensor | None, pairs: Tensor, is_negative: Tensor) -> Tensor | None:
     """Find the known positives among the objects of a batch.
 
     Returns:
@@ -202,7 +219,7 @@ def _known(objects: Tensor | None, pairs: Tensor, is_similar: Tensor) -> Tensor 
         return None
     stated = objects[pairs]
     first, second = stated.unbind(dim=1)
-    return known_positives(first, second, stated[is_similar], stated[~is_similar])
+    return known_positives(first, second, stated[~is_negative], stated[is_negative])
 
 
 def _in_batch_negatives(

@@ -12,6 +12,7 @@ from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Distance
 from quaterion_core.loss.known_positives import has_equal_objects, known_positives
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
+from quaterion_core.loss.positive_pairs import POSITIVE_FROM, check_positive_from
 from quaterion_core.utils.precision import embeddings_for_loss
 
 
@@ -38,9 +39,10 @@ class NTXentLoss(PairwiseLoss):
         temperature: Divides the similarities. 0.1 is what the paper finds best for ImageNet, 0.5
             for CIFAR-10.
         distance_metric_name: The distance whose similarity is s.
+        positive_from: The lowest label of a pair of views of one object.
 
     Raises:
-        ValueError: ``temperature`` is not positive.
+        ValueError: ``temperature`` is not positive, or ``positive_from`` not above 0 and at most 1.
 
     Example:
         >>> embeddings = torch.eye(2).repeat(2, 1)  # two pairs of equal views
@@ -50,19 +52,27 @@ class NTXentLoss(PairwiseLoss):
         tensor(0.5514)
     """
 
+    score_range = (0.0, 1.0)
+
     def __init__(
         self,
         temperature: float = 0.1,
         distance_metric_name: Distance | str = Distance.COSINE,
+        positive_from: float = POSITIVE_FROM,
     ):
         super().__init__(distance_metric_name)
+        self.positive_from = check_positive_from(positive_from)
         if temperature <= 0:
             raise ValueError(f"temperature should be positive, but is {temperature}.")
         self.temperature = temperature
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that build this loss again, as JSON values."""
-        return {**super().get_config_dict(), "temperature": self.temperature}
+        return {
+            **super().get_config_dict(),
+            "temperature": self.temperature,
+            "positive_from": self.positive_from,
+        }
 
     def forward(
         self,
@@ -78,7 +88,7 @@ class NTXentLoss(PairwiseLoss):
         Args:
             embeddings: Shape (N, D).
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
-            labels: Above 0 where the two objects are views of one, shape (B,).
+            labels: At least ``positive_from`` where the two objects are views of one, shape (B,).
             subgroups: Subgroup of each object, shape (N,), int64.
             objects: Id of each object, equal for equal objects, shape (N,), int64. By default no
                 two objects are equal.
@@ -89,7 +99,7 @@ class NTXentLoss(PairwiseLoss):
         """
         self.check_batch(embeddings, pairs, labels, subgroups)
         embeddings = embeddings_for_loss(embeddings)
-        views = pairs[labels > 0]
+        views = pairs[labels >= self.positive_from]
         if not len(views):
             return self.nothing_to_learn(embeddings)
         anchors, partners = torch.cat([views, views.flip(1)]).unbind(dim=1)

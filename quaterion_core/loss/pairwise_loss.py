@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -26,7 +26,14 @@ class PairwiseLoss(SimilarityLoss, ABC):
     ``forward`` and of ``xbm_loss``, and finds them with
     :func:`~quaterion_core.loss.known_positives.known_positives`. A loss whose method does not name
     ``objects`` gets subgroups in which such pairs are of one subgroup, where they state none.
+
+    Attributes:
+        score_range: The lowest and the highest label that the loss takes; ``None``, the default,
+            for any. :meth:`check_scores` refuses others.
     """
+
+    score_range: ClassVar[tuple[float, float] | None] = None
+    _scores_checked = False
 
     @abstractmethod
     def forward(
@@ -133,12 +140,40 @@ class PairwiseLoss(SimilarityLoss, ABC):
             memory_targets = {**memory_targets, "subgroups": subgroups[len(embeddings) :]}
         return super().memory_loss(embeddings, targets, memory_embeddings, memory_targets)
 
-    @staticmethod
-    def check_batch(embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor) -> None:
-        """Refuse a batch whose shapes or data types cannot be right.
+    def check_scores(self, labels: Tensor) -> None:
+        """Refuse labels (B,) outside of the loss's range of scores.
 
         Raises:
-            ValueError: A shape does not fit the others.
+            ValueError: The message says how to map them.
+
+        Example:
+            >>> from quaterion_core.loss import ContrastiveLoss
+            >>> ContrastiveLoss().check_scores(torch.tensor([0.0, 5.0]))
+            Traceback (most recent call last):
+            ValueError: ContrastiveLoss takes scores from 0 to 1, but got scores from 0 to 5. ...
+        """
+        if self.score_range is None or not len(labels):
+            return
+        low, high = self.score_range
+        lowest, highest = float(labels.min()), float(labels.max())
+        slack = 1e-3  # of scores that were rounded to half precision
+        if low - slack <= lowest and highest <= high + slack:
+            return
+        raise ValueError(
+            f"{type(self).__name__} takes scores from {low:g} to {high:g}, but got scores from "
+            f"{lowest:g} to {highest:g}. Map them when they are read, such as with "
+            "score_range=[0, 5] for scores from 0 to 5, or divide them by their largest value."
+        )
+
+    def check_batch(
+        self, embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor
+    ) -> None:
+        """Refuse a batch whose shapes, data types or labels cannot be right.
+
+        Labels on a GPU are looked at in the first batch only.
+
+        Raises:
+            ValueError: A shape does not fit the others, or a label is out of range.
             TypeError: ``subgroups`` holds no integers: large ids would collide as floating point.
         """
         if (
@@ -157,3 +192,6 @@ class PairwiseLoss(SimilarityLoss, ABC):
                 f"Subgroups should be int64, but are {subgroups.dtype}, which cannot tell large "
                 "ids apart. Use quaterion_core.dataset.targets.subgroup_tensor(values)."
             )
+        if not self._scores_checked or labels.device.type == "cpu":
+            self.check_scores(labels)
+            self._scores_checked = True

@@ -12,6 +12,7 @@ from quaterion_core.dataset.similarity_data_loader import (
     PairsSimilarityDataLoader,
     SimilarityDataLoader,
 )
+from quaterion_core.dataset.targets import score_tensor
 from quaterion_core.loss.group_loss import GroupLoss
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
 from quaterion_core.loss.similarity_loss import SimilarityLoss
@@ -86,8 +87,11 @@ def check_shares(loader: SimilarityDataLoader[Any], name: str, processes: int) -
 def check_loss_fits(loss: SimilarityLoss, loader: SimilarityDataLoader[Any], name: str) -> None:
     """Check that a loss understands the targets that a loader gives.
 
+    The samples of a list are looked at, those of other datasets in the first batch.
+
     Raises:
         TypeError: A pairwise loss meets groups, or a group loss meets pairs.
+        ValueError: A score of a list of pairs is none, or out of the loss's range.
     """
     for loader_type, loss_type, samples, losses in (
         (
@@ -104,6 +108,11 @@ def check_loss_fits(loss: SimilarityLoss, loader: SimilarityDataLoader[Any], nam
                 f"but a {loader_type.__name__} gives {samples}. Choose a loss over {samples} "
                 f"({losses}, ...), or samples of the other kind."
             )
+    samples_given: Any = loader.dataset
+    if isinstance(samples_given, (list, tuple)) and "collate_fn" not in loader.original_params:
+        loader.check_samples(samples_given)
+        if isinstance(loss, PairwiseLoss):
+            loss.check_scores(score_tensor([sample.score for sample in samples_given]))
 
 
 def check_chunk(chunk: object) -> None:

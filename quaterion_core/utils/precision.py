@@ -7,7 +7,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-_LONGEST: Final = {torch.float32: 1e8, torch.float64: 1e60}
+_LONGEST: Final = {torch.float32: 1e8, torch.float64: 1e30}
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def embeddings_for_loss(x: Tensor) -> Tensor:
     """Widen embeddings as :func:`at_least_float32` does, and shorten those of extreme length.
 
     Losses multiply, square and sum the embeddings. Where the length of a row of float32 exceeds
-    1e8 (1e60 of float64), as in a run that diverges, the row is shortened to that, so that loss and
+    1e8 (1e30 of float64), as in a run that diverges, the row is shortened to that, so that loss and
     gradient stay finite. Its direction is kept.
 
     Args:

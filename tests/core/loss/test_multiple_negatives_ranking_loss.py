@@ -102,6 +102,7 @@ def test_the_configuration_ends():
         "distance_metric_name": "cosine",
         "scale": 3.0,
         "symmetric": True,
+        "positive_from": 0.5,
     }
 
 
@@ -139,7 +140,7 @@ def test_the_gradient_is_that_of_finite_differences(symmetric):
     embeddings = torch.randn(
         12, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
     )
-    labels = torch.tensor([1.0, 0.5, 0.0, 1.0, 0.0, 2.0], dtype=torch.float64)
+    labels = torch.tensor([1.0, 0.5, 0.0, 1.0, 0.3, 0.75], dtype=torch.float64)
     targets = pair_targets(labels, [7, 7, 7, 8, 9, NO_SUBGROUP])
     assert torch.autograd.gradcheck(lambda x: loss(x, **targets), embeddings)
 

@@ -36,7 +36,7 @@ def choices():
         arguments = {name: value for name, value in GIVEN.items() if name in known}
         options = [{}]
         if "distance_metric_name" in known:
-            options += [{"distance_metric_name": name.value} for name in Distance]
+            options += [{"distance_metric_name": name} for name in ("euclidean", "dot_product")]
         if "mining" in known:
             options += [{"mining": name} for name in ("all", "semi_hard", "hard")]
         options += [{name: True} for name in ("soft", "symmetric") if name in known]
@@ -99,10 +99,10 @@ def targets_of(loss, count):
 def test_values_and_gradients_are_finite_and_of_the_right_type(choice, dtype):
     faults = []
     for name, given in batches(dtype).items():
+        torch.manual_seed(0)
+        loss = build_component("loss", choice)
         for count in (8, 2):
-            torch.manual_seed(0)
-            loss = build_component("loss", choice)
-            for number, targets in enumerate(targets_of(loss, count)):
+            for number, targets in enumerate(targets_of(loss, count)[: None if count == 8 else 1]):
                 embeddings = given[:count].clone().requires_grad_()
                 loss.zero_grad()
                 value = loss.batch_loss(embeddings, targets)

@@ -16,7 +16,8 @@ class CosineRegressionLoss(PairwiseLoss):
 
     With the labels y and the cosines s of the pairs of a batch: the mean of (s - y)².
 
-    Labels should be cosines that embeddings can have: bring scores from 0 to 5 to 0 to 1 first.
+    Labels are cosines, from -1 to 1 (:attr:`score_range`): map scores from 0 to 5 to 0 to 1 first,
+    such as with ``score_range=[0, 5]`` of a reader.
 
     Source: Reimers, Gurevych, Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks,
     EMNLP 2019, section 3, "Regression Objective Function".
@@ -28,6 +29,8 @@ class CosineRegressionLoss(PairwiseLoss):
         >>> CosineRegressionLoss()(embeddings, pairs, torch.tensor([1.0]), subgroups)  # (0.6 - 1)²
         tensor(0.1600)
     """
+
+    score_range = (-1.0, 1.0)
 
     def __init__(self) -> None:
         super().__init__(Distance.COSINE)

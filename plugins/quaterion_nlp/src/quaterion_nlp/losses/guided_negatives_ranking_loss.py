@@ -12,6 +12,7 @@ from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Cosine, Distance
 from quaterion_core.loss import PairwiseLoss
 from quaterion_core.loss.known_positives import has_equal_objects, known_positives
+from quaterion_core.loss.positive_pairs import POSITIVE_FROM, check_positive_from, positive_weights
 from quaterion_core.utils.precision import at_least_float32, embeddings_for_loss
 
 
@@ -49,6 +50,11 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
             rules out more.
         self_margin: The same where the model is its own guide.
         distance_metric_name: The distance whose similarity is s.
+        positive_from: The lowest label of a similar pair. A pair with a label above 0 and below
+            this has no term of its own.
+
+    Raises:
+        ValueError: ``positive_from`` is not above 0 and at most 1.
 
     Example:
         >>> embeddings = torch.eye(2).repeat(2, 1)  # two pairs of equal objects
@@ -62,14 +68,18 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
         tensor(0.3133)
     """
 
+    score_range = (0.0, 1.0)
+
     def __init__(
         self,
         scale: float = 100.0,
         margin: float = 0.0,
         self_margin: float = 0.1,
         distance_metric_name: Distance | str = Distance.COSINE,
+        positive_from: float = POSITIVE_FROM,
     ):
         super().__init__(distance_metric_name)
+        self.positive_from = check_positive_from(positive_from)
         self.scale = scale
         self.margin = margin
         self.self_margin = self_margin
@@ -81,6 +91,7 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
             "scale": self.scale,
             "margin": self.margin,
             "self_margin": self.self_margin,
+            "positive_from": self.positive_from,
         }
 
     def forward(
@@ -98,7 +109,8 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
         Args:
             embeddings: Shape (N, D).
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
-            labels: Weight of each similar pair, usually 1.0; 0.0 for a hard negative. Shape (B,).
+            labels: 1.0 for a similar pair, or a weight of at least ``positive_from``; 0.0 for a
+                hard negative. Shape (B,).
             subgroups: Subgroup of each object, shape (N,), int64.
             guide_embeddings: What the guide makes of the same objects, shape (N, E) of any size
                 E. They get no gradient. By default the embeddings themselves.
@@ -121,8 +133,8 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
         embeddings = embeddings_for_loss(embeddings)
         if not len(pairs):
             return self.nothing_to_learn(embeddings)
-        weights = labels.to(embeddings.dtype).clamp(min=0)
-        candidates = _Candidates(pairs, weights > 0, subgroups, objects)
+        weights = positive_weights(labels, self.positive_from, embeddings.dtype)
+        candidates = _Candidates(pairs, labels > 0, subgroups, objects)
         logits = self.scale * candidates.compared(
             self.distance_metric.similarity_matrix, embeddings
         )
