@@ -109,6 +109,7 @@ def _mine(
     least_positive = similarities.masked_fill(~positive, math.inf).amin(dim=1, keepdim=True)
     most_negative = similarities.masked_fill(~negative, -math.inf).amax(dim=1, keepdim=True)
     return (
-        positive & (similarities < most_negative + margin),
-        negative & (similarities > least_positive - margin),
+        # Negated, so that NaN is chosen and seen in the loss.
+        positive & ~(similarities >= most_negative + margin),
+        negative & ~(similarities <= least_positive - margin),
     )

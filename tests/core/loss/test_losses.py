@@ -19,9 +19,13 @@ from quaterion_core.loss import (
     GroupLoss,
     MatryoshkaLoss,
     MultipleNegativesRankingLoss,
+    MultiSimilarityLoss,
+    NTXentLoss,
     OnlineContrastiveLoss,
+    ProxyAnchorLoss,
     SimilarityLoss,
     SoftmaxLoss,
+    SupConLoss,
     TripletLoss,
 )
 from quaterion_core.testing.loss_batches import pair_targets
@@ -37,12 +41,15 @@ COMPARING = {
     "online-contrastive-hard": lambda **kwargs: OnlineContrastiveLoss(**kwargs),
     "online-contrastive-all": lambda **kwargs: OnlineContrastiveLoss(mining="all", **kwargs),
     "circle": lambda **kwargs: CircleLoss(**kwargs),
+    "multi-similarity": lambda **kwargs: MultiSimilarityLoss(**kwargs),
+    "supcon": lambda **kwargs: SupConLoss(**kwargs),
 }
 CLASSIFYING = {
     "softmax": lambda: SoftmaxLoss(SIZE, 20),
     "arcface": lambda: ArcFaceLoss(SIZE, 20),
     "cosface": lambda: CosFaceLoss(SIZE, 20),
     "center": lambda: CenterLoss(SIZE, 20),
+    "proxy-anchor": lambda: ProxyAnchorLoss(SIZE, 20),
 }
 COMPARISONS = {**COMPARING, "fastap": FastAPLoss}
 GROUP = {
@@ -57,6 +64,7 @@ PAIRWISE = {
     "multiple-negatives-ranking-symmetric": (
         lambda **kwargs: MultipleNegativesRankingLoss(symmetric=True, **kwargs)
     ),
+    "nt-xent": lambda **kwargs: NTXentLoss(**kwargs),
 }
 ALL = {**GROUP, **PAIRWISE}
 WITH_DISTANCE = {**COMPARING, **PAIRWISE}
@@ -172,7 +180,7 @@ def test_an_empty_batch_costs_nothing(make):
     assert_finite(value, gradients)
 
 
-@of({name: COMPARISONS[name] for name in COMPARISONS if not name.startswith("online")})
+@of({name: COMPARISONS[name] for name in COMPARISONS if not name.startswith(("online", "supcon"))})
 @pytest.mark.parametrize("groups", [[5], [5, 6, 7]], ids=["one sample", "no positive"])
 def test_nothing_to_learn_without_a_positive(make, groups):
     value, (gradient,) = backward(make(), vectors(len(groups)), group_targets(groups))
@@ -180,7 +188,7 @@ def test_nothing_to_learn_without_a_positive(make, groups):
     assert not gradient.any()
 
 
-@of({name: make for name, make in COMPARING.items() if not name.startswith("online")})
+@of({name: make for name, make in COMPARING.items() if not name.startswith(("online", "supcon"))})
 def test_nothing_to_learn_without_a_negative(make):
     value, (gradient,) = backward(make(), vectors(3), group_targets([5, 5, 5]))
     assert value == 0
