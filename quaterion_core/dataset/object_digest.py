@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import os
 import pickle
 import secrets
+import stat
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
 from pathlib import PurePath
@@ -22,6 +24,8 @@ from quaterion_core.dataset.text_roles import RoleText
 DIGEST_SIZE: Final = 16
 """Bytes of a digest. Two of a billion objects collide with a probability of 10^-21."""
 
+
+_LONGEST_PATH: Final = 1024
 
 _ORIENTATION: Final = 0x0112
 """The EXIF tag that says how an image is turned."""
@@ -89,6 +93,8 @@ def _feed(digest: hashlib.blake2b, obj: Any) -> None:
     if isinstance(obj, str):
         kind = f"str as {obj.role}".encode() if isinstance(obj, RoleText) else b"str"
         _feed_bytes(digest, kind, obj.encode("utf-8", "surrogatepass"))
+        if _may_be_path(obj):
+            _feed_file(digest, obj)
     elif isinstance(obj, (bytes, bytearray)):
         _feed_bytes(digest, b"bytes", obj)
     elif isinstance(obj, io.BytesIO):
@@ -97,6 +103,7 @@ def _feed(digest: hashlib.blake2b, obj: Any) -> None:
         _feed_bytes(digest, type(obj).__name__.encode(), repr(obj).encode())
     elif isinstance(obj, PurePath):
         _feed_bytes(digest, b"path", str(obj).encode("utf-8", "surrogatepass"))
+        _feed_file(digest, str(obj))
     elif isinstance(obj, (list, tuple)):
         _feed_bytes(digest, b"list", str(len(obj)).encode())
         for item in obj:
@@ -162,6 +169,21 @@ def _feed_array(digest: hashlib.blake2b, array: npt.NDArray[Any]) -> None:
     described = np.lib.format.dtype_to_descr(array.dtype)
     _feed_bytes(digest, b"array", f"{described}{array.shape}".encode())
     digest.update(array.tobytes())
+
+
+def _may_be_path(text: str) -> bool:
+    """Tell whether a text looks like the path of a file: short, and with a suffix."""
+    return len(text) < _LONGEST_PATH and text[-1:].isalnum() and "." in text[-6:-1]
+
+
+def _feed_file(digest: hashlib.blake2b, path: str) -> None:
+    """Tell a file from another one that has taken its place."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  (a Path is slow, and texts are many)
+    except (OSError, ValueError):
+        return
+    if stat.S_ISREG(found.st_mode):
+        _feed_bytes(digest, b"file", f"{found.st_size} {found.st_mtime_ns}".encode())
 
 
 def _feed_bytes(digest: hashlib.blake2b, kind: bytes, content: bytes | bytearray) -> None:

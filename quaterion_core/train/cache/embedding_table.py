@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+import zlib
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from quaterion_core.dataset.embedded import Embedded
+from quaterion_core.storage import NotWritableError
+
+_READ_ONLY: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class EmbeddingTable:
@@ -19,7 +27,7 @@ class EmbeddingTable:
         size: Size D of an embedding.
         dtype: Type in which they are stored.
         file: Where to store them; in memory without one. A file that is there already, whole,
-            keeps its content.
+            keeps its content. Its space is reserved.
         views: Number of embeddings V of each object.
 
     Example:
@@ -33,6 +41,10 @@ class EmbeddingTable:
 
     Attributes:
         is_new: Whether nothing of an earlier table of this size is there.
+        is_writable: Whether it can be written to; a file that is there may be read-only.
+
+    Raises:
+        NotWritableError: The file cannot be made, or the disk has no room for it.
     """
 
     def __init__(
@@ -46,15 +58,22 @@ class EmbeddingTable:
         self.file = file
         self.views = views
         self.is_new = True
+        self.is_writable = True
         places = rows * views
         if file is None or places == 0:
             self._values = torch.empty(places, size, dtype=dtype)
             return
         length = places * size * dtype.itemsize
         self.is_new = not file.exists() or file.stat().st_size != length
-        with file.open("ab") as stream:
-            stream.truncate(length)
-        mapped = torch.from_file(str(file), shared=True, size=places * size, dtype=dtype)
+        try:
+            _reserve(file, length)
+        except OSError as error:
+            if self.is_new or error.errno not in _READ_ONLY:
+                raise _not_writable(file, length, error) from error
+            self.is_writable = False
+        mapped = torch.from_file(
+            str(file), shared=self.is_writable, size=places * size, dtype=dtype
+        )
         self._values = mapped.view(places, size)
 
     def __len__(self) -> int:
@@ -71,9 +90,14 @@ class EmbeddingTable:
         places = rows * self.views + view
         self._values[places] = embeddings.to(self._values.device, self._values.dtype)
 
+    def checksum(self, rows: Tensor, view: int = 0) -> int:
+        """Return the CRC-32 of one view of the objects of the given rows (n,), as stored."""
+        stored = self._values.index_select(0, rows * self.views + view)
+        return zlib.crc32(stored.view(torch.uint8).numpy().tobytes())
+
     def flush(self) -> None:
         """Push what was written to the disk."""
-        if self.file is not None and len(self):
+        if self.file is not None and self.is_writable and len(self):
             with self.file.open("rb+") as stream:
                 os.fsync(stream.fileno())
 
@@ -96,6 +120,34 @@ class EmbeddingTable:
         if self._values.is_cuda:
             return DeviceRows(self._values, places)
         return Embedded(self._values.index_select(0, places).float())
+
+
+def _reserve(file: Path, length: int) -> None:
+    """Make a file of so many bytes, all of which the disk has room for."""
+    with file.open("ab") as stream:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(stream.fileno(), 0, length)
+        elif length - file.stat().st_size > shutil.disk_usage(file.parent).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        stream.truncate(length)
+
+
+def _not_writable(file: Path, length: int, error: OSError) -> NotWritableError:
+    """Say why a table cannot be written, after nothing of it was left."""
+    with suppress(OSError):
+        file.unlink()
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return NotWritableError(
+            f"The cache cannot be written to {file.parent} ({error.strerror}), and there is none "
+            "of this encoder and these data in it. Make the folder writable, choose another "
+            "save_dir, or fill the cache once where it can be written."
+        )
+    free = shutil.disk_usage(file.parent).free
+    return NotWritableError(
+        f"The cache needs {length / 1e6:,.1f} MB in {file.parent}, but only {free / 1e6:,.1f} MB "
+        "are free. Make room, choose another save_dir (or TMPDIR), or halve what it needs with "
+        "CacheConfig(dtype=torch.float16)."
+    )
 
 
 class DeviceRows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from rich.text import Text
 from torch.utils.data import DataLoader
 
 from quaterion_core.encoders.encoder import Encoder
-from quaterion_core.storage import InvalidFolderError, json_text, read_json
+from quaterion_core.storage import InvalidFolderError, NotWritableError, json_text, read_json
 from quaterion_core.train.cache.embedding_table import EmbeddingTable
 from quaterion_core.train.cache.object_source import CollatedBatches, ObjectSource
 from quaterion_core.types import CollateFnType
@@ -72,35 +73,46 @@ def plan_batches(
 
 
 class FillProgress:
-    """Remembers on disk how many batches of a table are filled.
+    """Keeps on disk which batches of a table are filled, and their checksums.
 
     Args:
-        file: Where to remember; nowhere without one.
+        file: Where to keep them; nowhere without one.
     """
 
     def __init__(self, file: Path | None):
         self._file = file
 
-    def read(self) -> int:
-        """Return the number of batches that are filled for certain."""
+    def read(self) -> list[int]:
+        """Return the checksums of the batches that are filled for certain, from the first on."""
         if self._file is None or not self._file.exists():
-            return 0
+            return []
         try:
-            done = read_json(self._file).get("batches")
-        except InvalidFolderError:
-            return 0
-        return done if isinstance(done, int) else 0
+            checksums = str(read_json(self._file).get("checksums", ""))
+            return [int(checksum, 16) for checksum in checksums.split()]
+        except (InvalidFolderError, ValueError):
+            return []
 
-    def write(self, batches: int) -> None:
-        """Replace the number, in one step."""
+    def write(self, checksums: list[int]) -> None:
+        """Replace the checksums, in one step.
+
+        Raises:
+            NotWritableError: The file cannot be written.
+        """
         if self._file is None:
             return
+        text = " ".join(f"{checksum:x}" for checksum in checksums)
         temporary = self._file.with_suffix(".new")
-        with temporary.open("w") as stream:
-            stream.write(json_text({"batches": batches}))
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(self._file)
+        try:
+            with temporary.open("w") as stream:
+                stream.write(json_text({"batches": len(checksums), "checksums": text}))
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(self._file)
+        except OSError as error:
+            raise NotWritableError(
+                f"The cache cannot be written to {self._file.parent}: {error.strerror}. What was "
+                "embedded so far is kept, and another run continues from there."
+            ) from error
 
 
 def fill_table(
@@ -132,28 +144,50 @@ def fill_table(
 
     Raises:
         ValueError: The encoder returns NaN or infinity.
+        NotWritableError: The table is incomplete or damaged, and cannot be written to.
     """
-    steps = batches * table.views
-    done = 0 if table.is_new else progress.read()
-    if done >= len(steps):
+    steps = [(torch.from_numpy(b), view) for view in range(table.views) for b in batches]
+    checksums = [] if table.is_new else progress.read()
+    todo = [
+        step
+        for step, (rows, view) in enumerate(steps)
+        if step >= len(checksums) or table.checksum(rows, view) != checksums[step]
+    ]
+    if not todo:
         return
-    todo = CollatedBatches(sources, [object_numbers[batch] for batch in steps[done:]], collate)
+    if not table.is_writable:
+        raise NotWritableError(
+            f"The cache of the encoder {name!r} in {table.file} is read-only, and {len(todo)} of "
+            f"its {len(steps)} batches are missing or damaged. Make it writable, or choose another "
+            "save_dir."
+        )
+    damaged = sum(step < len(checksums) for step in todo)
+    if damaged:
+        warnings.warn(
+            f"{damaged} of {len(steps)} batches of the cache of the encoder {name!r} in "
+            f"{table.file} are damaged, and are embedded again.",
+            stacklevel=2,
+        )
+    numbers = [object_numbers[steps[step][0].numpy()] for step in todo]
+    total, missing = sum(len(rows) for rows, _ in steps), sum(map(len, numbers))
     committed = time.monotonic()
-    bar = _progress_bar(name, sum(map(len, steps)), sum(map(len, steps[:done])))
+    bar = _progress_bar(name, total, total - missing)
     with torch.no_grad(), _on_device(encoder, device), bar as advance:
-        loader = DataLoader(todo, batch_size=None, num_workers=num_workers)
-        for step, collated in enumerate(loader, start=done):
-            embeddings = encoder(move_to_device(collated, torch.device(device)))
-            rows = torch.from_numpy(steps[step])
+        collated = CollatedBatches(sources, numbers, collate)
+        loader = DataLoader(collated, batch_size=None, num_workers=num_workers)
+        for step, batch in zip(todo, loader, strict=True):
+            embeddings = encoder(move_to_device(batch, torch.device(device)))
+            rows, view = steps[step]
             _check(embeddings, name, len(rows), encoder.embedding_size)
-            table.write(rows, embeddings, view=step // len(batches))
+            table.write(rows, embeddings, view)
+            checksums[step : step + 1] = [table.checksum(rows, view)]
             advance(len(rows))
             if time.monotonic() - committed >= SECONDS_BETWEEN_COMMITS:
                 table.flush()
-                progress.write(step + 1)
+                progress.write(checksums)
                 committed = time.monotonic()
     table.flush()
-    progress.write(len(steps))
+    progress.write(checksums)
 
 
 @contextmanager

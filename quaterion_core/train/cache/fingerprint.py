@@ -14,15 +14,17 @@ import torch
 
 from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.storage import folder_checksums
+from quaterion_core.train.cache.code_digest import code_digest
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Changes with the layout of the files and with the way in which they are filled."""
 
 
 def encoder_fingerprint(encoder: Encoder) -> str:
-    """Return a digest of all that an encoder would save: its configuration and its weights.
+    """Return a digest of what an encoder computes: its configuration, its weights and its code.
 
-    An encoder that cannot be saved is known by its class and its weights.
+    The code is that of its class, of its collate functions and of what they use of their own
+    package. An encoder that cannot be saved is known by its class, its weights and its code.
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -31,7 +33,9 @@ def encoder_fingerprint(encoder: Encoder) -> str:
         except NotImplementedError:
             content = _weights_digest(encoder)
     cls = type(encoder)
-    return _digest([f"{cls.__module__}.{cls.__qualname__}", content])
+    functions = encoder.get_collate_fn(), encoder.get_train_collate_fn()
+    code = code_digest(cls, Encoder, *functions)
+    return _digest([f"{cls.__module__}.{cls.__qualname__}", code, content])
 
 
 def cache_fingerprint(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 import torch
-from filelock import FileLock
 from torch.utils.data import DataLoader, IterableDataset
 
 from quaterion_core.dataset.chunking import Chunking
@@ -35,6 +31,12 @@ from quaterion_core.train.cache.filling import FillProgress, fill_table, plan_ba
 from quaterion_core.train.cache.fingerprint import cache_fingerprint
 from quaterion_core.train.cache.object_source import CollatedBatches, ObjectSource
 from quaterion_core.train.cache.table_encoder import LookUp, TableEncoder
+from quaterion_core.train.cache.table_folder import (
+    locked_folder,
+    own_temporary_folder,
+    remove_folder,
+    shared_temporary_folder,
+)
 from quaterion_core.types import CollateFnType
 
 _WORKER_ARGUMENTS: Final = (
@@ -107,8 +109,7 @@ class TrainingCache:
     def close(self) -> None:
         """Remove what was written to disk for this training run alone."""
         for folder in self._temporary_folders:
-            with FileLock(f"{folder}.lock"):
-                shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
 
     def fill(self) -> tuple[CachedLoaders, dict[str, TableEncoder]]:
         """Embed all objects.
@@ -236,14 +237,17 @@ class TrainingCache:
         if config.save_dir is None and kind != CacheType.DISK and self._processes == 1:
             yield None
             return
+        if config.save_dir is None and self._processes == 1:
+            own = own_temporary_folder()
+            self._temporary_folders.append(own)
+            yield own
+            return
         fingerprint = cache_fingerprint(encoder, distinct.digest, str(config.dtype), views, batches)
-        temporary = Path(tempfile.gettempdir(), f"quaterion-cache-{getpass.getuser()}")
-        folder = Path(config.save_dir or temporary, f"{key}-{fingerprint[:32]}")
+        parent = shared_temporary_folder() if config.save_dir is None else Path(config.save_dir)
+        folder = parent / f"{key}-{fingerprint[:32]}"
         if config.save_dir is None:
             self._temporary_folders.append(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            folder.mkdir(exist_ok=True)
+        with locked_folder(folder):
             yield folder
 
     def _place(self, kind: CacheType, numbers: int) -> CacheType:
