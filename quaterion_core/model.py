@@ -26,7 +26,7 @@ from quaterion_core.encoders.encoder import (
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead, check_neighbourhood
 from quaterion_core.model_folder import load_parts, save_parts
-from quaterion_core.storage import InvalidFolderError
+from quaterion_core.storage import InvalidFolderError, NotSavableError
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
 from quaterion_core.utils.objects import object_list, positive_count
 from quaterion_core.utils.options import KEY_PATTERN
@@ -367,8 +367,10 @@ class SimilarityModel(nn.Module):
 
         Raises:
             OutputExistsError: There is something at ``output_path``; it stays as it is.
-            NotSavableError: An encoder or the head cannot be described as data.
+            NotSavableError: An encoder or the head cannot be described as data, or has weights
+                that are NaN or infinite.
         """
+        _check_weights({**self.encoders, "head": self.head})
         save_parts(
             Path(output_path), self.encoders, self.head, overwrite=overwrite, notes=notes or {}
         )
@@ -466,6 +468,23 @@ def _embed(encoder: Encoder, data: TensorTree) -> Tensor:
     with torch.set_grad_enabled(torch.is_grad_enabled() and encoder.trainable):
         output: Tensor = encoder(data)
     return output
+
+
+def _check_weights(parts: Mapping[str, nn.Module]) -> None:
+    """Raise a ``NotSavableError`` for weights that are NaN or infinite."""
+    for key, part in parts.items():
+        for name, value in part.state_dict().items():
+            if (
+                isinstance(value, Tensor)
+                and value.is_floating_point()
+                and not bool(torch.isfinite(value).all())
+            ):
+                owner = "the head" if part is parts["head"] else f"the encoder {key!r}"
+                raise NotSavableError(
+                    f"The model is not saved: the weight {name!r} of {owner} "
+                    f"({type(part).__name__}) is NaN or infinite, by a training run that diverged. "
+                    "Train again with a lower learning rate, or from the last good checkpoint."
+                )
 
 
 def _check_output(key: str, encoder: Encoder, output: object, count: int) -> None:

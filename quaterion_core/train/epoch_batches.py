@@ -242,6 +242,7 @@ class EpochBatches(Sampler[SeededIndices]):
         self._plan = plan
         self._planned: tuple[int, list[list[int]]] | None = None
         self._current: list[SeededIndices] = []
+        self._skipped = 0
 
     def start(self, seed: int, rank: int, processes: int, length: int, skip: int = 0) -> None:
         """Begin an epoch.
@@ -263,6 +264,14 @@ class EpochBatches(Sampler[SeededIndices]):
             SeededIndices(mixed_seed(seed, rank, number), batch)
             for number, batch in enumerate(batches[:length])
         ][skip:]
+        self._skipped = skip
+
+    def samples(self, number: int) -> list[int]:
+        """Return the indices of a batch of the current epoch; none if it is not to be read."""
+        position = number - self._skipped
+        if not 0 <= position < len(self._current):
+            return []
+        return self._current[position].indices
 
     def count(self, seed: int, rank: int, processes: int) -> int:
         """Return the number of batches that the plan has for the epoch of a seed."""

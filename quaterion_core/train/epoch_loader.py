@@ -104,6 +104,10 @@ class EpochLoader:
             self._progress.position += 1
             yield batch
 
+    def samples_of_batch(self, number: int) -> list[int]:
+        """Return the indices of the samples of a batch of the current epoch."""
+        return self._batches.samples(number)
+
     def _current_revision(self) -> object:
         return getattr(self.dataset, "revision", 0)
 
@@ -313,11 +317,32 @@ class _SeededReader(Dataset[Any]):
 
     def __getitem__(self, batch: SeededIndices) -> Any:
         with seeded(batch.seed):
-            if hasattr(self.dataset, "__getitems__"):
-                samples = self.dataset.__getitems__(batch.indices)
-            else:
-                samples = [self.dataset[index] for index in batch.indices]
-            return self._collate(samples)
+            try:
+                if hasattr(self.dataset, "__getitems__"):
+                    samples = self.dataset.__getitems__(batch.indices)
+                else:
+                    samples = [self.dataset[index] for index in batch.indices]
+                return self._collate(samples)
+            except Exception as error:
+                _tell_sample(error, self.dataset, batch.indices)
+                raise
+
+
+def _tell_sample(error: Exception, dataset: Any, indices: list[int]) -> None:
+    """Note on an error which sample of a batch raises it."""
+    if not hasattr(error, "add_note"):  # Python 3.10
+        return
+    for index in indices:
+        try:
+            dataset[index]
+        except Exception:
+            error.add_note(
+                f"It was raised by sample {index} of {type(dataset).__name__}. Correct the sample "
+                "or leave it out of the dataset."
+            )
+            return
+    named = ", ".join(map(str, indices[:10])) + (", ..." if len(indices) > 10 else "")
+    error.add_note(f"It was raised while samples {named} were collated.")
 
 
 def _show_dataset(worker_init: Callable[[int], None] | None, worker: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from quaterion_core.dataset.train_collator import Features, collate_features
@@ -22,8 +23,10 @@ from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import SimilarityModel
 from quaterion_core.train import checkpoint_types as _checkpoint_types  # noqa: F401 registers
 from quaterion_core.train.cache import CacheConfig, CacheType
+from quaterion_core.train.errors import NotFiniteError
 from quaterion_core.train.gather import gather_batch
 from quaterion_core.train.grad_cache import embed_in_chunks
+from quaterion_core.train.samples import batch_samples, describe_batch
 from quaterion_core.train.xbm import XbmBuffer, XbmConfig, XbmPairBuffer
 from quaterion_core.types import Targets
 from quaterion_core.utils.accepted import accepted
@@ -69,6 +72,7 @@ class TrainableModel(pl.LightningModule, ABC):
         head = self.configure_head(SimilarityModel.get_encoders_output_size(encoders))
         self._model = SimilarityModel(encoders, head)
         self._is_told_of_cache = False
+        self._is_told_of_collapse = False
         self._loss = self.configure_loss()
         if not isinstance(self._loss, SimilarityLoss):
             raise TypeError(
@@ -93,6 +97,11 @@ class TrainableModel(pl.LightningModule, ABC):
     def loss(self) -> SimilarityLoss:
         """The loss, together with the parameters it may have."""
         return self._loss
+
+    @property
+    def configured_xbm(self) -> XbmConfig | None:
+        """What :meth:`configure_xbm` returned."""
+        return self._xbm_config
 
     @property
     def metrics(self) -> list[AttachedMetric]:
@@ -296,6 +305,10 @@ class TrainableModel(pl.LightningModule, ABC):
         own = embeddings, targets
         embeddings, targets = gather_batch(embeddings, targets)
         loss = self.loss.batch_loss(embeddings, targets)
+        if self._is_time_to_check(batch_idx, embeddings) and not torch.isfinite(loss):
+            self._explain_loss(loss, own[1], batch_idx)
+        if stage == TrainStage.TRAIN and (batch_idx == 0 or self.trainer.is_last_batch):
+            self._tell_of_collapse(embeddings)
         if self._xbm_config is not None and stage == TrainStage.TRAIN:
             loss = loss + self._memory_loss(embeddings, targets, self._xbm_config)
         self.log(
@@ -330,10 +343,42 @@ class TrainableModel(pl.LightningModule, ABC):
         """Look at every batch where that is free, at some where it would wait for the device."""
         return embeddings.device.type == "cpu" or batch_idx % 50 == 0
 
+    def _explain_loss(self, loss: Tensor, targets: Targets, batch_idx: int) -> None:
+        where = describe_batch(self.trainer, batch_idx)
+        samples = batch_samples(self.trainer, batch_idx)
+        for name, values in targets.items():
+            if values.is_floating_point() and not torch.isfinite(values).all():
+                finite = torch.isfinite(values).reshape(len(values), -1).all(dim=1)
+                row = int((~finite).nonzero()[0])
+                known = name == "labels" and row < len(samples)
+                raise NotFiniteError(
+                    f"The target {name!r} of {f'sample {samples[row]}' if known else f'row {row}'} "
+                    f"is NaN or infinite, {where}. Correct the data."
+                )
+        raise NotFiniteError(
+            f"The loss ({type(self.loss).__name__}) is {loss.item()} {where}, though embeddings "
+            f"and targets are finite. The model keeps the weights of step {self.global_step}. "
+            "Lower the learning rate, or check the arguments of the loss."
+        )
+
+    def _tell_of_collapse(self, embeddings: Tensor) -> None:
+        """Warn once if all embeddings of a batch are the same."""
+        if self._is_told_of_collapse or len(embeddings) < 4:
+            return
+        spread = (embeddings - embeddings[0]).detach().abs().amax()
+        if bool(spread <= 1e-5 * embeddings.detach().abs().amax()):
+            self._is_told_of_collapse = True
+            rank_zero_warn(
+                f"The model has collapsed: in epoch {self.current_epoch} all {len(embeddings)} "
+                "embeddings of a batch are the same, whatever the object. Lower the learning rate, "
+                "use a loss with negatives or a smaller margin, or check that the encoder's input "
+                "tells objects apart."
+            )
+
     def _explain_not_finite(self, features: Features) -> None:
         for chunk in features.get("chunks", [features]):
             self.model.check_finite(chunk)
-        raise ValueError(
+        raise NotFiniteError(
             f"The embeddings became NaN or infinite in epoch {self.current_epoch}, though the "
             "encoders' outputs are finite. The training diverged: lower the learning rate, or "
             "clip gradients with Trainer(gradient_clip_val=1.0)."

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
 from quaterion_core.dataset.batch_samplers import build_batch_sampler
@@ -30,9 +31,13 @@ from quaterion_core.train.callbacks import (
     MetricsCallback,
     ResumeCallback,
 )
+from quaterion_core.train.callbacks.guard_callback import GuardCallback
 from quaterion_core.train.callbacks.release_callback import ReleaseCallback
+from quaterion_core.train.callbacks.resumable_callback import ResumableCallback
+from quaterion_core.train.checkpoint_io import write_whole_checkpoints
 from quaterion_core.train.epoch_batches import BatchPlan, SamplerPlan, ordered_plan
 from quaterion_core.train.epoch_loader import EpochLoader, StreamLoader, epoch_loader
+from quaterion_core.train.interruption import interruptible
 from quaterion_core.train.preflight import (
     check_chunk,
     check_early_stopping,
@@ -40,6 +45,8 @@ from quaterion_core.train.preflight import (
     check_loss_fits,
     check_shares,
 )
+from quaterion_core.train.reuse import check_trainer, reset_callbacks
+from quaterion_core.train.teachable import check_teachable
 from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.train.trainer import trainer_defaults
 
@@ -82,6 +89,11 @@ class Training:
             defaults = trainer_defaults(trainable_model, train_dataloader, monitor=monitor)
             trainer = pl.Trainer(**lifecycle.trainer_arguments(defaults))
         check_early_stopping(trainer, has_validation=val_dataloader is not None)
+        if ckpt_path is None:
+            check_trainer(trainer, trainable_model)
+            reset_callbacks(trainer)
+        self._check_that_it_can_learn(trainable_model, train_dataloader, trainer)
+        _tell_what_is_not_used(trainable_model, has_validation=val_dataloader is not None)
         check_shares(train_dataloader, "train_dataloader", trainer.world_size)
         if val_dataloader is not None:
             check_shares(val_dataloader, "val_dataloader", trainer.world_size)
@@ -100,6 +112,18 @@ class Training:
             trained = {k: e for k, e in trainable_model.model.encoders.items() if e.trainable}
             self._chunking = Chunking(grad_cache_chunk, length_functions(trained))
         self._tables: dict[str, TableEncoder] = {}
+
+    @staticmethod
+    def _check_that_it_can_learn(
+        model: TrainableModel, loader: SimilarityDataLoader[Any], trainer: pl.Trainer
+    ) -> None:
+        """Raise an error if no weight would ever change."""
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            model.trainable_parameters()  # says what to do
+        size = None
+        if loader.batch_size is not None and model.configured_xbm is None:
+            size = loader.batch_size * trainer.world_size
+        check_teachable(model.loss, model.model.embedding_size, loader, size)
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
@@ -133,14 +157,30 @@ class Training:
             cache.close()
 
     def __call__(self) -> None:
-        """Train, once."""
+        """Train, once.
+
+        Raises:
+            TrainingError: The run cannot go on, such as with a gradient that is not finite.
+            TrainingInterrupted: It was stopped by Ctrl-C.
+            TrainingTerminated: It was stopped by SIGTERM; the exit code is 143.
+        """
+        own = self.trainer.callbacks  # type: ignore[attr-defined]
+        given = [callback for callback in own if isinstance(callback, ResumableCallback)]
         callbacks = [
             MetricsCallback(),
             LossParametersCallback(),
             ResumeCallback(self.train_loader),
             ReleaseCallback(self._tables.values()),
+            GuardCallback(),
         ]
-        with _added(self.trainer, callbacks), warnings.catch_warnings():
+        resumable = given[0] if given else ResumableCallback()
+        last: list[pl.Callback] = [] if given else [resumable]
+        write_whole_checkpoints(self.trainer)
+        with (
+            _added(self.trainer, callbacks, last),
+            interruptible(self.trainer, resumable),
+            warnings.catch_warnings(),
+        ):
             # Frozen encoders are in evaluation mode on purpose.
             warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")
             self.trainer.fit(
@@ -199,11 +239,28 @@ def _plan(
     return SamplerPlan(build_batch_sampler(batch_sampler), loader, trainer.world_size)
 
 
+def _tell_what_is_not_used(model: TrainableModel, *, has_validation: bool) -> None:
+    """Warn of a cache that caches nothing, and of metrics of data that there are not."""
+    if model.cache_config is not None and not model.cached_encoders():
+        rank_zero_warn(
+            "The cache is not used: it keeps embeddings of frozen encoders, and no encoder of this "
+            "model is frozen and to be cached. Freeze an encoder, or leave the cache out."
+        )
+    if model.metrics and not has_validation:
+        names = ", ".join(attached.name for attached in model.metrics)
+        rank_zero_warn(
+            f"There are no validation data: {names} will be logged of training batches alone. Pass "
+            "a val_dataloader to measure them on data that are not trained on."
+        )
+
+
 @contextmanager
-def _added(trainer: pl.Trainer, callbacks: list[pl.Callback]) -> Iterator[None]:
-    """Give a trainer callbacks for a while, ahead of its own, which may look at what they log."""
+def _added(
+    trainer: pl.Trainer, first: list[pl.Callback], last: list[pl.Callback]
+) -> Iterator[None]:
+    """Give a trainer callbacks for a while, before its own and after them."""
     present = list(trainer.callbacks)  # type: ignore[attr-defined]
-    trainer.callbacks = callbacks + present  # type: ignore[attr-defined]
+    trainer.callbacks = [*first, *present, *last]  # type: ignore[attr-defined]
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ from quaterion_core.train.callbacks.loss_parameters_callback import LossParamete
 from quaterion_core.train.callbacks.metrics_callback import MetricsCallback
 from quaterion_core.train.callbacks.progress_bar import QuaterionProgressBar
 from quaterion_core.train.callbacks.resume_callback import ResumeCallback
+from quaterion_core.train.callbacks.resumable_callback import ResumableCallback
 
 __all__ = [
     "CleanupCallback",
@@ -16,4 +17,5 @@ __all__ = [
     "MetricsCallback",
     "QuaterionProgressBar",
     "ResumeCallback",
+    "ResumableCallback",
 ]

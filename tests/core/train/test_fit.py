@@ -160,7 +160,9 @@ def test_callbacks_are_taken_away_when_a_training_fails(make_model, make_trainer
     trainer = make_trainer()
     callbacks = list(trainer.callbacks)
     with pytest.raises(ZeroDivisionError):
-        Quaterion.fit(Failing(TripletLoss()), trainer, GroupSimilarityDataLoader(groups))
+        Quaterion.fit(
+            Failing(TripletLoss()), trainer, GroupSimilarityDataLoader(groups, batch_size=8)
+        )
     assert trainer.callbacks == callbacks
 
 
@@ -170,7 +172,7 @@ def test_the_default_trainer_works_without_validation_data(
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     model = make_model(TripletLoss(), head=EmptyHead)
-    model.configure_optimizers = lambda: torch.optim.SGD(model.model.parameters(), lr=0.0)
+    model.configure_optimizers = lambda: torch.optim.SGD(model.model.parameters(), lr=1e-9)
     model.model.eval()
     Quaterion.fit(model, None, GroupSimilarityDataLoader(groups, batch_size=32))
     assert model.trainer.current_epoch > 0
@@ -239,7 +241,7 @@ def test_an_error_of_a_plugin_ends_the_training(make_model, make_trainer, groups
         Quaterion.fit(
             make_model(TripletLoss()),
             make_trainer(),
-            GroupSimilarityDataLoader(groups),
+            GroupSimilarityDataLoader(groups, batch_size=8),
             plugins=[Failing()],
         )
 
@@ -340,7 +342,7 @@ def test_lightning_may_make_the_loaders_anew(make_model, make_trainer, groups, c
 @pytest.mark.parametrize(
     ("arguments", "stream"),
     [
-        ({"batch_sampler": [[3, 1, 0], [2, 5]]}, False),
+        ({"batch_sampler": [[3, 7, 0], [2, 6, 5]]}, False),
         ({"num_workers": 1, "persistent_workers": True, "batch_size": 16}, False),
         ({"num_workers": 1, "batch_size": 16}, True),
     ],

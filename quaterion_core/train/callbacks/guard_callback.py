@@ -1,0 +1,146 @@
+"""Steps that would break the model, and epochs that teach it nothing, stopped and explained."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities import rank_zero_warn
+from torch import Tensor
+from torch.optim import Optimizer
+
+from quaterion_core.train.errors import NotFiniteError, NothingToLearnError
+from quaterion_core.train.samples import describe_batch
+
+_EPOCHS_WITHOUT_GRADIENT: Final = 3
+
+
+class GuardCallback(Callback):
+    """Stops a training run before a step with a gradient that is not finite.
+
+    The model then has the weights of the step before. A run whose gradients are all zero for
+    three epochs, or to its end, is stopped as well, and so is one whose learning rates are all
+    zero.
+
+    Under float16 mixed precision the gradient scaler leaves out steps with infinite gradients by
+    itself, so that only the loss is looked at.
+    """
+
+    def __init__(self) -> None:
+        self._batch_idx = 0
+        self._loss: Tensor | None = None
+        self._steps = 0
+        self._epochs = 0
+        self._is_new = True
+        self._has_learnt = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check the learning rates."""
+        self._steps, self._epochs, self._has_learnt = 0, 0, False
+        self._is_new = trainer.global_step == 0
+        rates = [
+            group.get("initial_lr", group.get("lr"))
+            for optimizer in trainer.optimizers
+            for group in optimizer.param_groups
+        ]
+        if rates and all(rate is not None and float(rate) == 0 for rate in rates):
+            raise NothingToLearnError(
+                "All learning rates of the optimizer are 0, so that no weight would change. Give "
+                "it a positive lr."
+            )
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Remember the batch's number."""
+        self._batch_idx = batch_idx
+
+    def on_before_backward(
+        self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
+    ) -> None:
+        """Remember the loss."""
+        self._loss = loss.detach()
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Check the gradients."""
+        self._steps += 1
+        if getattr(trainer.precision_plugin, "scaler", None) is not None:
+            self._has_learnt = True
+            if self._loss is not None and not torch.isfinite(self._loss):
+                raise NotFiniteError(self._explained(trainer, f"The loss is {float(self._loss)}"))
+            return
+        largest = _largest(optimizer)
+        if largest is None:
+            return
+        if not torch.isfinite(largest):
+            named = [
+                name
+                for name, parameter in pl_module.named_parameters()
+                if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
+            ]
+            others = f" and {len(named) - 1} others" if len(named) > 1 else ""
+            raise NotFiniteError(
+                self._explained(
+                    trainer,
+                    f"The gradient of {named[0] if named else 'a parameter'}{others} is NaN or "
+                    f"infinite (the loss is {_number(self._loss)})",
+                )
+            )
+        self._has_learnt = self._has_learnt or bool(largest > 0)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check that there was any gradient; other batches may have one, so three epochs count."""
+        self._epochs += 1
+        if self._has_learnt or not self._steps:
+            return
+        if self._epochs == 1:
+            rank_zero_warn(self._nothing_learnt())
+        elif self._epochs >= _EPOCHS_WITHOUT_GRADIENT:
+            self._stop()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check that there was any gradient at all."""
+        if self._steps and not self._has_learnt:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._is_new:  # one that is continued may have learnt all there is
+            raise NothingToLearnError(self._nothing_learnt())
+
+    def _nothing_learnt(self) -> str:
+        return (
+            f"All gradients were zero in each of the {self._steps} steps so far, so that no weight "
+            f"has changed (the loss is {_number(self._loss)}). Either the batches hold nothing to "
+            "learn from, such as no two samples of one group: try batch_sampler='groups', a larger "
+            "batch_size, or another loss. Or the model is as good already as the loss asks for."
+        )
+
+    def _explained(self, trainer: Trainer, fault: str) -> str:
+        return (
+            f"{fault} {describe_batch(trainer, self._batch_idx)}. The step is not taken: the model "
+            f"has the weights of step {trainer.global_step}. Lower the learning rate, clip "
+            "gradients with Trainer(gradient_clip_val=1.0), train in float32 or bfloat16 instead "
+            "of float16, or check these samples."
+        )
+
+
+def _largest(optimizer: Optimizer) -> Tensor | None:
+    """Return the largest absolute value of all gradients, NaN if there is any; None without any."""
+    gradients = [
+        parameter.grad.coalesce().values() if parameter.grad.is_sparse else parameter.grad
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if parameter.grad is not None and parameter.grad.numel()
+    ]
+    if not gradients:
+        return None
+    norms = torch._foreach_norm(gradients, float("inf"))
+    device = norms[0].device
+    return torch.stack([norm.to(device, torch.float32) for norm in norms]).max()
+
+
+def _number(loss: Tensor | None) -> str:
+    return "unknown" if loss is None else f"{float(loss):.4f}"

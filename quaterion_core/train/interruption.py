@@ -1,0 +1,123 @@
+"""How a training run ends before its time: by a signal, or by a fault that is explained."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from quaterion_core.train.callbacks.resumable_callback import ResumableCallback, StopRequested
+from quaterion_core.train.errors import (
+    OutOfMemoryError,
+    TrainingInterrupted,
+    TrainingTerminated,
+    WorkerDiedError,
+)
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def interruptible(trainer: pl.Trainer, resumable: ResumableCallback) -> Iterator[None]:
+    """Stop a training run after a step at Ctrl-C and SIGTERM, and say what is kept.
+
+    A second Ctrl-C stops it at once.
+
+    Raises:
+        TrainingInterrupted: It was stopped by Ctrl-C.
+        TrainingTerminated: It was stopped by SIGTERM; the exit code is 143.
+        OutOfMemoryError: A step did not fit into memory.
+        WorkerDiedError: A process that reads data was killed.
+    """
+    with _waiting_for_the_step(trainer, resumable):
+        try:
+            yield
+        except (StopRequested, SIGTERMException):
+            is_terminated = trainer.received_sigterm
+            message = f"The training run was stopped after step {trainer.global_step}. " + _kept(
+                resumable
+            )
+            _log.warning(message)
+            if is_terminated:
+                raise TrainingTerminated(resumable.kept) from None
+            raise TrainingInterrupted(message, resumable.kept) from None
+        except SystemExit as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # Lightning's answer to it
+                message = f"The training run was stopped in step {trainer.global_step}. " + _kept(
+                    resumable
+                )
+                raise TrainingInterrupted(message, resumable.kept) from None
+            raise
+        except (MemoryError, RuntimeError) as error:
+            explained = _explained(error)
+            if explained is None:
+                raise
+            raise explained from error
+
+
+@contextmanager
+def _waiting_for_the_step(trainer: pl.Trainer, resumable: ResumableCallback) -> Iterator[None]:
+    """Let the first Ctrl-C wait for the end of the step, where nobody else handles it."""
+    before = signal.getsignal(signal.SIGINT)
+    is_default = before is signal.default_int_handler
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or not is_default
+        or trainer.world_size > 1
+    ):
+        yield
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if resumable.stop:
+            raise KeyboardInterrupt
+        resumable.stop = True
+        _log.warning("Stopping after this step; press Ctrl-C again to stop at once.")
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _kept(resumable: ResumableCallback) -> str:
+    if resumable.kept is None:
+        return (
+            "Nothing of it is kept on disk: let the trainer write checkpoints with "
+            "enable_checkpointing=True."
+        )
+    return f"Its state is kept: resume with ckpt_path={str(resumable.kept)!r}."
+
+
+def _explained(error: BaseException) -> Exception | None:
+    """Return an error that says what to do, for what the system or a library ran out of."""
+    text = str(error)
+    memory = (
+        "out of memory",
+        "not enough memory",
+        "can't allocate memory",
+        "Cannot allocate memory",
+    )
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or any(
+        phrase in text for phrase in memory
+    ):
+        return OutOfMemoryError(
+            f"A step did not fit into memory ({text.splitlines()[0] if text else 'MemoryError'}). "
+            "Use a smaller batch_size, embed a batch in chunks with grad_cache_chunk=32, or train "
+            "with precision='bf16-mixed'."
+        )
+    if "DataLoader worker" in text and ("exited unexpectedly" in text or "killed" in text):
+        return WorkerDiedError(
+            f"A process that reads the data died ({text.splitlines()[0]}). Most often the system "
+            "killed it for lack of memory: use fewer num_workers, or num_workers=0 to see an error "
+            "of the dataset itself."
+        )
+    return None
