@@ -17,7 +17,12 @@ from quaterion_core.dataset import (
 )
 from quaterion_core.encoders import Encoder, SwitchEncoder
 from quaterion_core.heads import SkipConnectionHead, SwitchHead
-from quaterion_core.loss import MultipleNegativesRankingLoss, TripletLoss
+from quaterion_core.loss import (
+    ArcFaceLoss,
+    ContrastiveLoss,
+    MultipleNegativesRankingLoss,
+    TripletLoss,
+)
 from quaterion_core.train.cache import CacheConfig, CacheType
 
 
@@ -208,7 +213,7 @@ def test_iterable_data_of_one_pass(make_trainer, pair_samples):
 
 def test_key_extractors_say_what_is_the_same(make_trainer, pair_samples):
     config = CacheConfig(key_extractors=lambda obj: round(obj[0] > 0))
-    _, model = losses(make_trainer, config, pair_samples)
+    _, model = losses(make_trainer, config, pair_samples, loss=ContrastiveLoss())
     assert len(model.model.encoders["default"].seen) == 2
 
 
@@ -454,7 +459,8 @@ def test_iterable_data_in_another_order_are_not_mixed_up(make_trainer, tmp_path)
 
     encoder, dataset = Counting(), Reshuffled()
     for _ in range(2):
-        model = Model(encoder, TripletLoss(), CacheConfig(save_dir=str(tmp_path / "cache")))
+        loss = ArcFaceLoss(4, num_groups=12)
+        model = Model(encoder, loss, CacheConfig(save_dir=str(tmp_path / "cache")))
         loader = GroupSimilarityDataLoader(dataset, batch_size=6)
         Quaterion.fit(model, make_trainer(callbacks=[Comparing()]), loader)
     assert sorted(Comparing.seen) == sorted(list(range(12)) * 4)  # two runs of two epochs
