@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from quaterion_core.train.callbacks.resumable_callback import ResumableCallback, StopRequested
+from quaterion_core.train.callbacks.interruption_callback import InterruptionCallback, StopRequested
 from quaterion_core.train.errors import (
     OutOfMemoryError,
     TrainingInterrupted,
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def interruptible(trainer: pl.Trainer, resumable: ResumableCallback) -> Iterator[None]:
+def interruptible(trainer: pl.Trainer, interruption: InterruptionCallback) -> Iterator[None]:
     """Stop a training run after a step at Ctrl-C and SIGTERM, and say what is kept.
 
     A second Ctrl-C stops it at once.
@@ -36,24 +36,24 @@ def interruptible(trainer: pl.Trainer, resumable: ResumableCallback) -> Iterator
         OutOfMemoryError: A step did not fit into memory.
         WorkerDiedError: A process that reads data was killed.
     """
-    with _waiting_for_the_step(trainer, resumable):
+    with _waiting_for_the_step(trainer, interruption):
         try:
             yield
         except (StopRequested, SIGTERMException):
             is_terminated = trainer.received_sigterm
             message = f"The training run was stopped after step {trainer.global_step}. " + _kept(
-                resumable
+                interruption
             )
             _log.warning(message)
             if is_terminated:
-                raise TrainingTerminated(resumable.kept) from None
-            raise TrainingInterrupted(message, resumable.kept) from None
+                raise TrainingTerminated(interruption.kept) from None
+            raise TrainingInterrupted(message, interruption.kept) from None
         except SystemExit as error:
             if isinstance(error.__context__, KeyboardInterrupt):  # Lightning's answer to it
                 message = f"The training run was stopped in step {trainer.global_step}. " + _kept(
-                    resumable
+                    interruption
                 )
-                raise TrainingInterrupted(message, resumable.kept) from None
+                raise TrainingInterrupted(message, interruption.kept) from None
             raise
         except (MemoryError, RuntimeError) as error:
             explained = _explained(error)
@@ -63,7 +63,9 @@ def interruptible(trainer: pl.Trainer, resumable: ResumableCallback) -> Iterator
 
 
 @contextmanager
-def _waiting_for_the_step(trainer: pl.Trainer, resumable: ResumableCallback) -> Iterator[None]:
+def _waiting_for_the_step(
+    trainer: pl.Trainer, interruption: InterruptionCallback
+) -> Iterator[None]:
     """Let the first Ctrl-C wait for the end of the step, where nobody else handles it."""
     before = signal.getsignal(signal.SIGINT)
     is_default = before is signal.default_int_handler
@@ -76,9 +78,9 @@ def _waiting_for_the_step(trainer: pl.Trainer, resumable: ResumableCallback) -> 
         return
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if resumable.stop:
+        if interruption.stop:
             raise KeyboardInterrupt
-        resumable.stop = True
+        interruption.stop = True
         _log.warning("Stopping after this step; press Ctrl-C again to stop at once.")
 
     signal.signal(signal.SIGINT, ask)
@@ -88,13 +90,13 @@ def _waiting_for_the_step(trainer: pl.Trainer, resumable: ResumableCallback) -> 
         signal.signal(signal.SIGINT, before)
 
 
-def _kept(resumable: ResumableCallback) -> str:
-    if resumable.kept is None:
+def _kept(interruption: InterruptionCallback) -> str:
+    if interruption.kept is None:
         return (
             "Nothing of it is kept on disk: let the trainer write checkpoints with "
             "enable_checkpointing=True."
         )
-    return f"Its state is kept: resume with ckpt_path={str(resumable.kept)!r}."
+    return f"Its state is kept: resume with ckpt_path={str(interruption.kept)!r}."
 
 
 def _explained(error: BaseException) -> Exception | None:

@@ -32,8 +32,8 @@ from quaterion_core.train.callbacks import (
     ResumeCallback,
 )
 from quaterion_core.train.callbacks.guard_callback import GuardCallback
+from quaterion_core.train.callbacks.interruption_callback import InterruptionCallback
 from quaterion_core.train.callbacks.release_callback import ReleaseCallback
-from quaterion_core.train.callbacks.resumable_callback import ResumableCallback
 from quaterion_core.train.checkpoint_io import write_whole_checkpoints
 from quaterion_core.train.epoch_batches import BatchPlan, SamplerPlan, ordered_plan
 from quaterion_core.train.epoch_loader import EpochLoader, StreamLoader, epoch_loader
@@ -165,7 +165,7 @@ class Training:
             TrainingTerminated: It was stopped by SIGTERM; the exit code is 143.
         """
         own = self.trainer.callbacks  # type: ignore[attr-defined]
-        given = [callback for callback in own if isinstance(callback, ResumableCallback)]
+        given = [callback for callback in own if isinstance(callback, InterruptionCallback)]
         callbacks = [
             MetricsCallback(),
             LossParametersCallback(),
@@ -173,12 +173,12 @@ class Training:
             ReleaseCallback(self._tables.values()),
             GuardCallback(),
         ]
-        resumable = given[0] if given else ResumableCallback()
-        last: list[pl.Callback] = [] if given else [resumable]
+        interruption = given[0] if given else InterruptionCallback()
+        last: list[pl.Callback] = [] if given else [interruption]
         write_whole_checkpoints(self.trainer)
         with (
             _added(self.trainer, callbacks, last),
-            interruptible(self.trainer, resumable),
+            interruptible(self.trainer, interruption),
             warnings.catch_warnings(),
         ):
             # Frozen encoders are in evaluation mode on purpose.

@@ -81,6 +81,7 @@ class GuardCallback(Callback):
                 for name, parameter in pl_module.named_parameters()
                 if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
             ]
+            pl_module.zero_grad()  # a checkpoint holds gradients that are accumulated
             others = f" and {len(named) - 1} others" if len(named) > 1 else ""
             raise NotFiniteError(
                 self._explained(

@@ -21,7 +21,7 @@ from quaterion_core.dataset import (
 from quaterion_core.eval.group import RetrievalRPrecision
 from quaterion_core.storage import NotSavableError
 from quaterion_core.train.cache import CacheConfig
-from quaterion_core.train.callbacks import ResumableCallback
+from quaterion_core.train.callbacks import InterruptionCallback
 from quaterion_core.train.errors import (
     NotFiniteError,
     NothingToLearnError,
@@ -188,9 +188,9 @@ def test_the_weights_before_the_step_are_kept(
     Quaterion.fit(good, make_trainer(max_steps=2), loader)
     model = build()
     at_step(model, 2, change)
-    resumable = ResumableCallback(tmp_path / "kept.ckpt")
+    interruption = InterruptionCallback(tmp_path / "kept.ckpt")
     with pytest.raises(NotFiniteError, match=message):
-        Quaterion.fit(model, make_trainer(callbacks=[resumable]), loader)
+        Quaterion.fit(model, make_trainer(callbacks=[interruption]), loader)
     torch.testing.assert_close(model.state_dict(), good.state_dict())
     kept = torch.load(tmp_path / "kept.ckpt", weights_only=False)
     torch.testing.assert_close(kept["state_dict"], dict(good.state_dict()))
@@ -263,7 +263,7 @@ def test_a_signal_stops_after_the_step(
     Quaterion.fit(build(), make_trainer(callbacks=[whole]), loader, loader)
 
     file = tmp_path / "folder" / "kept.ckpt"
-    callbacks = [before, Signalling(number, step), ResumableCallback(file)]
+    callbacks = [before, Signalling(number, step), InterruptionCallback(file)]
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     torch.manual_seed(0)
     model = build()

@@ -19,7 +19,7 @@ class StopRequested(BaseException):
     """
 
 
-class ResumableCallback(Callback):
+class InterruptionCallback(Callback):
     """Keeps a checkpoint to resume an interrupted training run from.
 
     It is written when the run is stopped by Ctrl-C or SIGTERM, after the step that it was in; when
