@@ -41,3 +41,25 @@ def trainer_defaults(
         if trainable_model.cached_encoders() == encoders:
             defaults["enable_checkpointing"] = False
     return defaults
+
+
+def without_switched_off(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments of a trainer without default callbacks that others of them switch off.
+
+    Lightning refuses a progress bar beside ``enable_progress_bar=False``, which a plugin may
+    propose.
+
+    Example:
+        >>> found = without_switched_off({**trainer_defaults(), "enable_progress_bar": False})
+        >>> [type(callback).__name__ for callback in found["callbacks"]]
+        ['EarlyStopping', 'ModelSummary']
+    """
+    off = tuple(cls for name, cls in _SWITCHES.items() if arguments.get(name) is False)
+    callbacks = arguments.get("callbacks") or []
+    return {**arguments, "callbacks": [c for c in callbacks if not isinstance(c, off)]}
+
+
+_SWITCHES: Final[dict[str, type]] = {
+    "enable_progress_bar": QuaterionProgressBar,
+    "enable_model_summary": ModelSummary,
+}

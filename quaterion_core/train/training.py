@@ -48,7 +48,7 @@ from quaterion_core.train.preflight import (
 from quaterion_core.train.reuse import check_trainer, reset_callbacks
 from quaterion_core.train.teachable import check_teachable
 from quaterion_core.train.trainable_model import TrainableModel
-from quaterion_core.train.trainer import trainer_defaults
+from quaterion_core.train.trainer import trainer_defaults, without_switched_off
 
 
 class Training:
@@ -87,7 +87,8 @@ class Training:
         if trainer is None:
             monitor = "train_loss" if val_dataloader is None else "validation_loss"
             defaults = trainer_defaults(trainable_model, train_dataloader, monitor=monitor)
-            trainer = pl.Trainer(**lifecycle.trainer_arguments(defaults))
+            arguments = lifecycle.trainer_arguments(defaults)
+            trainer = pl.Trainer(**without_switched_off(arguments))
         check_early_stopping(trainer, has_validation=val_dataloader is not None)
         if ckpt_path is None:
             check_trainer(trainer, trainable_model)
