@@ -25,6 +25,7 @@ from quaterion_core.plugins import PluginError, is_id, registry
 from quaterion_core.storage import (
     InvalidFolderError,
     NotSavableError,
+    OutputExistsError,
     SavedFolder,
     StorageError,
     UnsupportedFormatError,
@@ -59,6 +60,11 @@ def check_model_output(target: Path, *, overwrite: bool) -> None:
     Raises:
         OutputExistsError: The target may not be written.
     """
+    if not overwrite and target.is_dir() and is_model_folder(target):
+        raise OutputExistsError(
+            f"{target} already exists and is not empty: it holds a saved model. Choose another "
+            "folder, or replace the model with overwrite=True, on the command line --overwrite."
+        )
     check_output_folder(target, may_replace=is_model_folder if overwrite else None)
 
 

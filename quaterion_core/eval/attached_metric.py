@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from quaterion_core.eval.base_metric import BaseMetric
-from quaterion_core.plugins.nearest import nearest, suggestion
+from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.utils.enums import TrainStage
 
 _LOG_OPTIONS: Final = (
@@ -69,11 +69,9 @@ class AttachedMetric:
             )
         for option in log_options:
             if option not in _LOG_OPTIONS:
-                hint = suggestion(nearest(option, _LOG_OPTIONS))
-                raise TypeError(
-                    f"AttachedMetric has no argument {option!r}; it has name, metric, "
-                    f"{', '.join(_LOG_OPTIONS)}. {hint.capitalize()}".rstrip()
-                )
+                known = ("name", "metric", *_LOG_OPTIONS)
+                statement = "AttachedMetric has no argument"
+                raise TypeError(unknown_name(statement, option, known, known_as="It takes"))
         self.name = name
         self.metric = metric
         self.log_options = {

@@ -11,26 +11,24 @@ from torch.utils.data import DataLoader
 from quaterion_core.components import (
     Fault,
     argument_faults,
-    arguments_of,
     build_component,
     callable_arguments,
-    component_arguments,
     component_faults,
-    split_choice,
 )
 from quaterion_core.dataset.batch_samplers import build_batch_sampler
 from quaterion_core.dataset.batch_samplers.choices import batch_sampler_faults
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.metric_choices import attached_metrics
-from quaterion_core.plugins import registry
 from quaterion_core.plugins.nearest import unknown_name
-from quaterion_core.recipe.faults import Faults
+from quaterion_core.recipe.faults import Faults, Place, message_of
 from quaterion_core.recipe.settings import component_choices
 from quaterion_core.train.optimizers import optimizer_faults, unknown_part
 from quaterion_core.train.schedules import schedule_faults
 
 PROVIDED: Final = frozenset({"input_embedding_size", "embedding_size", "num_groups"})
 """Arguments of heads and losses that are filled in once the encoders and the data are known."""
+
+_STAND_IN_SIZES: Final = (512, 768)
 
 _NOT_OF_A_RECIPE: Final = frozenset(
     {"dataset", "batch_size", "sampler", "batch_sampler", "collate_fn", "worker_init_fn",
@@ -54,9 +52,8 @@ def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) ->
     for place, kind, choice in component_choices(content):
         found = list(component_faults(kind, choice, place, provided=PROVIDED))
         faults.add(found)
-        if kind == "loss" and not found and not _needs_provided(kind, choice):
-            with faults.at(*place), torch.random.fork_rng(devices=[]):
-                build_component(kind, choice)
+        if kind in ("head", "loss") and not found:
+            faults.add(_trial_faults(place, kind, choice))
     if "metrics" not in faults.keys and content.get("metrics"):
         with faults.at("metrics"):
             metrics = attached_metrics(content["metrics"])
@@ -137,14 +134,20 @@ def _part_faults(optimizer: object, content: Mapping[str, Any]) -> Iterator[Faul
             yield Fault(("optimizer", "parts", part), unknown_part(part, known), ValueError)
 
 
-def _needs_provided(kind: str, choice: Any) -> bool:
-    """Tell whether a component waits for what is only known once the encoders are built."""
-    name, given = split_choice(kind, choice)
-    cls = registry.load(kind, name)
-    if any(name in PROVIDED - given.keys() for name in arguments_of(cls)):
-        return True
-    return any(
-        _needs_provided(inner, given[key])
-        for key, inner in component_arguments(cls).items()
-        if isinstance(given.get(key), (str, Mapping))
-    )
+def _trial_faults(place: Place, kind: str, choice: Any) -> Iterator[Fault]:
+    """Build a head or a loss on trial, and find what its constructor says about the values.
+
+    Sizes that are not known yet are tried with two stand-ins. What it says about both alike is not
+    about the sizes.
+    """
+    messages = set()
+    for size in _STAND_IN_SIZES:
+        try:
+            with torch.random.fork_rng(devices=[]):
+                build_component(kind, choice, provided=dict.fromkeys(PROVIDED, lambda: size))  # noqa: B023
+        except Exception as error:  # a component's constructor may raise anything
+            messages.add(message_of(error))
+        else:
+            return
+    if len(messages) == 1:
+        yield Fault(place, messages.pop(), ValueError)

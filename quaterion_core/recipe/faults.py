@@ -34,10 +34,7 @@ class Faults:
         try:
             yield
         except Exception as error:  # a component's constructor may raise anything
-            message = str(error) or type(error).__name__
-            if not isinstance(error, (ValueError, TypeError, OSError, LookupError, ImportError)):
-                message = f"{type(error).__name__}: {message}"
-            self.found.append(Fault(place, message))
+            self.found.append(Fault(place, message_of(error)))
 
     def add(self, faults: Iterable[Fault]) -> None:
         """Add faults."""
@@ -47,6 +44,14 @@ class Faults:
     def keys(self) -> set[str | int]:
         """The top-level keys of the recipe that have faults."""
         return {fault.place[0] for fault in self.found if fault.place}
+
+
+def message_of(error: Exception) -> str:
+    """Return what an exception says, with its type where that says more."""
+    message = str(error) or type(error).__name__
+    if isinstance(error, (ValueError, TypeError, OSError, ImportError)):
+        return message
+    return f"{type(error).__name__}: {message}"
 
 
 def recipe_error(

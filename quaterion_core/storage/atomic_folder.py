@@ -50,13 +50,12 @@ def check_output_folder(target: Path, *, may_replace: Callable[[Path], bool] | N
             return
     if may_replace is None:
         raise OutputExistsError(
-            f"{target} already exists and is not empty. Choose another folder, remove this one, "
-            "or ask to overwrite it."
+            f"{target} already exists and is not empty. Choose another folder, or remove this one."
         )
     if not may_replace(target):
         raise OutputExistsError(
-            f"{target} holds something else than what would be written, and is not replaced even "
-            "if asked to overwrite. Choose another folder."
+            f"{target} holds something else than what would be written, and is not replaced. "
+            "Choose another folder."
         )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Generic, TypeVar
 
 import torch
 
 from quaterion_core.plugins.loading import describe
+from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.testing.report import CheckResult, Report, Status
 
 SubjectT = TypeVar("SubjectT")
@@ -97,13 +97,8 @@ class Checks(Mapping[str, Check[SubjectT]]):
         """Raise a ``ValueError`` if a name is not the name of a check."""
         for name in names:
             if name not in self:
-                near = get_close_matches(name, self, n=1)
-                hint = f"Did you mean {near[0]!r}? " if near else ""
-                raise ValueError(
-                    f"Expected names of {self.kind} checks in expected_failures, got {name!r}. "
-                    f"{hint}"
-                    f"The checks are: {', '.join(self)}."
-                )
+                statement = f"Expected names of {self.kind} checks in expected_failures, got"
+                raise ValueError(unknown_name(statement, name, self, known_as="The checks are"))
 
 
 def run_check(

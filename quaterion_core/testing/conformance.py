@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
 from quaterion_core.components import build_component
 from quaterion_core.plugins import ComponentKind, ComponentRecord
+from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.testing.checks import Check, CheckError, Checks, run_check
 from quaterion_core.testing.dataset_checks import DATASET_CHECKS, DatasetSubject
 from quaterion_core.testing.encoder_checks import ENCODER_CHECKS, EncoderSubject
@@ -154,9 +154,5 @@ def _refuse_unknown(
 ) -> None:
     for name in given:
         if known and name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]!r}? " if near else ""
-            raise ValueError(
-                f"{argument} contains {name!r}, which {distribution} does not declare. {hint}"
-                f"Declared: {', '.join(sorted(known))}."
-            )
+            statement = f"Expected names that {distribution} declares in {argument}, got"
+            raise ValueError(unknown_name(statement, name, sorted(known), known_as="Declared"))

@@ -141,6 +141,20 @@ def test_an_existing_output_is_refused_before_anything_is_done(folder):
     assert [path.name for path in (folder / "model").iterdir()] == ["thesis.tex"]
 
 
+def test_a_model_that_is_there_is_replaced_only_with_overwrite(folder):
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("epochs: 5", "epochs: 1"))
+    run("fit", recipe, "--output", folder / "model")
+    refused = run("fit", recipe, "--output", folder / "model")
+    assert refused.exit_code == 1
+    assert "on the command line --overwrite" in " ".join(refused.output.split())
+    assert run("fit", recipe, "--output", folder / "model", "--overwrite").exit_code == 0
+    (folder / "notes").mkdir()
+    (folder / "notes" / "a.txt").write_text("mine")
+    plugin = run("new-plugin", "acme", "--output", folder / "notes")
+    assert "overwrite" not in plugin.output
+
+
 def test_a_recipe_is_checked_without_an_output(folder):
     result = run("fit", folder / "recipe.yaml", "--check")
     assert result.exit_code == 0, result.output

@@ -78,6 +78,9 @@ def test_a_right_recipe_passes_and_nothing_is_written(recipe, folder):
         ("loss: {name: triplet, mining: all}\n", "", "loss", "The key 'loss' is missing"),
         ("output_size: 8", "output_size: wide", "head.output_size", "Expected an integer"),
         ("output_size: 8", "initial: identity", "head", "needs 'output_size': expected an integer"),
+        ("output_size: 8", "output_size: 8, dropout: 1.5", "head", "1.5"),
+        ("output_size: 8", "output_size: 0", "head", "output_size"),
+        ("{name: triplet, mining: all}", "{name: arcface, margin: 9}", "loss", "margin"),
         ("[retrieval-r-precision]", "retrieval-r-precision", "metrics", "Expected a list"),
         ("[retrieval-r-precision]", "[{name: knn-accuracy, k: 0}]", "metrics", "k"),
         (

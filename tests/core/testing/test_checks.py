@@ -117,7 +117,7 @@ def test_an_expected_failure_that_does_not_fail_is_a_failure(check, seen):
 
 def test_an_expected_failure_of_no_check_is_refused():
     with pytest.raises(
-        ValueError, match=r"thing checks in expected_failures, got 'sise'. Did you mean 'si"
+        ValueError, match=r"thing checks in expected_failures, got 'sise': did you mean 'si"
     ):
         run({"sise": "it is known"}, size=3)
 

@@ -143,11 +143,9 @@ def test_of_a_distribution_that_is_not_found_only_the_discovery_fails():
 
 
 def test_misspelt_names_are_refused():
-    with pytest.raises(
-        ValueError, match=r"examples contains 'gatet', which .* Did you mean 'gated'"
-    ):
+    with pytest.raises(ValueError, match=r"in examples, got 'gatet': did you mean 'gated'"):
         conformance_tests("quaterion-core", examples={"gatet": Example()})
-    with pytest.raises(ValueError, match=r"expected_failures contains 'gatet'"):
+    with pytest.raises(ValueError, match=r"in expected_failures, got 'gatet'"):
         conformance_tests("quaterion-core", expected_failures={"gatet": {}})
     with pytest.raises(ValueError, match=r"Expected names of head checks .* got 'presision'"):
         conformance_tests("quaterion-core", expected_failures={"gated": {"presision": "no"}})

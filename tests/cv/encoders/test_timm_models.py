@@ -21,7 +21,7 @@ def no_network(monkeypatch, tmp_path):
 
 
 def test_an_unknown_model_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match="no model 'resnet-18', the nearest is 'resnet18'"):
+    with pytest.raises(ValueError, match="no model 'resnet-18': did you mean 'resnet18'"):
         find_model("resnet-18")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from timm.models import PretrainedCfg, get_pretrained_cfg
 from torch import Tensor, nn
+
+from quaterion_core.plugins.nearest import nearest, suggestion
 
 
 def find_model(model_name: str) -> PretrainedCfg:
@@ -25,7 +26,7 @@ def find_model(model_name: str) -> PretrainedCfg:
         (3, 160, 160)
         >>> find_model("test_resnt")
         Traceback (most recent call last):
-        ValueError: timm has no model 'test_resnt', the nearest is 'test_resnet'. ...
+        ValueError: timm has no model 'test_resnt': did you mean 'test_resnet'? ...
     """
     if ":" in model_name or "/" in model_name:
         raise ValueError(
@@ -34,9 +35,9 @@ def find_model(model_name: str) -> PretrainedCfg:
             "file on this machine, checkpoint_path='model.safetensors'."
         )
     if not timm.is_model(model_name):
-        nearest = difflib.get_close_matches(model_name, timm.list_models(), n=1, cutoff=0)
+        hint = suggestion(nearest(model_name, timm.list_models())[:1])
         raise ValueError(
-            f"timm has no model {model_name!r}, the nearest is {nearest[0]!r}. "
+            f"timm has no model {model_name!r}{f': {hint}' if hint else '.'} "
             "timm.list_models() lists them all."
         )
     try:

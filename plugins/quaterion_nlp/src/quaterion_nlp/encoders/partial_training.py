@@ -11,7 +11,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import nn
 
-from quaterion_core.plugins.nearest import nearest, suggestion
+from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.utils.tensors import move_to_device
 from quaterion_nlp.encoders.routes import check_one_transformer
 from quaterion_nlp.encoders.transformer_layers import find_layers
@@ -64,8 +64,8 @@ def add_adapters(model: SentenceTransformer, arguments: Mapping[str, Any]) -> Lo
     known = [field.name for field in fields(LoraConfig) if field.init]
     for name in arguments:
         if name not in known:
-            near = suggestion(nearest(name, known))
-            raise TypeError(f"peft.LoraConfig has no argument {name!r}{near and f': {near}'}.")
+            statement = "peft.LoraConfig has no argument"
+            raise TypeError(unknown_name(statement, name, known, known_as="It takes"))
     check_one_transformer(model, "lora")
     transformer = model.transformers_model
     if transformer is None:
