@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from quaterion_core import Quaterion, SimilarityModel
@@ -327,3 +328,44 @@ def test_a_training_run_in_another_precision(precision, trainable, quiet_trainer
     Quaterion.fit(model, trainer, loader, loader)
     assert not torch.equal(model.model.head.gates, before.to(model.model.head.gates))
     assert np.isfinite(model.model.encode([sample.obj for sample in samples])).all()
+
+
+def test_all_arguments_of_a_wrong_type_are_named_at_once(monkeypatch):
+    monkeypatch.delattr("timm.models._builder.load_state_dict_from_hf")
+    with pytest.raises(ValueError, match="Expected pretrained to be bool, got 'no'") as caught:
+        TimmEncoder(
+            "test_resnet", pretrained="no", trainable=1, train_stages=0, in_chans=True,
+            data_config=[], augmentation=3, checkpoint_path=5, model_kwargs="x",
+        )  # fmt: skip
+    lines = str(caught.value).splitlines()
+    names = [
+        "pretrained", "trainable", "train_stages", "in_chans", "data_config", "augmentation",
+        "checkpoint_path", "model_kwargs",
+    ]  # fmt: skip
+    assert [line.split()[1] for line in lines] == names
+    with pytest.raises(TypeError, match="Expected trainable to be bool, got 'yes'"):
+        digit_encoder(trainable="yes")
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (None, TypeError, "Object 1: .*NoneType"),
+        (7, TypeError, "Object 1: .*int"),
+        ("no/such/file.png", FileNotFoundError, "Object 1: There is no image file"),
+        (np.zeros((2, 2, 2, 2)), ValueError, "Object 1: An image is"),
+        (np.full((8, 8), np.nan), ValueError, "Object 1: An image has values"),
+    ],
+)
+def test_what_is_no_image_is_named_with_its_position(value, error, message):
+    with pytest.raises(error, match=message):
+        digit_encoder().get_collate_fn()([IMAGES[0], value])
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_a_batch_is_what_the_transforms_of_timm_make(name):
+    model = timm.create_model(name, pretrained=False)
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
+    pixels = np.random.default_rng(0).integers(256, size=(200, 240, 3), dtype=np.uint8)
+    batch = TimmEncoder(name, pretrained=False).get_collate_fn()([pixels])
+    torch.testing.assert_close(batch[0], transform(Image.fromarray(pixels)))

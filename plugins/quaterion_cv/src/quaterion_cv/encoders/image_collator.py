@@ -74,10 +74,25 @@ class ImageCollator:
 
         Args:
             images: Whatever :func:`quaterion_cv.images.read_image` takes.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            TypeError: An object is no image.
+            ValueError: An object is an image that cannot be read. All errors name its position.
         """
         return torch.stack(
-            [self.transform(read_image(obj, self.in_chans, self.background)) for obj in images]
+            [self.transform(self._read(*numbered)) for numbered in enumerate(images)]
         )
+
+    def _read(self, index: int, obj: Any) -> Any:
+        try:
+            return read_image(obj, self.in_chans, self.background)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"Object {index}: {error}") from error
+        except TypeError as error:
+            raise TypeError(f"Object {index}: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"Object {index}: {error}") from error
 
 
 def model_data_config(

@@ -16,6 +16,7 @@ from typing_extensions import Self
 from quaterion_core.encoders import Encoder
 from quaterion_core.storage import InvalidFolderError, SavedFolder, load_module
 from quaterion_core.storage.modules import CONFIG_FILE
+from quaterion_core.utils.faults import Faults
 from quaterion_core.utils.precision import at_least_float32
 from quaterion_cv.encoders.augmentations import AugmentationChoice
 from quaterion_cv.encoders.gem_pooling import use_gem_pooling
@@ -40,6 +41,7 @@ _NOT_FOR_MODEL_KWARGS: Final = {
     "pretrained_cfg": "use the arguments data_config and checkpoint_path",
     "pretrained_cfg_overlay": "use the arguments data_config and checkpoint_path",
 }
+_OPTIONAL: Final = {"train_stages", "data_config", "checkpoint_path", "model_kwargs"}
 
 
 class TimmEncoder(Encoder):
@@ -82,6 +84,7 @@ class TimmEncoder(Encoder):
             ``{"drop_path_rate": 0.1}``.
 
     Raises:
+        TypeError: An argument is of the wrong type.
         ValueError: The model is unknown, has no pretrained weights, cannot be built or fed with
             these arguments, or does not give one embedding for each image; or it does not have
             these stages or a pooling to be replaced; or there is no such augmentation; or the
@@ -113,6 +116,19 @@ class TimmEncoder(Encoder):
         model_kwargs: Mapping[str, Any] | None = None,
     ):
         super().__init__()
+        _check_types(
+            {
+                "model": (model, str),
+                "pretrained": (pretrained, bool),
+                "trainable": (trainable, bool),
+                "train_stages": (train_stages, int),
+                "in_chans": (in_chans, int),
+                "data_config": (data_config, Mapping),
+                "augmentation": (augmentation, (str, Mapping, Sequence)),
+                "checkpoint_path": (checkpoint_path, (str, Path)),
+                "model_kwargs": (model_kwargs, Mapping),
+            }
+        )
         known = find_model(model)
         self.model_name = model
         self.in_chans = in_chans
@@ -242,9 +258,31 @@ class TimmEncoder(Encoder):
         return load_module(cls, folder)
 
 
+def _check_types(arguments: Mapping[str, tuple[Any, type | tuple[type, ...]]]) -> None:
+    """Refuse arguments of other types; positive integers are the only ones.
+
+    Raises:
+        TypeError: An argument is of another type.
+        ValueError: An integer is not positive, or there are faults of both kinds.
+    """
+    faults = Faults()
+    for name, (value, kinds) in arguments.items():
+        is_bool_as_number = kinds is int and isinstance(value, bool)
+        with faults.collected():
+            if value is None and name in _OPTIONAL:
+                continue
+            if not isinstance(value, kinds) or is_bool_as_number:
+                listed = kinds if isinstance(kinds, tuple) else (kinds,)
+                expected = " or ".join(kind.__name__ for kind in listed)
+                raise TypeError(f"Expected {name} to be {expected}, got {value!r:.60}.")
+            if isinstance(value, int) and kinds is int and value < 1:
+                raise ValueError(f"Expected {name} to be a positive integer, got {value}.")
+    faults.raise_all()
+
+
 def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
     sides = tuple(size) if isinstance(size, Sequence) else (size, size)
-    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
         raise ValueError(f"image_size is a side or (height, width) in pixels, but got {size!r}.")
     return sides
 
