@@ -1,6 +1,6 @@
-"""How components are found: hooks, discovery of installed plugins, the registry and its errors.
+"""Component lookup: hooks, discovery of installed plugins, the registry and its errors.
 
-A plugin module imports from here and from nowhere else; nothing here imports torch.
+A plugin module imports from here only; nothing here imports torch.
 """
 
 from quaterion_core.plugins.component_registry import Registry, registry

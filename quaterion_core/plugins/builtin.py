@@ -1,4 +1,4 @@
-"""Core's own components, declared through the same hooks that every plugin uses."""
+"""Core's own components, declared through the same hooks as those of plugins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a target, ``package.module:Class``, to the class."""
+"""Import paths of classes, ``package.module:Class``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def import_target(target: str) -> type[Any]:
-    """Import the class that a target names.
+    """Import a class by its target.
 
     Raises:
-        TypeError: What is there is not a class.
+        TypeError: The target is not a class.
         Exception: Whatever the import raises; an ``AttributeError`` if the module has no such
             class.
 
@@ -28,15 +28,15 @@ def import_target(target: str) -> type[Any]:
 
 
 def target_of(cls: type[Any]) -> str:
-    """Return the target that names a class by the place where it was defined."""
+    """Return the target of a class: the module and the qualified name of its definition."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def names_class(target: str, cls: type[Any]) -> bool:
-    """Whether a target names a class; nothing is imported to find out.
+    """Whether a target refers to a class; nothing is imported.
 
-    A target that goes by way of a re-export counts once its module is imported, and before that
-    the class cannot have come from there.
+    A target that is a re-export counts once its module is imported: before that, the class cannot
+    have been obtained from there.
     """
     if target == target_of(cls):
         return True
@@ -49,7 +49,7 @@ def names_class(target: str, cls: type[Any]) -> bool:
 
 
 def lacks_requirement(error: BaseException, target: str) -> bool:
-    """Whether an import failed for want of something outside of the target's own package."""
+    """Whether an import failed because something outside of the target's package is missing."""
     if not isinstance(error, ImportError):
         return False
     return (error.name or "").partition(".")[0] != target.partition(".")[0]

@@ -1,4 +1,4 @@
-"""Whether a registered component is what it says: importable, of its kind, and documented."""
+"""Checks of registered components: importable, of the declared kind, and documented."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ BASES: Final = {
     ComponentKind.METRIC: "quaterion_core.eval.base_metric:BaseMetric",
     ComponentKind.DATASET: "quaterion_core.dataset.split_dataset:SplitDataset",
 }
-"""The class that each kind of component derives from; imported only to check."""
+"""Base class of each kind of component; imported only for the check."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedComponent:
-    """What became of the check of one component.
+    """Result of the check of one component.
 
     Attributes:
         record: The component.
-        problem: What is wrong with it; empty if nothing is.
-        skipped: Why it could not be checked: the extra that it needs is not installed. Empty if
-            it was.
+        problem: The fault; empty if there is none.
+        skipped: Why it was not checked, such as a missing extra; empty if it was.
     """
 
     record: ComponentRecord
@@ -38,7 +37,7 @@ class CheckedComponent:
 
 
 def check_components(records: Iterable[ComponentRecord]) -> Iterator[CheckedComponent]:
-    """Import components and check them, one after the other."""
+    """Import and check components one by one."""
     for record in records:
         try:
             cls = registry.load(record.kind, record.id)
@@ -54,7 +53,7 @@ def check_components(records: Iterable[ComponentRecord]) -> Iterator[CheckedComp
 
 
 def interface_problem(record: ComponentRecord, cls: type[Any]) -> str:
-    """Say what is wrong with the interface of a component's class; empty if nothing is."""
+    """Return the fault of the interface of a component's class; empty if there is none."""
     base = import_target(BASES[record.kind])
     if issubclass(cls, base):
         return ""
@@ -65,12 +64,12 @@ def interface_problem(record: ComponentRecord, cls: type[Any]) -> str:
 
 
 def docstring_problem(record: ComponentRecord, cls: type[Any]) -> str:
-    """Say that the class of a component has no docstring; empty if it has one."""
+    """Return a message if the class of a component has no docstring; empty if it has one."""
     return "" if cls.__doc__ else f"{record.target} has no docstring"
 
 
 def _declared_as_another_kind(cls: type[Any]) -> str:
-    """Say which kind of component a class is; empty if it is none."""
+    """Return a hint on the kind of component that a class is; empty if it is none."""
     for kind, base in BASES.items():
         if issubclass(cls, import_target(base)):
             return f"; it is one of the {kind.plural}: declare it in quaterion_{kind.plural}"

@@ -1,4 +1,4 @@
-"""The registry: from the name of a component to its class, and back."""
+"""The registry, which maps names of components to classes and back."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ from quaterion_core.version import __version__
 
 
 class Registry:
-    """Finds components by name: core's own, those of installed plugins, and registered classes.
+    """Registry of components: core's, those of installed plugins, and classes of this process.
 
-    A component has a canonical id, ``"distribution/name"``, and a short name. A short name of
-    core's always means core's component, whatever else is installed; any other means something
-    only while it is unique. Classes that are registered in this process have ids in ``local/``.
-    A component that was renamed or moved is found by its former ids, too; see
+    A component has a canonical id, ``"distribution/name"``, and a short name. The short name of a
+    core component always refers to it, whatever else is installed; any other short name is valid
+    while it is unique. Classes registered in this process have ids in ``local/``. A component that
+    was renamed or moved is also found by its former ids; see
     :class:`~quaterion_core.plugins.Component`.
 
-    Core's own names are answered without looking for plugins. A canonical id loads the plugins of
-    the distribution that it names, and of no other. All plugins are discovered for a short name
-    that is not core's, for a listing, for the id of a class, and for an id that the distribution
-    it names does not declare. All methods may be called from several threads. Every ``kind`` is a
+    Core's names are resolved without any plugin. A canonical id loads the plugins of the
+    distribution that it names, and no others. All plugins are discovered for short names that are
+    not core's, for listings, for the id of a class, and for an id that its distribution does not
+    declare. All methods are thread-safe. Every ``kind`` is a
     :class:`~quaterion_core.plugins.ComponentKind` or its value.
 
     Args:
-        path: Directories to look for installed distributions in; ``sys.path`` by default.
+        path: Directories of installed distributions; ``sys.path`` by default.
 
     Example:
         >>> registry = Registry()
@@ -95,15 +95,15 @@ class Registry:
         self._state_lock: Final = threading.Lock()
 
     def find(self, kind: ComponentKind | str, name: str) -> ComponentRecord:
-        """Return what is known of a component, without importing it.
+        """Return the record of a component, without importing it.
 
         Args:
             kind: The kind of component.
             name: Its short name or its canonical id.
 
         Raises:
-            MissingComponentError: There is no such component; the error says why.
-            AmbiguousNameError: The short name means components of several plugins.
+            MissingComponentError: There is no such component; the error gives the reason.
+            AmbiguousNameError: Several plugins declare the short name.
         """
         return self.require([(kind, name)])[0]
 
@@ -112,7 +112,7 @@ class Registry:
 
         Raises:
             MissingComponentError: There is no such component, or importing it failed.
-            AmbiguousNameError: The short name means components of several plugins.
+            AmbiguousNameError: Several plugins declare the short name.
         """
         record = self.find(kind, name)
         if record.distribution == LOCAL:
@@ -127,15 +127,15 @@ class Registry:
     def require(
         self, names: Iterable[tuple[ComponentKind | str, str]], *, source: str | None = None
     ) -> list[ComponentRecord]:
-        """Find several components, or tell at once all of them that are missing.
+        """Find several components, or report all that are missing at once.
 
         Args:
             names: Kinds and names, as for :meth:`find`.
-            source: The file, or other place, that the names were read from, for the error.
+            source: The file or other source of the names, for the error.
 
         Raises:
             MissingComponentError: Some components are missing; the error lists them.
-            AmbiguousNameError: A short name means components of several plugins.
+            AmbiguousNameError: Several plugins declare a short name.
         """
         found: list[ComponentRecord] = []
         explanations: list[Explanation] = []
@@ -161,15 +161,15 @@ class Registry:
         return tuple(sorted(chosen, key=lambda record: (kinds.index(record.kind), record.id)))
 
     def plugins(self) -> tuple[PluginReport, ...]:
-        """Return what became of every plugin: core itself, then all others by distribution."""
+        """Return a report on every plugin: core itself, then all others by distribution."""
         self._discover()
         return (self._core, *(self._plugins or ()))
 
     def id_of(self, kind: ComponentKind | str, cls: type[Any]) -> str | None:
         """Return the canonical id of a class; ``None`` if it is not registered as that kind.
 
-        Nothing is imported but plugins' light modules. Where several distributions register the
-        class, core comes first, a class registered in this process last, others go by id.
+        Only the light modules of plugins are imported. Where several distributions register the
+        class, core comes first, then the others by id, and classes of this process last.
         """
         kind = ComponentKind(kind)
         records: Iterable[ComponentRecord] = self._core.components
@@ -187,7 +187,7 @@ class Registry:
         notebook's cell runs twice: the later one replaces the earlier.
 
         Raises:
-            RegistrationError: The name is malformed or means another class, or ``cls`` is not a
+            RegistrationError: The name is malformed or taken by another class, or ``cls`` is not a
                 class.
         """
         kind = ComponentKind(kind)
@@ -215,10 +215,10 @@ class Registry:
 
     @contextmanager
     def given(self, components: Mapping[str, type[Any]]) -> Iterator[None]:
-        """Lend classes to this registry, for the calling thread or task, inside a ``with``.
+        """Make classes available in this thread or task, inside a ``with`` statement.
 
         Args:
-            components: Classes by id. They count as any kind that is asked for.
+            components: Classes by id. They are found as any kind.
 
         Raises:
             RegistrationError: An id is not of the form ``local/<name>``, or a value is not a

@@ -1,4 +1,4 @@
-"""Discovery: installed plugins, each loaded on its own, and what became of it."""
+"""Discovery of installed plugins, each loaded independently."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def discover(
     """Load every plugin that is installed and not disabled.
 
     Args:
-        core: The report on core's own components.
+        core: Report on core's own components.
         loaded: The reports of distributions that were loaded before, by distribution.
         path: Directories to look for distributions in; ``sys.path`` by default.
 
@@ -101,7 +101,7 @@ def _load_each(
 
 
 def _refuse_contradictions(reports: Sequence[PluginReport]) -> list[PluginReport]:
-    """Fail the plugins of one distribution that declare one id for different targets."""
+    """Fail plugins of one distribution that declare one id for different targets."""
     targets = defaultdict(set)
     for report in reports:
         for record in report.components:
@@ -123,7 +123,7 @@ def _checked(
 
 
 def _note_shared_names(core: PluginReport, reports: Sequence[PluginReport]) -> list[PluginReport]:
-    """Note in the reports which components are reached by their full ids only."""
+    """Note in the reports which components are found by their full ids only."""
     ids = defaultdict(set)
     for report in (core, *reports):
         for record in report.components:
@@ -183,6 +183,6 @@ def _raise_if_strict(reports: Iterable[PluginReport], settings: PluginSettings) 
 
 
 def _complaint(report: PluginReport) -> str:
-    """Say what is wrong with a plugin."""
+    """Describe the problems of a plugin."""
     consequence = "is left out" if report.plugin is None else "is defective"
     return f"The plugin {report.provenance} {consequence}: {'; '.join(report.problems)}"

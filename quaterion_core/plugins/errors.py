@@ -1,15 +1,15 @@
-"""What can go wrong with plugins and components.
+"""Errors of plugins and components.
 
-All errors derive from one, so that a program can tell them from errors of its own::
+All derive from one base class::
 
     PluginError
-    ├── PluginLoadError         a plugin is broken, and QUATERION_PLUGINS_STRICT=1 asks to know
-    ├── RegistrationError       a class cannot be registered under the name given
-    ├── ActivationError         plugins that `fit` was given cannot be used, or not together
-    ├── AmbiguousNameError      a short name means components of several plugins
-    └── MissingComponentError   components cannot be had, and why
+    ├── PluginLoadError         a plugin is broken, and QUATERION_PLUGINS_STRICT=1 is set
+    ├── RegistrationError       a class cannot be registered under a name
+    ├── ActivationError         plugins given to `fit` cannot be used, or not together
+    ├── AmbiguousNameError      several components match a name
+    └── MissingComponentError   components are missing, and why
 
-A plugin that is broken without anybody needing it is a :class:`PluginWarning`, once.
+A broken plugin that is not needed issues a :class:`PluginWarning`, once.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from quaterion_core.plugins.records import ComponentKind
 
 
 class PluginWarning(UserWarning):
-    """A plugin is left out, or part of it is."""
+    """A plugin or a part of it is not used."""
 
 
 class PluginError(Exception):
-    """The base of all errors of plugins and components."""
+    """Base of all errors of plugins and components."""
 
 
 class PluginLoadError(PluginError, ImportError):
@@ -34,20 +34,20 @@ class PluginLoadError(PluginError, ImportError):
 
 
 class RegistrationError(PluginError, ValueError):
-    """A class cannot be registered: its name is malformed or taken, or it is no class."""
+    """A class cannot be registered: its name is malformed or taken, or it is not a class."""
 
 
 class ActivationError(PluginError, ValueError):
-    """Plugins cannot be used in a training run: unknown, not in use, or at odds."""
+    """Plugins cannot be used in a training run: unknown, not in use, or in conflict."""
 
 
 class AmbiguousNameError(PluginError, LookupError):
-    """A short name means components of several plugins.
+    """Several components match a short name or a former id.
 
     Attributes:
         kind: The kind of component asked for.
-        name: The short name.
-        candidates: The canonical ids that it may mean, sorted.
+        name: The name asked for.
+        candidates: Canonical ids of the matching components, sorted.
     """
 
     def __init__(self, kind: ComponentKind, name: str, candidates: Iterable[str]):
@@ -62,7 +62,7 @@ class AmbiguousNameError(PluginError, LookupError):
 
 
 class MissingReason(str, Enum):
-    """Why a component cannot be had."""
+    """Why a component is missing."""
 
     NOT_INSTALLED = "not installed"
     DISABLED = "disabled"
@@ -74,13 +74,13 @@ class MissingReason(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class MissingComponent:
-    """A component that cannot be had.
+    """A missing component.
 
     Attributes:
         kind: The kind of component asked for.
-        id: Its canonical id or short name, as it was asked for.
-        reason: Why it cannot be had.
-        hint: What is known about it, and the way out.
+        id: Its canonical id or short name, as given.
+        reason: Why it is missing.
+        hint: Details, and what to do.
     """
 
     kind: ComponentKind
@@ -93,12 +93,12 @@ class MissingComponent:
 
 
 class MissingComponentError(PluginError, LookupError):
-    """Components cannot be had. The message tells all of them at once, and why.
+    """Components are missing. The message lists all of them, with the reasons.
 
     If a plugin or a component failed to load, ``__cause__`` is the exception it raised.
 
     Attributes:
-        missing: What is missing, in the order in which it was asked for.
+        missing: The missing components, in the order of the request.
     """
 
     def __init__(self, missing: Iterable[MissingComponent]):

@@ -1,4 +1,4 @@
-"""The plugin manager: pluggy's, which knows Quaterion's hooks and sets aside what does not fit."""
+"""Plugin manager of Quaterion's hooks, which ignores and reports functions that do not fit."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class HookManager(pluggy.PluginManager):
-    """Registers plugins, and only those of their hooks that Quaterion can call.
+    """Plugin manager that registers only the hooks that Quaterion can call.
 
-    A function that is marked as a hook but has an unknown name or asks for arguments that the
-    hook does not have is not registered; :attr:`misfits` tells of it.
+    A function that is marked as a hook but has an unknown name, or requires arguments that the
+    hook does not have, is not registered but listed in :attr:`misfits`.
 
     Attributes:
-        misfits: One sentence on each function that was set aside.
+        misfits: A message for each function that was ignored.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class HookManager(pluggy.PluginManager):
         return sorted(caller.name for caller in self.get_hookcallers(plugin) or ())
 
     def _misfit(self, hook_name: str, function: Any) -> str | None:
-        """Say why a hook cannot be called, or return ``None`` if it can."""
+        """Return why a hook cannot be called; ``None`` if it can."""
         caller = getattr(self.hook, hook_name, None)
         if caller is None or caller.spec is None:
             hint = suggestion(nearest(hook_name, HOOKS)[:1])

@@ -1,4 +1,4 @@
-"""The hooks: what a plugin may say to Quaterion, and the markers to say it with."""
+"""Specifications of the hooks, and their markers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from quaterion_core.plugins.records import Component
 PROJECT: Final = "quaterion"
 
 ENTRY_POINT_GROUP: Final = "quaterion.plugins"
-"""The entry-point group under which a distribution names its plugin module."""
+"""Entry-point group in which a distribution names its plugin module."""
 
 API_VERSION: Final = 1
-"""The version of these hooks. A plugin module states it as ``quaterion_api = 1``."""
+"""Version of these hooks. A plugin module declares it as ``quaterion_api = 1``."""
 
 hookspec: Final = pluggy.HookspecMarker(PROJECT)
 """Marks a hook's specification."""
@@ -25,9 +25,9 @@ hookimpl: Final = pluggy.HookimplMarker(PROJECT)
 
 
 class QuaterionHooks(Protocol):
-    """The hooks that a plugin can implement; all are optional.
+    """Hooks that a plugin can implement; all are optional.
 
-    A plugin is a module that imports nothing heavy, so that finding it costs nothing::
+    A plugin is a light module, so that discovery is cheap::
 
         from quaterion_core.plugins import hookimpl
 
@@ -42,13 +42,13 @@ class QuaterionHooks(Protocol):
         [project.entry-points."quaterion.plugins"]
         acme = "acme.plugin"
 
-    A component hook takes nothing and returns data: a mapping from local names (lower-case words
-    joined by hyphens) to ``"package.module:Class"``, or to a
-    :class:`~quaterion_core.plugins.Component` where the class needs an optional extra. The class
-    is imported when it is used for the first time.
+    A component hook takes no arguments and returns data: a mapping from local names (lower-case
+    words joined by hyphens) to ``"package.module:Class"``, or to a
+    :class:`~quaterion_core.plugins.Component` where the class needs an optional extra or had other
+    ids before. The class is imported on first use.
 
-    The hooks of a training run are called only for plugins that the run asks for with
-    ``fit(..., plugins=[...])``. What they raise ends the run.
+    The hooks of a training run are called only for plugins that are given to the run,
+    ``fit(..., plugins=[...])``. Their exceptions end the run.
     """
 
     @hookspec
@@ -86,7 +86,7 @@ class QuaterionHooks(Protocol):
 
     @hookspec
     def quaterion_before_fit(self, trainer: Any, model: Any) -> None:
-        """Act when everything is set up and training is about to start.
+        """Called when everything is set up, before training starts.
 
         Args:
             trainer: The ``pytorch_lightning.Trainer``.
@@ -95,7 +95,7 @@ class QuaterionHooks(Protocol):
 
     @hookspec
     def quaterion_after_fit(self, trainer: Any, model: Any) -> None:
-        """Act when training has ended without an error.
+        """Called when training has ended without an error.
 
         Args:
             trainer: The ``pytorch_lightning.Trainer``.

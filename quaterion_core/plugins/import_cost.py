@@ -1,4 +1,4 @@
-"""What importing a plugin module brings along, which discovery would pay for in every process."""
+"""Heavy packages that a plugin module imports, which would slow down discovery."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEAVY_PACKAGES: Final = (
     "torchvision",
     "transformers",
 )
-"""Packages that no plugin module may import: each costs more than finding all plugins should."""
+"""Packages that no plugin module may import: each takes longer than all of discovery should."""
 
 _PROGRAM: Final = """
 import contextlib, importlib, json, sys
@@ -35,10 +35,10 @@ print(json.dumps([name for name in packages if name in sys.modules and name not 
 
 
 def heavy_imports(module: str) -> list[str]:
-    """Import a module in a fresh interpreter and tell which heavy packages that imported.
+    """Import a module in a fresh interpreter and return the heavy packages that this imports.
 
-    The packages above the module count, as Python imports them first. A module that cannot be
-    imported is judged by what it imported until then.
+    Parent packages count, as Python imports them first. For a module that cannot be imported, what
+    it imported until the error counts.
 
     Args:
         module: The full name of a module, such as that of a plugin's entry point.
@@ -47,7 +47,7 @@ def heavy_imports(module: str) -> list[str]:
         Those of :data:`HEAVY_PACKAGES`, sorted.
 
     Raises:
-        RuntimeError: The module ended the interpreter.
+        RuntimeError: The module terminated the interpreter.
 
     Example:
         >>> heavy_imports("quaterion_core.plugins")
@@ -55,7 +55,7 @@ def heavy_imports(module: str) -> list[str]:
         >>> heavy_imports("quaterion_core.heads")
         ['numpy', 'torch']
     """
-    # This process may have imported them for reasons of its own, and so cannot tell.
+    # This process may have imported them before.
     question = json.dumps([module, sys.path, HEAVY_PACKAGES])
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _PROGRAM, question],

@@ -1,4 +1,4 @@
-"""What the installed distributions say about plugins; nothing is imported."""
+"""Metadata of installed distributions on plugins; nothing is imported."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class InstalledDistribution(NamedTuple):
 def distributions_with_plugins(
     path: Sequence[str] | None = None,
 ) -> Iterator[InstalledDistribution]:
-    """Find the distributions that name plugins, each once, sorted by name.
+    """Find the distributions with plugins, each once, sorted by name.
 
     Args:
-        path: Directories to look in; ``sys.path`` by default.
+        path: Directories to search; ``sys.path`` by default.
     """
     names = set()
     for distribution in _distributions(path):
@@ -44,18 +44,18 @@ def distributions_with_plugins(
             if found is not None:
                 names.add(found.name)
     for name in sorted(names):
-        # Of several copies on the path Python imports the first, be it one that names no plugin.
+        # Of several copies on the path, Python imports the first, with or without plugins.
         found = find_distribution(name, path)
         if found is not None:
             yield found
 
 
 def find_distribution(name: str, path: Sequence[str] | None = None) -> InstalledDistribution | None:
-    """Find an installed distribution by name; of several copies the first on the path.
+    """Find an installed distribution by name; of several copies, the first on the path.
 
     Args:
-        name: The name, in any spelling that PEP 503 holds equal.
-        path: Directories to look in; ``sys.path`` by default.
+        name: The name, in any spelling that PEP 503 normalises to the same.
+        path: Directories to search; ``sys.path`` by default.
     """
     return next(filter(None, map(_identify, _distributions(path, name=name))), None)
 

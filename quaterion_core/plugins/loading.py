@@ -1,4 +1,4 @@
-"""Loading one plugin: import it, ask it for its components, tell what became of it."""
+"""Loading of one plugin: import, declared components, report."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
 
 def load_plugin(entry_point: EntryPoint, provenance: Provenance) -> PluginReport:
-    """Import a plugin and ask it for its components.
+    """Import a plugin and collect its components.
 
-    Whatever goes wrong is told in the report; only what is no plugin's business to raise, such
-    as a keyboard interrupt, is passed on.
+    Errors are part of the report; only exceptions such as a keyboard interrupt are passed on.
     """
     if provenance.distribution in (CORE, LOCAL):
         reason = f"the name {provenance.distribution!r} is reserved"
@@ -46,7 +45,7 @@ def failure(provenance: Provenance, error: BaseException) -> PluginReport:
 
 
 def describe(error: BaseException) -> str:
-    r"""Tell an exception in one line.
+    r"""Describe an exception in one line.
 
     Example:
         >>> describe(SystemExit(2)), describe(ValueError("no such\nfile"))
@@ -60,13 +59,11 @@ def describe(error: BaseException) -> str:
 
 
 def examine_plugin(plugin: object, provenance: Provenance) -> PluginReport:
-    """Ask an imported plugin for its components.
-
-    All of them are accepted or none.
+    """Collect the components of an imported plugin; all of them are accepted or none.
 
     Raises:
         Exception: Whatever a hook of the plugin raises.
-        TypeError: A hook returned something that declares no components.
+        TypeError: A hook returned something that is not a mapping of components.
         ValueError: A name or a target is malformed.
     """
     api = getattr(plugin, "quaterion_api", None)
@@ -74,7 +71,7 @@ def examine_plugin(plugin: object, provenance: Provenance) -> PluginReport:
         stated = "states no quaterion_api" if api is None else f"is for plugin API {api!r}"
         reason = f"it {stated}; this version of quaterion-core has plugin API {API_VERSION}"
         return PluginReport(provenance, PluginStatus.WRONG_API, reason)
-    # A manager of its own for each plugin: nothing is to be undone if one fails half-way.
+    # Each plugin has a manager of its own, so that a failure needs no cleanup.
     manager = HookManager()
     manager.register(plugin)
     implemented = manager.implemented_by(plugin)
@@ -99,7 +96,7 @@ def examine_plugin(plugin: object, provenance: Provenance) -> PluginReport:
 def _records(
     kind: ComponentKind, declared: object, provenance: Provenance
 ) -> Iterator[ComponentRecord]:
-    """Check what a component hook returned and make records of it."""
+    """Check the return value of a component hook and convert it to records."""
     hook = f"quaterion_{kind.plural}"
     if not isinstance(declared, Mapping):
         raise TypeError(

@@ -1,4 +1,4 @@
-"""Why a component cannot be had, and the way out."""
+"""Explanations of missing components."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from quaterion_core.plugins.records import (
 from quaterion_core.plugins.reports import PluginReport, PluginStatus
 
 KNOWN_PACKAGES: Final = {"quaterion-nlp": "text", "quaterion-cv": "images"}
-"""The only packages that an error advises to install, and what they are for.
+"""The only packages that an error recommends to install, and what they are for.
 
-Any other name that a file brings along may be anybody's, and whoever wrote the file could wish
-for nothing better than that its reader installs it.
+Any other name in a file may belong to anyone, and an attacker who wrote the file would want its
+reader to install it.
 """
 
 _REASONS: Final = {
@@ -46,7 +46,7 @@ class Explanation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What is known when a component is missing.
+    """Context of a missing component.
 
     Attributes:
         records: All components there are.
@@ -61,7 +61,7 @@ class Situation:
     source: str | None
 
     def explain(self, kind: ComponentKind, name: str) -> Explanation:
-        """Say why there is no component of a kind under a short name or canonical id."""
+        """Explain why there is no component of a kind with a short name or canonical id."""
         if is_id(name):
             return self._explain_id(kind, name)
         if not is_name(name):
@@ -93,7 +93,7 @@ class Situation:
         return Explanation(MissingComponent(kind, name, MissingReason.NOT_INSTALLED, hint))
 
     def _advice(self, distribution: str) -> str:
-        """Say how to come by a distribution that is not installed."""
+        """Return how to obtain a distribution that is not installed."""
         if distribution in KNOWN_PACKAGES:
             return f"pip install {distribution}"
         named = f"{self.source} names the package" if self.source else "it belongs to the package"
@@ -103,7 +103,7 @@ class Situation:
         )
 
     def _nearest(self, kind: ComponentKind, name: str) -> str:
-        """Say what may have been meant; empty if nothing is near."""
+        """Return a suggestion; empty if no name is near."""
         others = [r for r in self.records if name in (r.id, r.name) and r.kind is not kind]
         if others:
             return f"{others[0].id!r} is a {others[0].kind.value}"
@@ -117,7 +117,7 @@ class Situation:
         return suggestion(canonical_id(distribution, near) for near in nearest(local_name, names))
 
     def _whereabouts(self, kind: ComponentKind) -> str:
-        """Say what there is, and where else a name may come from."""
+        """Return the available names, and where others may come from."""
         names = sorted({record.name for record in self.records if record.kind is kind})
         listed = textwrap.shorten(", ".join(names), width=300, placeholder=" ...")
         hints = [f"the {kind.plural} are {listed}" if names else f"there are no {kind.plural}"]
@@ -131,7 +131,7 @@ class Situation:
 
 
 def explain_import_failure(record: ComponentRecord, error: BaseException) -> Explanation:
-    """Say why the class of a component that is registered cannot be imported."""
+    """Explain why the class of a registered component cannot be imported."""
     failure = f"importing {record.target} failed with {describe(error)}"
     if record.extra is None or not lacks_requirement(error, record.target):
         missing = MissingComponent(record.kind, record.id, MissingReason.FAILED, failure)

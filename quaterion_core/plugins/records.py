@@ -1,4 +1,4 @@
-"""What a component is: its kind, what a plugin declares of it, what the registry records of it."""
+"""Components as data: their kinds, declarations of plugins, and records of the registry."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from enum import Enum
 from typing import Final
 
 CORE: Final = "quaterion-core"
-"""The distribution that core's own components belong to."""
+"""Distribution of core's own components."""
 
 LOCAL: Final = "local"
-"""Stands for the distribution of a class that was registered in this process."""
+"""Stands for the distribution of classes registered in this process."""
 
 _WORD: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 _NAME: Final = re.compile(_WORD)
@@ -34,7 +34,7 @@ class ComponentKind(str, Enum):
 
     @property
     def plural(self) -> str:
-        """The word for several of them; ``quaterion_<plural>`` is the hook that declares them."""
+        """Plural of the kind; ``quaterion_<plural>`` is the hook that declares components of it."""
         return "losses" if self is ComponentKind.LOSS else f"{self.value}s"
 
     @classmethod
@@ -45,7 +45,7 @@ class ComponentKind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """What a plugin declares of a component that needs an extra or had another id before.
+    """Declaration of a component that needs an extra or had other ids before.
 
     A component that was renamed, or that moved to another distribution, keeps its former ids: saved
     models, recipes and programs that name one of them still find it. An id of the same distribution
@@ -73,15 +73,15 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class ComponentRecord:
-    """A component and where it comes from.
+    """A component and its origin.
 
     Attributes:
         kind: What it is.
         id: Its canonical id, ``"distribution/name"``.
         target: Where the class is, ``"package.module:Class"``.
         extra: The optional extra of the distribution that the class needs, if any.
-        distribution: The package that brings it, its name normalised as PEP 503 says.
-        version: The installed version of that package; ``None`` where it is not known.
+        distribution: Its distribution, with the name normalised by PEP 503.
+        version: The installed version of the distribution; ``None`` if unknown.
         entry_point: The entry point that declared it, ``"name = module"``; ``None`` for core's
             own components and for classes registered in this process.
         former_ids: Ids that it had before it was renamed or moved; see :class:`Component`.
@@ -160,7 +160,7 @@ def is_target(text: str) -> bool:
 
 
 def normalize(distribution: str) -> str:
-    """Normalise the name of a distribution as PEP 503 says.
+    """Normalise the name of a distribution by PEP 503.
 
     Example:
         >>> normalize("Quaterion_NLP")

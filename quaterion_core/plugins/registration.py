@@ -1,6 +1,6 @@
-"""Decorators that register a class of this process, for notebooks and scripts.
+"""Decorators that register classes of this process, for notebooks and scripts.
 
-A class that is to be shared belongs in a package with a plugin; see
+Classes to be shared belong in a package with a plugin; see
 :class:`~quaterion_core.plugins.QuaterionHooks`.
 """
 
@@ -22,10 +22,10 @@ def register_encoder(name: str) -> Callable[[C], C]:
         name: Lower-case words joined by hyphens.
 
     Returns:
-        A decorator of classes, which returns the class as it is.
+        A class decorator, which returns the class unchanged.
 
     Raises:
-        RegistrationError: The name is malformed or means another class.
+        RegistrationError: The name is malformed or taken by another class.
 
     Example:
         >>> @register_encoder("letter-counts")

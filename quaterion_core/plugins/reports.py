@@ -1,4 +1,4 @@
-"""What discovery tells about each plugin."""
+"""Reports on plugins by discovery."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from quaterion_core.plugins.records import ComponentRecord
 
 
 class PluginStatus(str, Enum):
-    """What became of a plugin."""
+    """Status of a plugin."""
 
     OK = "ok"
     EMPTY = "empty"
-    """It was loaded and brings nothing."""
+    """It was loaded, but declares nothing."""
     DISABLED = "disabled"
-    """``QUATERION_PLUGINS`` or ``QUATERION_DISABLE_PLUGINS`` leaves it out; it was not imported."""
+    """``QUATERION_PLUGINS`` or ``QUATERION_DISABLE_PLUGINS`` excludes it; it was not imported."""
     WRONG_API = "wrong API"
     """It was written for another version of the hooks."""
     FAILED = "failed"
-    """Importing it or asking it for its components raised, or what it declares is malformed."""
+    """Importing it or calling its hooks raised, or a declaration is malformed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a plugin comes from.
+    """Origin of a plugin.
 
     Attributes:
-        distribution: The package that brings it, its name normalised as PEP 503 says.
-        version: The installed version of that package; ``None`` where it is not known.
+        distribution: Its distribution, with the name normalised by PEP 503.
+        version: The installed version of the distribution; ``None`` if unknown.
         entry_point: The entry point that names it, ``"name = module"``; ``None`` for core itself.
     """
 
@@ -52,17 +52,17 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class PluginReport:
-    """What became of one plugin.
+    """Report on one plugin.
 
     Attributes:
-        provenance: Where it comes from.
-        status: What became of it.
+        provenance: Its origin.
+        status: Its status.
         reason: Why it is not in use; empty if it is.
-        components: The components that it brings; none unless its status is ``ok``.
+        components: Its components; none unless its status is ``ok``.
         hooks: The hooks of a training run that it implements.
-        warnings: Defects that its author should mend.
-        notes: What a user should know.
-        cause: The exception that made it fail, if one did.
+        warnings: Defects for its author to fix.
+        notes: Information for users.
+        cause: The exception that made it fail, if any.
         plugin: The loaded module or object; ``None`` unless it is in use.
     """
 
@@ -78,6 +78,6 @@ class PluginReport:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Everything that is wrong with the plugin, for the eyes of its user and its author."""
+        """All problems of the plugin, for its users and its author."""
         is_broken = self.status in (PluginStatus.FAILED, PluginStatus.WRONG_API)
         return (self.reason, *self.warnings) if is_broken else self.warnings

@@ -1,4 +1,4 @@
-"""The environment variables that decide which plugins are loaded."""
+"""Environment variables that control which plugins are loaded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STRICT: Final = "QUATERION_PLUGINS_STRICT"
 
 @dataclass(frozen=True, slots=True)
 class PluginSettings:
-    """Which plugins are loaded, and whether a broken one is an error.
+    """Selection of plugins, and whether a broken one is an error.
 
     Attributes:
         allowed: The only distributions whose plugins are loaded; ``None`` for all.
@@ -29,7 +29,7 @@ class PluginSettings:
 
     @classmethod
     def from_environment(cls) -> PluginSettings:
-        """Read the settings; a variable that is empty counts as not set.
+        """Read the settings; an empty variable counts as unset.
 
         ``QUATERION_PLUGINS`` and ``QUATERION_DISABLE_PLUGINS`` hold names of distributions,
         separated by commas, ``QUATERION_PLUGINS_STRICT`` holds 1 or 0.
@@ -41,7 +41,7 @@ class PluginSettings:
         )
 
     def reason_to_skip(self, distribution: str) -> str:
-        """Say why the plugins of a distribution are left out; empty if they are not."""
+        """Return why the plugins of a distribution are skipped; empty if they are not."""
         if distribution in self.denied:
             return f"{DENY} names {distribution!r}"
         if self.allowed is not None and distribution not in self.allowed:
