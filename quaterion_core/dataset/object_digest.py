@@ -10,6 +10,7 @@ import pickle
 import secrets
 import stat
 from collections.abc import Iterable, Mapping
+from functools import cache
 from operator import itemgetter
 from pathlib import PurePath
 from typing import Any, Final
@@ -26,6 +27,7 @@ DIGEST_SIZE: Final = 16
 
 
 _LONGEST_PATH: Final = 1024
+_BLOCK_BYTES: Final = 2**14
 
 _ORIENTATION: Final = 0x0112
 """The EXIF tag that says how an image is turned."""
@@ -131,7 +133,7 @@ def _feed(digest: hashlib.blake2b, obj: Any) -> None:
         _feed(digest, palette and [palette, bytes(obj.getpalette(None) or b"")])
         _feed(digest, obj.info.get("transparency"))
         _feed(digest, obj.getexif().get(_ORIENTATION))
-        digest.update(obj.tobytes())
+        _feed_buffer(digest, obj.tobytes())
     elif dataclasses.is_dataclass(obj) and not isinstance(obj, type):
         names = getattr(obj, "__dict__", None) or [f.name for f in dataclasses.fields(obj)]
         name = f"{type(obj).__module__}.{type(obj).__qualname__}"
@@ -168,7 +170,30 @@ def _feed_array(digest: hashlib.blake2b, array: npt.NDArray[Any]) -> None:
     array = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
     described = np.lib.format.dtype_to_descr(array.dtype)
     _feed_bytes(digest, b"array", f"{described}{array.shape}".encode())
-    digest.update(array.tobytes())
+    _feed_buffer(digest, array.tobytes())
+
+
+def _feed_buffer(digest: hashlib.blake2b, content: bytes) -> None:
+    """Feed the values of an array or image, large ones as 128 bits of each block.
+
+    A block of 32-bit words is hashed by two sums of products with random 64-bit numbers, which is
+    several times as fast as BLAKE2b. Source: Thorup, High Speed Hashing for Integers and Strings,
+    2015, section 3 (multilinear hashing).
+    """
+    blocks = len(content) // _BLOCK_BYTES
+    if blocks:
+        words = np.frombuffer(content, "<u4", blocks * _BLOCK_BYTES // 4)
+        wide = words.astype(np.uint64).reshape(blocks, -1)
+        digest.update(b"".join((wide @ factors).astype("<u8").tobytes() for factors in _factors()))
+    digest.update(content[blocks * _BLOCK_BYTES :])
+
+
+@cache
+def _factors() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Return two rows of random numbers, the same in every process and version of NumPy."""
+    raw = np.random.PCG64(20260101).random_raw(2 * _BLOCK_BYTES // 4)
+    first, second = raw.reshape(2, -1)
+    return first, second
 
 
 def _may_be_path(text: str) -> bool:

@@ -124,3 +124,18 @@ def test_an_object_that_holds_itself_is_read():
 def test_an_object_that_cannot_be_read_names_the_way_out():
     with pytest.raises(TypeError, match="key_extractors"):
         object_digest(lambda: None)
+
+
+@pytest.mark.parametrize("size", [2**14, 2**14 + 1, 10 * 2**14 + 13])
+def test_every_byte_of_a_large_array_counts(size):
+    content = np.random.default_rng(0).integers(256, size=size, dtype=np.uint8)
+    digests = {object_digest(content)}
+    places = [*range(0, size, size // 200), size - 1]
+    for place in places:
+        changed = content.copy()
+        changed[place] ^= 128
+        digests.add(object_digest(changed))
+    swapped = content.copy()
+    swapped[:4], swapped[4:8] = content[4:8], content[:4]
+    digests.add(object_digest(swapped))
+    assert len(digests) == len(places) + 2
