@@ -1,6 +1,7 @@
-"""Everything that is done with the project: ``nox -l`` lists it.
+"""Tasks of the project: ``nox -l`` lists them.
 
-The sessions that need PyTorch share one environment, so that it is installed once.
+Sessions that need PyTorch share one environment, so that it is installed once. Sessions for lowest
+and newest versions have environments of their own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import sys
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.default_venv_backend = "virtualenv"
@@ -20,13 +23,14 @@ SHARED = Path(".nox", "shared")
 DISTRIBUTIONS = [".", "plugins/quaterion_nlp", "plugins/quaterion_cv"]
 PACKAGES = ["quaterion_core", "quaterion_nlp", "quaterion_cv"]
 PROJECT = nox.project.load_toml("pyproject.toml")
+TEST_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def shared_environment(session: nox.Session, *groups: str) -> Path:
-    """Install the three distributions as users do, beside what the session needs.
+    """Install the three distributions as users do, with the dependencies of the session.
 
     Returns:
-        The folder of the environment's programs.
+        The folder of the executables of the environment.
     """
     programs = SHARED.absolute() / ("Scripts" if sys.platform == "win32" else "bin")
     if not (programs / "python").exists() and not (programs / "python.exe").exists():
@@ -39,7 +43,7 @@ def shared_environment(session: nox.Session, *groups: str) -> Path:
 
 @nox.session(venv_backend="none")
 def demo(session: nox.Session) -> None:
-    """Train a text search over Python's documentation, save it, load it, ask it."""
+    """Train, save, load and query a text search over the documentation of Python."""
     programs = shared_environment(session)
     script = "examples/search_python_docs.py"
     session.run(str(programs / "python"), script, *session.posargs, external=True)
@@ -47,21 +51,69 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """Run the tests and the examples in the documentation of the code."""
+    """Run the tests and the docstring examples."""
     programs = shared_environment(session, "test")
     session.run(
         str(programs / "pytest"), "-n", "2", "--dist", "worksteal", "--doctest-modules",
         "tests", "--pyargs", *PACKAGES, *session.posargs,
-        env={"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}, external=True,
+        env=TEST_ENVIRONMENT, external=True,
     )  # fmt: skip
+
+
+SMOKE_TESTS = [
+    "tests/core/cli/test_commands.py", "tests/core/storage", "tests/core/test_model.py",
+    "tests/core/train/test_fit.py", "tests/core/train/test_grad_cache.py",
+    "tests/cv/encoders/test_timm_encoder.py", "tests/cv/test_training_by_name.py",
+    "tests/nlp/test_sentence_transformer_encoder.py", "tests/nlp/test_training_by_name.py",
+    "tests/plugins/test_discovery.py",
+]  # fmt: skip
+"""Tests of everything that depends on versions of other packages."""
+
+
+@nox.session(python="3.10")
+def lowest(session: nox.Session) -> None:
+    """Run tests with the lowest versions that the distributions declare."""
+    constraints = Path(session.create_tmp(), "lowest.txt")
+    constraints.write_text("\n".join(lowest_versions()), encoding="utf-8")
+    test_with(session, "--constraint", str(constraints))
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+def newest(session: nox.Session) -> None:
+    """Run tests with the newest versions of all dependencies."""
+    test_with(session, "--upgrade", "--upgrade-strategy", "eager")
+
+
+def test_with(session: nox.Session, *pip_options: str) -> None:
+    """Install the distributions and test dependencies with pip, and run the tests given or some."""
+    needs = nox.project.dependency_groups(PROJECT, "test")
+    session.install("--quiet", *pip_options, *DISTRIBUTIONS, *needs)
+    session.run("pytest", "-q", *(session.posargs or SMOKE_TESTS), env=TEST_ENVIRONMENT)
+
+
+def lowest_versions() -> list[str]:
+    """Return a pin to its lower bound for each dependency of the distributions, without extras.
+
+    Dependencies of dependencies are not pinned. Where distributions differ, the highest bound
+    counts.
+    """
+    bounds: dict[str, Version] = {}
+    for distribution in DISTRIBUTIONS:
+        project = nox.project.load_toml(Path(distribution, "pyproject.toml"))["project"]
+        for requirement in map(Requirement, project["dependencies"]):
+            for bound in requirement.specifier:
+                if bound.operator == ">=" and not requirement.name.startswith("quaterion"):
+                    version = Version(bound.version)
+                    bounds[requirement.name] = max(version, bounds.get(requirement.name, version))
+    return [f"{name}=={version}" for name, version in sorted(bounds.items())]
 
 
 @nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
-    """Check types with mypy, strictly."""
+    """Check types with mypy, in strict mode."""
     programs = shared_environment(session, "types", "test")
     session.run(str(programs / "mypy"), external=True)
-    # What `quaterion new-plugin` writes is checked as its author will check it.
+    # A generated plugin must pass the same check.
     generated = Path(session.create_tmp(), "generated")
     shutil.rmtree(generated, ignore_errors=True)
     command = ["new-plugin", "acme-similarity", "--output", str(generated)]
@@ -80,7 +132,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style with ruff, and that no floor of the house imports a higher one."""
+    """Check style with ruff, and the layers of the packages with import-linter."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
