@@ -130,6 +130,16 @@ def bench(session: nox.Session) -> None:
         session.run(str(programs / "python"), "-m", f"benchmarks.{name}", external=True)
 
 
+@nox.session(venv_backend="none")
+def robustness(session: nox.Session) -> None:
+    """Try hostile input and crashes: ``nox -s robustness -- --cases 10000``."""
+    programs = shared_environment(session, "test")
+    session.run(
+        str(programs / "python"), "-m", "robustness", *session.posargs,
+        env={"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}, external=True,
+    )  # fmt: skip
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style with ruff, and the layers of the packages with import-linter."""

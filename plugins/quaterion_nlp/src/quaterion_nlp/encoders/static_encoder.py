@@ -288,7 +288,7 @@ class StaticEncoder(Encoder):
         folder.require({_CONFIG_FILE, _TOKENIZER_FILE, _WEIGHTS_FILE})
         source = str(folder.path / _CONFIG_FILE)
         config = check(_SavedConfig, folder.read_json(_CONFIG_FILE), source)
-        tokenizer, largest_id = read_tokenizer(folder, _TOKENIZER_FILE)
+        tokenizer, largest_id, _ = read_tokenizer(folder, _TOKENIZER_FILE)
         with folder.open_tensors(_WEIGHTS_FILE) as weights:
             table = weights.tensors.get(_TABLE)
             shape = (largest_id + 1, config.embedding_size)

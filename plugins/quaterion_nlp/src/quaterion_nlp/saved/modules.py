@@ -262,7 +262,7 @@ def _check_static(folder: SavedFolder) -> object:
 
 def _read_static(folder: SavedFolder) -> nn.Module:
     folder.require({TOKENIZER_FILE, WEIGHTS_FILE})
-    tokenizer, largest = read_tokenizer(folder)
+    tokenizer, largest, _ = read_tokenizer(folder)
     with folder.open_tensors(WEIGHTS_FILE) as file:
         rows = _table_of(file.tensors, "embedding.weight", folder)
         _check_ids(largest, rows, folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tokenizers import Tokenizer
 
@@ -20,7 +20,21 @@ _LARGEST_GROWTH: Final = 1024
 _MOST_PARTS: Final = 64
 
 
-def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> tuple[Tokenizer, int]:
+class ReadTokenizer(NamedTuple):
+    """A tokenizer that was read from a file.
+
+    Attributes:
+        tokenizer: The tokenizer.
+        largest_id: The largest id of its tokens.
+        largest_word_id: The largest id of those that were not added later.
+    """
+
+    tokenizer: Tokenizer
+    largest_id: int
+    largest_word_id: int
+
+
+def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> ReadTokenizer:
     """Read a tokenizer from its JSON file.
 
     Every entry of the file has to be one that the library knows and would write: it is compared
@@ -33,7 +47,7 @@ def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> tuple[Tok
         name: The name of the file.
 
     Returns:
-        The tokenizer, and the largest id of its tokens.
+        The tokenizer and its largest ids.
 
     Raises:
         InvalidFolderError: The file is missing, broken, or holds something else.
@@ -48,22 +62,16 @@ def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> tuple[Tok
         tokenizer = Tokenizer.from_str(data.decode())
         written = json.loads(tokenizer.to_str())
     _check_same(value, written, source, "")
-    return tokenizer, _largest_id(value, source)
-
-
-def _largest_id(value: dict[str, Any], source: str) -> int:
     vocabulary = value["model"]["vocab"]
-    ids = [*(token["id"] for token in value.get("added_tokens") or ())]
-    if isinstance(vocabulary, dict):
-        ids += vocabulary.values()
-    else:
-        ids.append(len(vocabulary) - 1)
-    largest: int = max(ids, default=-1)
+    ids = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
+    largest_word = max(ids, default=-1)
+    added = (token["id"] for token in value.get("added_tokens") or ())
+    largest = max(largest_word, *added, -1)
     if largest < 0:
         raise InvalidFolderError(f"{source} describes a tokenizer without a vocabulary.")
     if largest > _LARGEST_ID:
         raise InvalidFolderError(f"{source} holds the id {largest}, larger than {_LARGEST_ID:,}.")
-    return largest
+    return ReadTokenizer(tokenizer, largest, largest_word)
 
 
 def _check_parts(value: dict[str, Any], source: str) -> None:

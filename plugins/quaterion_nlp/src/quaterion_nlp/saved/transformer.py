@@ -125,7 +125,7 @@ def read_transformer(folder: SavedFolder) -> Transformer:
     source = str(folder.path / MODEL_CONFIG_FILE)
     config = folder.read_json(MODEL_CONFIG_FILE)
     is_fast = TOKENIZER_FILE in folder.files
-    largest_id = read_tokenizer(folder)[1] if is_fast else 0
+    largest_id = read_tokenizer(folder).largest_word_id if is_fast else 0
     model_class = _model_class(config, source)
     dtype = DTYPES[config.get("dtype") or config.get("torch_dtype") or "float32"]
     copied = set(folder.files) - {WEIGHTS_FILE, CHAT_TEMPLATE_FILE}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import inspect
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -110,7 +113,7 @@ def config_class_of(config: Mapping[str, Any], source: str) -> type[PreTrainedCo
 
 def known_config(config: Mapping[str, Any], config_class: Any) -> dict[str, Any]:
     """Leave out what the class of a configuration does not know, when a model is saved."""
-    known = _known_keys(config_class)
+    known = _known_keys(config_class, config)
     kept = {key: value for key, value in config.items() if key in known}
     for key, sub_class in getattr(config_class, "sub_configs", {}).items():
         if isinstance(kept.get(key), dict) and hasattr(sub_class, "model_type"):
@@ -130,7 +133,7 @@ def check_config(config: Mapping[str, Any], config_class: Any, source: str) -> N
         for key, value in getattr(config_class, "sub_configs", {}).items()
         if hasattr(value, "model_type")
     }
-    known = _known_keys(config_class)
+    known = _known_keys(config_class, config)
     for key, value in config.items():
         if key not in known or _NEVER.search(key):
             raise InvalidFolderError(
@@ -223,12 +226,25 @@ def _check_plain(value: Any, key: str, source: str, levels: int) -> None:
         raise _odd(key, value, source)
 
 
-def _known_keys(config_class: Any) -> set[str]:
+def _known_keys(config_class: Any, config: Mapping[str, Any]) -> set[str]:
+    """Return what a class of configurations declares, and what the code of its model looks up."""
     names = {field.name for field in dataclasses.fields(config_class)}
     names |= set(getattr(config_class, "attribute_map", {}))
     if "rope_parameters" in names:
         names |= {"rope_theta", "rope_scaling"}
+    code = _model_code(config_class.__module__)
+    names |= {key for key in config if re.search(rf"\b{re.escape(key)}\b", code)}
     return {name for name in names | _ALWAYS if not _NEVER.search(name)}
+
+
+@cache
+def _model_code(config_module: str) -> str:
+    """Return the source of an architecture, which reads some entries without declaring them."""
+    name = config_module.replace(".configuration_", ".modeling_")
+    try:
+        return inspect.getsource(importlib.import_module(name))
+    except (ImportError, OSError):  # not every one has such a module, or its source
+        return ""
 
 
 def _as_tuple(types: type | tuple[type, ...]) -> tuple[type, ...]:

@@ -1,0 +1,338 @@
+"""Writers that are killed, disks that are full, and writers and readers at once."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from quaterion_core.heads import LinearProjectionHead
+from quaterion_core.model import SimilarityModel
+from quaterion_core.storage import StorageError, atomic_folder
+from robustness.subjects import Letters, load
+
+_WRITING_CALLS: Final = ("mkdir", "open", "rename", "replace", "chmod", "fsync", "unlink", "rmdir")
+
+
+@dataclass(frozen=True)
+class CrashSubject:
+    """Something that is written and read back.
+
+    Args:
+        name: What it is.
+        write: Writes a version, a number, to a path; may replace what is there.
+        read: Reads the version that is at a path; raises if it is not whole.
+        leftovers: Lists what killed writers left beside a path.
+    """
+
+    name: str
+    write: Callable[[Path, int], None]
+    read: Callable[[Path], int]
+    leftovers: Callable[[Path], list[Path]]
+
+
+def _write_model(path: Path, version: int) -> None:
+    model = SimilarityModel(Letters("ab", 2), LinearProjectionHead(2, 2))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(float(version))
+    model.save(path, overwrite=True)
+
+
+def _read_model(path: Path) -> int:
+    model = load(path)
+    versions = {value for p in model.parameters() for value in p.detach().flatten().tolist()}
+    if len(versions) != 1:
+        raise AssertionError(f"parts of several versions: {sorted(versions)}")
+    return int(versions.pop())
+
+
+CRASH_SUBJECTS: Final = (
+    CrashSubject(
+        "model folder",
+        _write_model,
+        _read_model,
+        lambda path: [other for other in path.parent.iterdir() if other != path],
+    ),
+)
+"""What is written while processes are killed; a row for each kind of file that is written whole."""
+
+
+@dataclass
+class Trial:
+    """A crash and what became of it.
+
+    Args:
+        subject: What was written.
+        what: What happened.
+        fault: What was lost or wrong, or nothing.
+    """
+
+    subject: str
+    what: str
+    fault: str = ""
+
+
+def try_crashes(count: int, *, first_seed: int = 0) -> list[Trial]:
+    """Try every kind of crash.
+
+    Args:
+        count: How often each kind is tried that is tried at random.
+        first_seed: What random moments are drawn by.
+    """
+    rng = random.Random(first_seed)
+    trials: list[Trial] = []
+    for subject in CRASH_SUBJECTS:
+        for exchange in (True, False):
+            trials += kill_at_each_call(subject, count, exchange=exchange)
+        trials += kill_at_random(subject, count, rng)
+        trials += full_disk(subject, count)
+        trials += read_only(subject, min(count, 20))
+        trials += two_writers_and_a_reader(subject, count)
+    return trials
+
+
+def kill_at_each_call(subject: CrashSubject, count: int, *, exchange: bool) -> list[Trial]:
+    """Kill a writer at its first writing system call, at its second one, and so on.
+
+    Args:
+        subject: What is written.
+        count: How many calls at most, spread over all of them.
+        exchange: Whether the system can exchange folders.
+    """
+    how = "exchange" if exchange else "two renames"
+    with tempfile.TemporaryDirectory() as root:
+        calls = _child(lambda: _count_calls(subject, Path(root, "count"), exchange))
+    step = max(1, calls // count)
+    trials = []
+    for number in range(1, calls + 1, step):
+        with tempfile.TemporaryDirectory() as root:
+            path = Path(root, "saved")
+            subject.write(path, 1)
+            _child(lambda path=path, number=number: _killed_write(subject, path, number, exchange))
+            trials.append(_checked(subject, path, f"killed at a writing call, {how}", (1, 2)))
+    return trials
+
+
+def kill_at_random(subject: CrashSubject, count: int, rng: random.Random) -> list[Trial]:
+    """Kill a writer that replaces again and again, at random moments."""
+    trials = []
+    with tempfile.TemporaryDirectory() as root:
+        path = Path(root, "saved")
+        subject.write(path, 1)
+        for _ in range(count):
+            child = os.fork()
+            if child == 0:
+                try:
+                    for version in range(2, 1000):
+                        subject.write(path, version)
+                finally:
+                    os._exit(0)
+            time.sleep(rng.uniform(0, 0.05))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            trials.append(_checked(subject, path, "killed at a random moment", range(1, 1001)))
+    return trials
+
+
+def full_disk(subject: CrashSubject, count: int) -> list[Trial]:
+    """Write to disks on which there is room for one version and a part of another one."""
+    trials = []
+    for number in range(count):
+        with _small_disk(24 + 4 * (number % 20)) as root:
+            if root is None:
+                return [Trial(subject.name, "full disk: skipped, no file system can be mounted")]
+            path = root / "saved"
+            try:
+                subject.write(path, 1)
+                (root / "filler").write_bytes(b"x" * (1 << 20))
+            except OSError:
+                pass
+            existed = path.exists()
+            trial = Trial(subject.name, "full disk")
+            try:
+                subject.write(path, 2)
+            except StorageError:
+                pass
+            except BaseException as error:
+                trial.fault = f"{type(error).__name__}: {error}"
+            if existed and subject.read(path) not in (1, 2):
+                trial.fault = "is another version"
+            left = [other.name for other in subject.leftovers(path) if other.name != "filler"]
+            if left:
+                trial.fault = f"left {left[0]}"
+            trials.append(trial)
+    return trials
+
+
+def read_only(subject: CrashSubject, count: int) -> list[Trial]:
+    """Replace what is on a file system that is read-only, and read it."""
+    with _small_disk(4096) as root:
+        if root is None:
+            return [Trial(subject.name, "read-only: skipped, no file system can be mounted")]
+        path = root / "saved"
+        subject.write(path, 1)
+        subprocess.run(["mount", "-o", "remount,ro", str(root)], check=True)
+        trials = []
+        for _ in range(count):
+            trial = Trial(subject.name, "read-only")
+            try:
+                subject.write(path, 2)
+                trial.fault = "was written"
+            except StorageError:
+                pass
+            except BaseException as error:
+                trial.fault = f"{type(error).__name__}: {error}"
+            if subject.read(path) != 1:
+                trial.fault = "is another version"
+            trials.append(trial)
+    return trials
+
+
+def two_writers_and_a_reader(subject: CrashSubject, count: int) -> list[Trial]:
+    """Read while two processes replace what is read."""
+    trials = []
+    with tempfile.TemporaryDirectory() as root:
+        path = Path(root, "saved")
+        subject.write(path, 1)
+        writers = []
+        for version in (1, 2):
+            child = os.fork()
+            if child == 0:
+                try:
+                    while True:
+                        subject.write(path, version)
+                finally:
+                    os._exit(1)
+            writers.append(child)
+        try:
+            for _ in range(count):
+                trial = Trial(subject.name, "read while two write")
+                try:
+                    if subject.read(path) not in (1, 2):
+                        trial.fault = "is another version"
+                except BaseException as error:
+                    trial.fault = f"{type(error).__name__}: {error}"
+                trials.append(trial)
+        finally:
+            for writer in writers:
+                ended, _ = os.waitpid(writer, os.WNOHANG)
+                if ended:
+                    trials.append(Trial(subject.name, "read while two write", "a writer failed"))
+                else:
+                    os.kill(writer, signal.SIGKILL)
+                    os.waitpid(writer, 0)
+        trials.append(_checked(subject, path, "read while two write", (1, 2)))
+    return trials
+
+
+def _checked(subject: CrashSubject, path: Path, what: str, versions: Any) -> Trial:
+    """Check that what is there is whole, can be replaced, and that nothing is left beside it."""
+    trial = Trial(subject.name, what)
+    try:
+        if subject.read(path) not in versions:
+            trial.fault = "is another version"
+        subject.write(path, 1)
+        left = subject.leftovers(path)
+        if left:
+            trial.fault = f"left {left[0].name}"
+    except BaseException as error:
+        trial.fault = f"{type(error).__name__}: {error}"
+    return trial
+
+
+def _child(work: Callable[[], int]) -> int:
+    """Do some work in a child; return what it returns, at most 60,000, or 0 if it was killed."""
+    receiver, sender = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(sender, str(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(sender)
+    text = os.read(receiver, 100)
+    os.close(receiver)
+    os.waitpid(child, 0)
+    return int(text or 0)
+
+
+def _count_calls(subject: CrashSubject, path: Path, exchange: bool) -> int:
+    subject.write(path, 1)
+    calls = [0]
+
+    def count() -> None:
+        calls[0] += 1
+
+    with _watched(count, exchange):
+        subject.write(path, 2)
+    return calls[0]
+
+
+def _killed_write(subject: CrashSubject, path: Path, number: int, exchange: bool) -> int:
+    calls = [0]
+
+    def kill() -> None:
+        calls[0] += 1
+        if calls[0] == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with _watched(kill, exchange):
+        subject.write(path, 2)
+    return 0
+
+
+@contextmanager
+def _watched(before: Callable[[], None], exchange: bool) -> Iterator[None]:
+    """Call a function before each system call that writes."""
+    originals = {name: getattr(os, name) for name in _WRITING_CALLS}
+    exchange_paths = atomic_folder.exchange_paths
+
+    def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            before()
+            return original(*arguments, **options)
+
+        return call
+
+    try:
+        for name, original in originals.items():
+            setattr(os, name, wrapped(original))
+        atomic_folder.exchange_paths = wrapped(  # type: ignore[assignment]
+            exchange_paths if exchange else lambda *_: False
+        )
+        yield
+    finally:
+        atomic_folder.exchange_paths = exchange_paths
+        for name, original in originals.items():
+            setattr(os, name, original)
+
+
+@contextmanager
+def _small_disk(kilobytes: int) -> Iterator[Path | None]:
+    """Mount a file system of some kilobytes, where this user may."""
+    folder = Path(tempfile.mkdtemp())
+    command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
+    is_mounted = (
+        sys.platform.startswith("linux")
+        and shutil.which("mount") is not None
+        and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    )
+    try:
+        yield folder if is_mounted else None
+    finally:
+        if is_mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+        folder.rmdir()

@@ -1,0 +1,169 @@
+"""Hostile recipes, tables and images: files that are read, but not as a saved folder."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from quaterion_core.plugins import PluginError
+from quaterion_core.storage import StorageError
+from robustness.hostile_input import PACKAGES, Case
+from robustness.sandbox import Outcome, run_in_child
+
+_OURS: Final = (StorageError, PluginError, ValueError, TypeError, FileNotFoundError)
+"""What readers raise; the place that raises is checked too, so that nothing raw comes through."""
+
+_RECIPE: Final = """\
+data: {name: jsonl, files: {train: train.jsonl}, obj_a: question, obj_b: answer}
+encoder: {name: static, embedding_size: 8}
+head: gated
+loss: {name: multiple-negatives-ranking}
+epochs: 2
+batch_size: 8
+"""
+_LINES: Final = "\n".join(json.dumps({"question": f"q{i}", "answer": f"a{i}"}) for i in range(4))
+_TABLE: Final = "question,answer\n" + "".join(f"q{i},a{i}\n" for i in range(4))
+_HOSTILE: Final = [
+    b"", b"\x00", b"\xff\xfe", b"\x1b[31m", b"[" * 5000, b"{" * 5000, b"&a [*a]",
+    b"!!python/object",
+    b"\n" * 1000, b'"' * 101, b"1e999", b"NaN", b"9" * 5000, b"../../etc/passwd", b"\xed\xa0\x80",
+    b"x" * 200_000,
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FileSubject:
+    """A kind of file.
+
+    Args:
+        name: What it is.
+        file: The name of a file.
+        content: That of a valid one.
+        read: Reads it to the end.
+    """
+
+    name: str
+    file: str
+    content: bytes
+    read: Callable[[Path], Any]
+
+
+def file_subjects() -> list[FileSubject]:
+    """Return all kinds of files."""
+    from PIL import Image
+
+    subjects = [
+        FileSubject("recipe", "recipe.yaml", _RECIPE.encode(), _read_recipe),
+        FileSubject("JSONL", "train.jsonl", _LINES.encode(), _read_lines),
+        FileSubject("CSV", "train.csv", _TABLE.encode(), _read_csv),
+    ]
+    image = Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3) % 251)
+    for kind in ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"):
+        content = io.BytesIO()
+        image.save(content, kind)
+        subjects.append(
+            FileSubject(f"image {kind}", f"image.{kind.lower()}", content.getvalue(), _read_image)
+        )
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        return subjects
+    table = io.BytesIO()
+    pq.write_table(pa.table({"question": ["a", "b"], "answer": ["c", "d"]}), table)
+    subjects.append(FileSubject("Parquet", "train.parquet", table.getvalue(), _read_parquet))
+    return subjects
+
+
+def _read_recipe(path: Path) -> None:
+    from quaterion_core.recipe import read_recipe
+
+    read_recipe(path)
+
+
+def _read_lines(path: Path) -> None:
+    from quaterion_core.dataset import JsonLinesDataset
+
+    list(JsonLinesDataset({"train": path}, obj_a="question", obj_b="answer").load("train"))
+
+
+def _read_csv(path: Path) -> None:
+    from quaterion_core.dataset import CsvDataset
+
+    list(CsvDataset({"train": path}, obj_a="question", obj_b="answer").load("train"))
+
+
+def _read_parquet(path: Path) -> None:
+    from quaterion_core.dataset import ParquetDataset
+
+    list(ParquetDataset({"train": path}, obj_a="question", obj_b="answer").load("train"))
+
+
+def _read_image(path: Path) -> None:
+    from quaterion_cv.images import read_image
+
+    read_image(path, 3)
+
+
+def try_files(count: int, *, first_seed: int = 0) -> list[Case]:
+    """Change files and read them.
+
+    Args:
+        count: The number of cases, over all kinds of files.
+        first_seed: What the changes are drawn by.
+    """
+    cases: list[Case] = []
+    subjects = file_subjects()
+    with tempfile.TemporaryDirectory(prefix="robustness-") as root:
+        for subject in subjects:
+            _try_subject(subject, -(-count // len(subjects)), first_seed, cases, Path(root))
+    return cases
+
+
+def _try_subject(
+    subject: FileSubject, count: int, first_seed: int, cases: list[Case], root: Path
+) -> None:
+    size = len(subject.content)
+    edits = st.tuples(
+        st.integers(0, size),
+        st.integers(0, min(size, 8)),
+        st.sampled_from(_HOSTILE) | st.binary(max_size=8),
+    )
+    valid = Path(root, subject.file)
+    valid.write_bytes(subject.content)
+    subject.read(valid)  # also imports what is needed
+
+    @seed(first_seed)
+    @settings(
+        max_examples=count, phases=[Phase.generate], database=None, deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(st.lists(edits, min_size=1, max_size=3))
+    def one(drawn: list[tuple[int, int, bytes]]) -> None:
+        with tempfile.TemporaryDirectory(dir=root) as place:
+            content = subject.content
+            for start, length, new in drawn:
+                content = content[:start] + new + content[start + length :]
+            file = Path(place, subject.file)
+            file.write_bytes(content)
+
+            def case() -> Outcome:
+                try:
+                    subject.read(file)
+                except _OURS as error:
+                    return Outcome("our error", str(error)[:300])
+                return Outcome("as the file says")
+
+            outcome = run_in_child(case, (Path(place),), PACKAGES)
+            cases.append(Case(subject.name, ["change bytes"], outcome))
+
+    one()

@@ -1,0 +1,189 @@
+"""Hostile files: what loading, reading and decoding do with them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from quaterion_core.plugins import PluginError
+from quaterion_core.storage import StorageError, same_json
+from robustness.hostile_folders import Change, changes, sign
+from robustness.sandbox import Outcome, run_in_child
+from robustness.subjects import Subject, load, make_subjects
+
+RIGHT: Final = ("same result", "our error", "as the file says")
+"""What may become of a case; everything else is a fault."""
+
+PACKAGES: Final = frozenset(
+    {
+        "PIL", "accelerate", "charset_normalizer", "einops", "filelock", "hf_xet", "httpx",
+        "huggingface_hub", "jinja2", "joblib", "mpmath", "networkx", "numpy", "packaging", "peft",
+        "psutil", "pyarrow", "pandas", "pydantic", "pydantic_core", "quaterion_core",
+        "quaterion_cv", "quaterion_nlp", "regex", "requests", "ruamel", "safetensors", "scipy",
+        "robustness", "sentence_transformers", "sentencepiece", "sklearn", "sympy", "tiktoken",
+        "timm",
+        "tokenizers", "torch", "torchvision", "tqdm", "transformers", "triton", "typing_extensions",
+        "yaml", "google", "blobfile", "mistral_common", "datasets", "hypothesis", "threadpoolctl",
+    }
+)  # fmt: skip
+"""What loading imports of installed packages; nothing that a file could name."""
+
+
+@dataclass
+class Case:
+    """A case and what became of it."""
+
+    subject: str
+    changes: list[str]
+    outcome: Outcome
+
+    def __str__(self) -> str:
+        return (
+            f"{self.subject}: {', '.join(self.changes)}: {self.outcome.kind}: {self.outcome.detail}"
+        )
+
+
+def try_folders(
+    count: int, *, first_seed: int = 0, report: Callable[[int], None] = lambda _: None
+) -> list[Case]:
+    """Change folders of saved models and load them.
+
+    Args:
+        count: The number of cases, over all models.
+        first_seed: What the changes are drawn by.
+        report: Told how many cases are done.
+    """
+    cases: list[Case] = []
+    with tempfile.TemporaryDirectory(prefix="robustness-") as name:
+        root = Path(name)
+        subjects = make_subjects(root)
+        share = -(-count // len(subjects))
+        for subject in subjects:
+            _try_subject(subject, share, first_seed, cases, root, lambda: report(len(cases)))
+    return cases
+
+
+def _try_subject(
+    subject: Subject,
+    count: int,
+    first_seed: int,
+    cases: list[Case],
+    root: Path,
+    done: Callable[[], None],
+) -> None:
+    with tempfile.TemporaryDirectory(dir=root) as place:
+        readable = (Path(place), subject.folder)
+        unchanged = run_in_child(
+            lambda: _load(subject, subject.folder, [], [], True), readable, PACKAGES
+        )
+        if unchanged.kind != "same result":  # nothing else would mean anything
+            raise AssertionError(f"{subject.name} as it was saved: {unchanged}")
+
+    @seed(first_seed + zlib.crc32(subject.name.encode()))
+    @settings(
+        max_examples=count,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(changes(subject.folder), st.integers(0, 9))
+    def one(drawn: list[Change], chance: int) -> None:
+        with tempfile.TemporaryDirectory(dir=root) as place:
+            folder = Path(place, "model")
+            shutil.copytree(subject.folder, folder)
+            changed = [change.apply(folder) for change in drawn]
+            if chance:  # nine times in ten, as an attacker does
+                sign(folder)
+            executed = Path(place, "executed")
+            is_unchanged = _same_files(folder, subject.folder)
+
+            def case() -> Outcome:
+                outcome = _load(subject, folder, drawn, changed, is_unchanged)
+                if executed.exists():
+                    return Outcome("code executed", "a pickle was opened")
+                return outcome
+
+            readable = (Path(place, "run"), folder)
+            readable[0].mkdir()
+            outcome = run_in_child(case, readable, PACKAGES)
+            cases.append(Case(subject.name, [change.name for change in drawn], outcome))
+            done()
+
+    one()
+
+
+def _load(
+    subject: Subject, folder: Path, drawn: list[Change], changed: list[Any], is_unchanged: bool
+) -> Outcome:
+    try:
+        model = load(folder)
+        found = model.encode(subject.objects)
+    except (StorageError, PluginError) as error:
+        text = str(error)
+        if any(ord(c) < 32 and c != "\n" for c in text):
+            return Outcome("control characters", repr(text)[:200])
+        return Outcome("our error", text[:300])
+    except ValueError as error:
+        if "NaN or infinity" in str(error):  # of finite weights, which encode tells
+            return Outcome("our error", str(error)[:300])
+        raise
+    same = np.array_equal(found, subject.expected)
+    if is_unchanged:
+        return Outcome("same result") if same else Outcome("other result", "of the same files")
+    if any(change.must_be_refused for change in drawn):
+        return Outcome("change ignored" if same else "other result", "of a change to be refused")
+    ignored = [
+        place for place in changed if place is not None and not _is_kept(model, folder, place)
+    ]
+    if ignored:
+        return Outcome("change ignored", f"{ignored[0]!r:.300}")
+    return Outcome("same result" if same else "as the file says")
+
+
+def _is_kept(model: Any, folder: Path, place: tuple[str, tuple[Any, ...], Any]) -> bool:
+    """Whether a changed value is in what the loaded model saves."""
+    name, keys, value = place
+    if name == "config.json":
+        return (keys[:1] != ("unknown",) and keys[-1:] == ("version",)) or keys == ("core_version",)
+    target = Path(tempfile.mkdtemp()) / "again"
+    model.save(target)
+    original: Any = json.loads((folder / name).read_text())
+    saved: Any = json.loads((target / name).read_text())
+    try:
+        for key in keys:
+            original, saved = original[key], saved[key]
+    except (KeyError, IndexError, TypeError):
+        return value is None or keys[-1:] == ("transformers_version",)
+    is_version = any("version" in str(key) for key in keys)
+    return is_version or same_json(saved, original)
+
+
+def _same_files(folder: Path, other: Path) -> bool:
+    def content(root: Path) -> dict[str, Any]:
+        return {
+            str(path.relative_to(root)): json.loads(path.read_text())
+            if path.suffix == ".json"
+            else path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file() and not path.is_symlink() and not path.is_fifo()
+        }
+
+    try:
+        first, second = content(folder), content(other)
+    except (ValueError, OSError, RecursionError):
+        return False
+    for files in (first, second):
+        if isinstance(files.get("config.json"), dict):
+            files["config.json"].pop("checksum", None)
+    return first == second and sum(1 for _ in folder.rglob("*")) == sum(1 for _ in other.rglob("*"))
