@@ -22,7 +22,14 @@ _NEW: Final = "new"
 _OLD: Final = "old"
 _FULL: Final = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
 _FORBIDDEN: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
-_OTHER: Final = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EIO, errno.ELOOP, errno.EINVAL}
+_OTHER: Final = {
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EIO,
+    errno.ELOOP,
+    errno.EINVAL,
+}
 
 
 def check_output_folder(target: Path, *, may_replace: Callable[[Path], bool] | None = None) -> None:

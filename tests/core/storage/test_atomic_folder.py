@@ -1,8 +1,18 @@
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from quaterion_core.storage import OutputExistsError, new_folder
+from quaterion_core.storage import (
+    NotWritableError,
+    OutputExistsError,
+    atomic_folder,
+    check_output_folder,
+    new_folder,
+    restore_folder,
+)
 
 
 def test_a_block_that_succeeds_leaves_the_whole_folder_and_nothing_else(tmp_path):
@@ -81,3 +91,74 @@ def test_a_replacement_that_fails_keeps_the_old_folder(tmp_path):
         (folder / "a.txt").write_text(str(1 / 0))
     assert (target / "a.txt").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_files_get_the_permissions_of_the_umask(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with new_folder(tmp_path / "model") as folder:
+            (folder / "sub").mkdir(mode=0o700)
+            (folder / "sub" / "a.txt").write_text("a")
+            (folder / "sub" / "a.txt").chmod(0o600)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model" / "sub" / "a.txt").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "model" / "sub").stat().st_mode & 0o777 == 0o755
+
+
+def test_what_killed_writers_left_is_removed_but_not_what_is_being_written(tmp_path):
+    left = tmp_path / ".model.new-0123"
+    left.mkdir()
+    (left / "half.txt").write_text("half")
+    other = tmp_path / ".other.new-0123"
+    other.mkdir()
+    with new_folder(tmp_path / "model") as first:
+        (first / "a.txt").write_text("first")
+        with new_folder(tmp_path / "model") as second:
+            assert first.exists()
+            (second / "a.txt").write_text("second")
+        with pytest.raises(OutputExistsError):
+            check_output_folder(tmp_path / "model")
+        shutil.rmtree(tmp_path / "model")
+    assert (tmp_path / "model" / "a.txt").read_text() == "first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.new-0123", "model"]
+
+
+def test_a_folder_that_was_renamed_by_a_killed_writer_is_restored(tmp_path):
+    (tmp_path / ".model.old-0123").mkdir()
+    (tmp_path / ".model.old-0123" / "a.txt").write_text("old")
+    assert restore_folder(tmp_path / "model") == tmp_path / "model"
+    assert (tmp_path / "model" / "a.txt").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_folder_is_replaced_with_and_without_an_exchange(tmp_path, monkeypatch, exchanges):
+    if not exchanges:
+        monkeypatch.setattr(atomic_folder, "exchange_paths", lambda *_: False)
+    for text in ("old", "new"):
+        with new_folder(tmp_path / "model", may_replace=lambda _: True) as folder:
+            (folder / "a.txt").write_text(text)
+    assert (tmp_path / "model" / "a.txt").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("name", ["file/model", "x" * 300])
+def test_a_path_that_cannot_be_written_is_explained(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(NotWritableError, match="has not changed"), new_folder(tmp_path / name):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [(errno.ENOSPC, "Free some"), (errno.EACCES, "may write"), (errno.EROFS, "may write")],
+)
+def test_what_the_system_refuses_is_explained_and_leaves_nothing(tmp_path, code, advice):
+    def fail(folder: Path) -> None:
+        (folder / "half.txt").write_text("half")
+        raise OSError(code, os.strerror(code))
+
+    with pytest.raises(NotWritableError, match=advice), new_folder(tmp_path / "model") as folder:
+        fail(folder)
+    assert list(tmp_path.iterdir()) == []
