@@ -204,12 +204,22 @@ class ParquetDataset(TableDataset):
             ) from error
         try:
             file = parquet.ParquetFile(path)
-        except ArrowException as error:
+        except FileNotFoundError:
+            raise
+        except (ArrowException, OSError) as error:  # OSError for a broken header
             raise ValueError(f"{path} is not a Parquet file: {error}") from None
         with file:
             self._columns.check(file.schema_arrow.names, str(path))
             number = 0
-            for batch in file.iter_batches(columns=self._columns.names):
-                for row in batch.to_pylist():
+            batches = file.iter_batches(columns=self._columns.names)
+            while True:
+                try:
+                    rows = next(batches, None)
+                    rows = None if rows is None else rows.to_pylist()
+                except (ArrowException, OSError, UnicodeDecodeError) as error:
+                    raise ValueError(f"{path} is a broken Parquet file: {error}") from None
+                if rows is None:
+                    return
+                for row in rows:
                     yield f"row {number}", row
                     number += 1
