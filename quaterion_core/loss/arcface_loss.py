@@ -12,7 +12,7 @@ from quaterion_core.loss.group_classification_loss import GroupClassificationLos
 
 
 class ArcFaceLoss(GroupClassificationLoss):
-    """Classifies objects by the angle between embedding and group, with a margin on that angle.
+    """ArcFace: cross-entropy over groups with an additive margin on the angle.
 
     With the angle θ_j between an embedding of the group y and the weight vector of the group j,
     this is the cross-entropy of the logits::

@@ -15,7 +15,7 @@ from quaterion_core.utils.utils import l2_norm
 
 
 class CenterLoss(GroupLoss):
-    """Draws objects to the centre of their group, which is learned.
+    """Center loss: squared distance of each object from the learned center of its group.
 
     For embeddings x, scaled to the length 1, with the centre c_y of their group::
 

@@ -17,7 +17,7 @@ from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class ContrastiveLoss(PairwiseLoss):
-    """Draws the objects of a similar pair together, and holds others at least a margin apart.
+    """Contrastive loss: similar pairs at distance 0, others at least a margin apart.
 
     For a pair with label y whose objects a and b have the distance d::
 

@@ -10,7 +10,7 @@ from quaterion_core.loss.group_classification_loss import GroupClassificationLos
 
 
 class CosFaceLoss(GroupClassificationLoss):
-    """Classifies objects by the angle between embedding and group, with a margin on its cosine.
+    """CosFace: cross-entropy over groups with an additive margin on the cosine.
 
     With the cosine cos θ_j between an embedding of the group y and the weight vector of the group
     j, this is the cross-entropy of the logits::

@@ -11,7 +11,7 @@ from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
 
 
 class FastAPLoss(AnchoredGroupLoss):
-    """Maximises the average precision of retrieval within the batch.
+    """FastAP: one minus a differentiable average precision of retrieval in the batch.
 
     Every object queries the others. Their squared Euclidean distances from it, of embeddings
     scaled to the length 1 and so in [0, 4], fill histograms with ``num_bins`` + 1 bins centred at

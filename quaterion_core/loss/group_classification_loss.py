@@ -16,7 +16,7 @@ from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class GroupClassificationLoss(GroupLoss, ABC):
-    """Cross-entropy over the groups, each of which has a weight vector that is learned.
+    """Cross-entropy over groups, with one learned weight vector for each.
 
     Group ids are any int64 values: :class:`~quaterion_core.loss.group_index.GroupIndex` gives
     each a row of the weights when training first shows it. In evaluation, objects of groups that

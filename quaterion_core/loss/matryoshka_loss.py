@@ -21,7 +21,7 @@ _MEMORY: Final = "memory_"
 
 
 class MatryoshkaLoss(SimilarityLoss):
-    """Wraps a loss, so that embeddings can be cut off to fewer dimensions afterwards.
+    """Matryoshka loss: a loss summed over truncations of the embeddings.
 
     For the sizes m in ``dims``, with the weights c_m::
 

@@ -19,7 +19,7 @@ from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class MultipleNegativesRankingLoss(PairwiseLoss):
-    """Ranks the partner of an object before all that the batch holds against it.
+    """Cross-entropy with in-batch negatives (multiple negatives ranking, InfoNCE).
 
     For a pair i of similar objects a_i and b_i, with the similarity s::
 
@@ -103,7 +103,8 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
             pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
             labels: 1.0 for a similar pair, or a weight of at least ``positive_from``; 0.0 for a
                 hard negative. Shape (B,).
-            subgroups: Subgroup of each object, shape (N,), int64.
+            subgroups: Subgroup of each object, shape (N,), int64. Where labels and subgroups are
+                empty, as Quaterion 0.1 allows, all pairs are similar and no subgroup is stated.
             objects: Id of each object, equal for equal objects, shape (N,), int64. By default no
                 two objects are equal.
             **kwargs: Other targets, ignored.
@@ -111,6 +112,9 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         Returns:
             A scalar; 0 if there is no similar pair.
         """
+        if not len(labels) and not len(subgroups):
+            labels = torch.ones(len(pairs), device=embeddings.device)
+            subgroups = torch.full((len(embeddings),), NO_SUBGROUP, device=embeddings.device)
         self.check_batch(embeddings, pairs, labels, subgroups)
         if not len(labels):
             return self.nothing_to_learn(embeddings)

@@ -16,7 +16,7 @@ _MININGS: Final = ("all", "hard")
 
 
 class OnlineContrastiveLoss(AnchoredGroupLoss):
-    """Draws the objects of a group together, and holds others at least a margin apart.
+    """Contrastive loss over all pairs, or the hardest ones, of a batch of groups.
 
     With distances d, the loss is::
 

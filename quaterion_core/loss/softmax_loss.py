@@ -11,7 +11,7 @@ from quaterion_core.loss.group_classification_loss import GroupClassificationLos
 
 
 class SoftmaxLoss(GroupClassificationLoss):
-    """Classifies objects by group with a linear layer on top of the embedding.
+    """Softmax loss: cross-entropy over groups with a linear layer on the embedding.
 
     For an embedding x of the group y, and one weight vector W_j for each group::
 

@@ -19,7 +19,7 @@ _SORTED_VALUES: Final = 2**20
 
 
 class TripletLoss(AnchoredGroupLoss):
-    """Pulls an anchor to objects of its group, and pushes those of other groups further away.
+    """Triplet loss: positives closer to an anchor than negatives, by a margin.
 
     With distances d of anchor a, positive p and negative n, over triplets of one anchor:
 

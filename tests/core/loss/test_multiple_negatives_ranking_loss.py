@@ -190,3 +190,9 @@ def test_a_memory_is_symmetric_too():
 
 def test_hard_negatives_have_no_term_of_their_own_against_a_memory():
     assert memory_loss([1.0, 1.0], [8, 9], labels=[0.0]) == 0
+
+
+def test_without_labels_and_subgroups_all_pairs_are_similar():
+    loss = MultipleNegativesRankingLoss(scale=1.0, distance_metric_name="dot_product")
+    value = loss(EMBEDDINGS, torch.tensor([[0, 2], [1, 3]]), torch.Tensor(), torch.Tensor())
+    assert value.item() == pytest.approx((FIRST + SECOND) / 2)
