@@ -62,7 +62,7 @@ def run_python():
                 "PYTHONPATH": os.pathsep.join(map(str, path)),
                 **environment,
             },
-            check=check, cwd=cwd, capture_output=True, text=True, timeout=120,
+            check=check, cwd=cwd, capture_output=True, text=True, timeout=HANG_S,
         )  # fmt: skip
 
     return run

@@ -430,7 +430,7 @@ def test_threads_that_ask_at_once_load_a_plugin_once(site, write_plugin_source):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=600)
     assert found == ["acme/bytes"] * 8
     assert (site.folder / "acme" / "imports.log").read_text() == "x"
 

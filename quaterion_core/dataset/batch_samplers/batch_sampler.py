@@ -12,9 +12,9 @@ from quaterion_core.dataset.batch_samplers.sample_facts import SampleFacts
 class BatchSampler(ABC):
     """Divides the samples of one epoch into batches.
 
-    It knows nothing of processes: it makes the batches of all of them together, and the training
-    divides each batch. All randomness comes from the generator that it is given, so processes
-    whose generators have one seed make the same batches.
+    A batch sampler makes batches for all processes together; each batch is then divided among
+    them. All randomness comes from the given generator, so that processes with the same seed make
+    the same batches.
 
     Attributes:
         left_out_because: Why :meth:`batches` may leave samples out, for the message that counts
@@ -31,8 +31,8 @@ class BatchSampler(ABC):
 
         Args:
             facts: What is known of the samples.
-            batch_size: The most samples in a batch, over all processes.
-            generator: A generator of the CPU; the only source of randomness.
+            batch_size: The maximum number of samples in a batch, over all processes.
+            generator: A CPU generator; the only source of randomness.
 
         Returns:
             Indices of the samples of each batch. A sample occurs at most once; no batch is empty.
@@ -47,7 +47,7 @@ class BatchSampler(ABC):
         By default any positive number does.
         """
         if batch_size < 1:
-            raise ValueError(f"A batch has at least one sample, but batch_size is {batch_size}.")
+            raise ValueError(f"Expected a batch_size of at least 1, got {batch_size}.")
 
     def may_join(self, facts: SampleFacts, batch: list[int]) -> bool:
         """Tell whether samples may make up one batch.

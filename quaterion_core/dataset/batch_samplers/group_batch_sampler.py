@@ -12,7 +12,7 @@ from quaterion_core.dataset.batch_samplers.sample_facts import SampleFacts
 
 
 class GroupBatchSampler(BatchSampler):
-    """Makes batches of P groups with K samples each, so that every sample meets positives.
+    """Batches of P groups with K samples each, so that every sample meets positives.
 
     P is ``batch_size`` / K. In every epoch the samples of each group are shuffled and cut into
     chunks of K, and the chunks are dealt to the batches at random:
@@ -48,7 +48,9 @@ class GroupBatchSampler(BatchSampler):
 
     def __init__(self, samples_per_group: int = 4):
         if samples_per_group < 1:
-            raise ValueError(f"samples_per_group should be at least 1, but is {samples_per_group}.")
+            raise ValueError(
+                f"Expected samples_per_group to be at least 1, got {samples_per_group}."
+            )
         self.samples_per_group = samples_per_group
 
     def check_batch_size(self, batch_size: int) -> None:

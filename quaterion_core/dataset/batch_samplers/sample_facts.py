@@ -36,7 +36,7 @@ class SampleFacts:
 
 
 def read_facts(loader: SimilarityDataLoader[Any], num_workers: int = 0) -> SampleFacts:
-    """Read the data set of a loader once, in order.
+    """Read the dataset of a loader once, in order.
 
     Args:
         loader: The loader; it is not changed.

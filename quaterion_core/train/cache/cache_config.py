@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import torch
 
 KeyExtractorType: TypeAlias = Callable[[Any], Hashable]
-"""Returns what makes an object the same as another: objects of equal keys share an embedding."""
+"""Returns what identifies an object: objects with equal keys share an embedding."""
 
 CACHE_DTYPES: Final = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -18,11 +18,11 @@ CACHE_DTYPES: Final = (torch.float32, torch.float16, torch.bfloat16)
 class CacheType(str, Enum):
     """Where the embeddings of a frozen encoder are kept.
 
-    - ``NONE``: nowhere; the encoder runs at every step.
-    - ``AUTO``: on the GPU if the training runs there and they fit, else in memory, else on disk.
+    - ``NONE``: nowhere; the encoder runs in every step.
+    - ``AUTO``: on the GPU if training runs there and they fit, else in memory, else on disk.
     - ``CPU``: in memory.
-    - ``GPU``: on the device of the training.
-    - ``DISK``: in a file that is mapped into memory.
+    - ``GPU``: on the device of the training run.
+    - ``DISK``: in a memory-mapped file.
     """
 
     AUTO = "auto"
@@ -34,25 +34,27 @@ class CacheType(str, Enum):
 
 @dataclass
 class CacheConfig:
-    """The cache of a training. Only frozen encoders can be cached.
+    """The cache of a training run. Only frozen encoders can be cached.
 
     Args:
-        cache_type: Where to keep embeddings of all frozen encoders that ``mapping`` does not name.
-        mapping: Where to keep those of single encoders, by key.
+        cache_type: Where to keep the embeddings of frozen encoders that ``mapping`` does not name.
+        mapping: Where to keep the embeddings of individual encoders, by key.
         key_extractors: What identifies an object: one function for all encoders, or one for each
             by key. By default objects are the same when their content is.
-        batch_size: Objects of average length that are embedded at once. Where an encoder tells
-            the lengths of objects, a batch takes more short ones or fewer long ones.
+        batch_size: Number of objects of average length to embed at once. If an encoder provides
+            the lengths of objects, a batch has more short objects or fewer long ones.
         num_workers: Processes that read and collate objects while the cache is filled. ``None``
             takes as many as the training loader has.
-        save_dir: Folder in which the embeddings are kept for later runs. They are used again
-            when encoder, data and settings are the same; a run that was killed while it filled
-            the cache goes on where it stopped.
+        save_dir: Folder in which the embeddings are kept for later runs. They are reused if the
+            encoder (configuration, weights and code), the data and the settings are the same. A
+            run that was killed while it filled the cache is resumed where it stopped. A folder
+            that is read-only can be used if it holds the embeddings.
         dtype: ``torch.float32``, ``torch.float16`` or ``torch.bfloat16``.
-        views: Embeddings to keep of each object, for encoders whose collate function augments at
-            random. Each time an object is needed, one of them is drawn. Where an encoder augments
-            training data alone (:meth:`~quaterion_core.encoders.Encoder.get_train_collate_fn`), it
-            has to be more than 1, and validation data are embedded once.
+        views: Number of embeddings to keep of each object, for encoders whose collate function
+            augments at random. Each time an object is needed, one of them is drawn. If an encoder
+            augments training data only
+            (:meth:`~quaterion_core.encoders.Encoder.get_train_collate_fn`), ``views`` must be more
+            than 1, and validation data are embedded once.
 
     Raises:
         ValueError: A value is out of range.
@@ -77,29 +79,30 @@ class CacheConfig:
         self.batch_size = 32 if self.batch_size is None else self.batch_size
         if self.batch_size < 1 or self.views < 1:
             raise ValueError(
-                f"batch_size and views of a CacheConfig have to be at least 1, but are "
-                f"{self.batch_size} and {self.views}."
+                "Expected batch_size and views of a CacheConfig to be at least 1, got "
+                f"batch_size={self.batch_size} and views={self.views}."
             )
         if self.dtype not in CACHE_DTYPES:
             raise ValueError(
-                f"A cache stores {', '.join(map(str, CACHE_DTYPES))}, but dtype is {self.dtype}."
+                f"Expected the dtype of a CacheConfig to be one of "
+                f"{', '.join(map(str, CACHE_DTYPES))}, got {self.dtype}."
             )
 
     def type_for(self, key: str) -> CacheType:
-        """Return where the embeddings of an encoder are to be kept."""
+        """Return where to keep the embeddings of an encoder."""
         return self.mapping.get(key, self.cache_type or CacheType.NONE)
 
     def key_extractor_for(self, key: str) -> KeyExtractorType | None:
-        """Return what identifies the objects of an encoder, if the user said so."""
+        """Return the function that identifies the objects of an encoder, if there is one."""
         if callable(self.key_extractors):
             return self.key_extractors
         return self.key_extractors.get(key)
 
     def check_keys(self, frozen: set[str], trainable: set[str]) -> None:
-        """Check the encoders that the configuration names against those of a model.
+        """Check that the encoders that the configuration names can be cached.
 
         Raises:
-            ValueError: It names an encoder that is not there, or one that is trained.
+            ValueError: It names an encoder that the model does not have, or a trainable one.
         """
         extractors = {} if callable(self.key_extractors) else self.key_extractors
         for key in {**self.mapping, **extractors}:

@@ -40,19 +40,19 @@ _MOST_TIMES_BATCH_SIZE: Final = 8
 def plan_batches(
     lengths: npt.NDArray[np.int64] | None, rows: int, batch_size: int
 ) -> list[npt.NDArray[np.int64]]:
-    """Divide rows into batches of about the same work, the longest objects first.
+    """Divide rows into batches of similar cost, the longest objects first.
 
-    A batch holds as many objects as make ``batch_size`` times the mean length, counting each as
-    long as the longest among them, and at most eight times ``batch_size``. The longest come
-    first, so that a batch that does not fit into memory fails at once.
+    The padded length of a batch, its number of objects times the length of the longest, is at most
+    ``batch_size`` times the mean length; a batch has at most eight times ``batch_size`` objects.
+    The longest come first, so that a batch that does not fit into memory fails at once.
 
     Args:
-        lengths: Length of the object of each row, shape (R,), or ``None`` if all are the same.
+        lengths: Length of the object of each row, shape (R,), or ``None`` if all are equal.
         rows: Number of rows R.
-        batch_size: Objects of mean length in a batch.
+        batch_size: Number of objects of mean length in a batch.
 
     Returns:
-        Row numbers of each batch.
+        The rows of each batch.
 
     Example:
         >>> [batch.tolist() for batch in plan_batches(np.array([1, 8, 1, 1, 1]), 5, 2)]
@@ -128,7 +128,7 @@ def fill_table(
     num_workers: int = 0,
     device: torch.device | str = "cpu",
 ) -> None:
-    """Embed the distinct objects into a table, from where an earlier attempt stopped.
+    """Embed the distinct objects into a table; resume where an earlier attempt stopped.
 
     Args:
         table: A row for each of R objects.
@@ -138,7 +138,7 @@ def fill_table(
         object_numbers: Number of the object of each row, shape (R,).
         name: The encoder's key, for the progress bar and errors.
         collate: The encoder's collate function, for training data or for others.
-        progress: How far it is, on disk.
+        progress: Which batches are filled, on disk.
         num_workers: Processes that read and collate.
         device: Where to run the encoder. It is moved back to the CPU at the end.
 
@@ -192,7 +192,7 @@ def fill_table(
 
 @contextmanager
 def _on_device(encoder: Encoder, device: torch.device | str) -> Iterator[None]:
-    """Run a frozen encoder on a device, and take it away from there at the end."""
+    """Run a frozen encoder on a device, and move it back to the CPU at the end."""
     encoder.eval().to(device)
     try:
         yield
@@ -203,7 +203,8 @@ def _on_device(encoder: Encoder, device: torch.device | str) -> Iterator[None]:
 def _check(embeddings: torch.Tensor, name: str, count: int, size: int) -> None:
     if embeddings.shape != (count, size):
         raise ValueError(
-            f"The encoder {name!r} returned {tuple(embeddings.shape)} instead of ({count}, {size})."
+            f"Expected embeddings of shape ({count}, {size}) from the encoder {name!r}, got "
+            f"{tuple(embeddings.shape)}."
         )
     if not torch.isfinite(embeddings).all():
         raise ValueError(
@@ -213,7 +214,7 @@ def _check(embeddings: torch.Tensor, name: str, count: int, size: int) -> None:
 
 
 class _Rate(ProgressColumn):
-    """Objects in a second."""
+    """Objects per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -222,7 +223,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def _progress_bar(name: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
-    """Show how many objects are embedded, their rate and the time left."""
+    """Show the number of embedded objects, their rate and the remaining time."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

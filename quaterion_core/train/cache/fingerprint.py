@@ -17,7 +17,7 @@ from quaterion_core.storage import folder_checksums
 from quaterion_core.train.cache.code_digest import code_digest
 
 FORMAT_VERSION: Final = 2
-"""Changes with the layout of the files and with the way in which they are filled."""
+"""To be changed with the layout of the files and the way in which they are filled."""
 
 
 def encoder_fingerprint(encoder: Encoder) -> str:
@@ -41,7 +41,7 @@ def encoder_fingerprint(encoder: Encoder) -> str:
 def cache_fingerprint(
     encoder: Encoder, objects: str, dtype: str, views: int, batches: list[npt.NDArray[np.int64]]
 ) -> str:
-    """Return a digest of everything that decides what is in a table, in which row, from when on."""
+    """Return a digest of everything that the content of a table and its order depend on."""
     order = hashlib.sha256()
     for rows in batches:
         order.update(f"{len(rows)} ".encode() + rows.tobytes())

@@ -102,5 +102,5 @@ def test_pairs_are_refused_with_the_way_out():
 
 
 def test_no_samples_per_group_are_refused():
-    with pytest.raises(ValueError, match="at least 1, but is 0"):
+    with pytest.raises(ValueError, match="at least 1, got 0"):
         GroupBatchSampler(0)
