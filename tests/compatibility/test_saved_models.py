@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -64,3 +65,17 @@ def test_another_embedding_is_told(models, made):
 @pytest.mark.skipif(EARLIER not in os.environ, reason=f"{EARLIER} names no folder")
 def test_models_of_an_earlier_version_embed_the_same(models):
     assert models.compare(Path(os.environ[EARLIER])) == {}
+
+
+def test_loading_imports_the_plugins_that_the_ids_name_and_no_others(made):
+    program = (
+        "import sys\n"
+        "from quaterion_core import SimilarityModel\n"
+        "SimilarityModel.load(sys.argv[1])\n"
+        "print(*(name for name in sys.modules if name.endswith('.plugin')))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(made / "head-gated" / "model")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert result.stdout.split() == ["quaterion_nlp.plugin"]
