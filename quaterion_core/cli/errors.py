@@ -8,20 +8,26 @@ from contextlib import contextmanager
 
 import click
 
+from quaterion_core.train.errors import TrainingError
+
 
 @contextmanager
 def user_errors() -> Iterator[None]:
     """Turn errors in what the user gave into a message and the exit code 1.
 
-    With ``QUATERION_TRACEBACK=1`` they are raised as they are.
+    With ``QUATERION_TRACEBACK=1`` they are raised as they are. Ctrl-C ends with the exit code 130,
+    as in a shell.
     """
     try:
         yield
-    except (ValueError, TypeError, OSError, LookupError, ImportError) as error:
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except (ValueError, TypeError, OSError, LookupError, ImportError, TrainingError) as error:
         if os.environ.get("QUATERION_TRACEBACK") == "1":
             raise
+        told = "\n".join([str(error), *getattr(error, "__notes__", [])])
         raise click.ClickException(
-            f"{error}\n(QUATERION_TRACEBACK=1 shows where it was raised.)"
+            f"{told}\n(QUATERION_TRACEBACK=1 shows where it was raised.)"
         ) from error
 
 

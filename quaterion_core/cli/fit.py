@@ -18,8 +18,9 @@ from quaterion_core.cli.errors import user_errors
     help="Folder for the trained model: new, or empty.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a model that is saved at --output.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run for this --output.")
 @click.option("--check", is_flag=True, help="Check the recipe and stop before anything is done.")
-def fit(recipe: Path, output: Path | None, overwrite: bool, check: bool) -> None:
+def fit(recipe: Path, output: Path | None, overwrite: bool, resume: bool, check: bool) -> None:
     """Train a model as RECIPE says, and save it.
 
     The folder also gets the recipe and the figures (report.json).
@@ -31,7 +32,7 @@ def fit(recipe: Path, output: Path | None, overwrite: bool, check: bool) -> None
             _check(recipe, output, overwrite)
         else:
             assert output is not None
-            _fit(recipe, output, overwrite)
+            _fit(recipe, output, overwrite, resume)
 
 
 def _check(recipe: Path, output: Path | None, overwrite: bool) -> None:
@@ -42,13 +43,20 @@ def _check(recipe: Path, output: Path | None, overwrite: bool) -> None:
     click.echo(f"{recipe} can be run. Checked: {checked}{', output folder' if output else ''}.")
 
 
-def _fit(recipe: Path, output: Path, overwrite: bool) -> None:
+def _fit(recipe: Path, output: Path, overwrite: bool, resume: bool) -> None:
     from rich.console import Console
 
     from quaterion_core.cli.metrics_table import metrics_table
     from quaterion_core.recipe import fit_recipe
+    from quaterion_core.train.errors import TrainingInterrupted, TrainingTerminated
 
-    result = fit_recipe(recipe, output, overwrite, write=click.echo)
+    try:
+        result = fit_recipe(recipe, output, overwrite, resume=resume, write=click.echo)
+    except (TrainingInterrupted, TrainingTerminated) as error:
+        if error.checkpoint is not None:
+            way = f"quaterion fit {recipe} --output {output}{' --overwrite' if overwrite else ''}"
+            click.echo(f"Continue it:  {way} --resume", err=True)
+        raise
     if result.after:
         Console().print(metrics_table({"before": result.before, "after": result.after}))
     epochs = "1 epoch" if result.epochs == 1 else f"{result.epochs} epochs"

@@ -61,6 +61,7 @@ def fit_recipe(
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     *,
+    resume: bool = False,
     write: Callable[[str], object] = print,
 ) -> FitResult:
     """Fit a model as a recipe says, and save it.
@@ -74,10 +75,16 @@ def fit_recipe(
         output: The folder to save the model in: new, or empty. It also gets the recipe
             (``recipe.yaml``) and the figures (``report.json``). By default nothing is saved.
         overwrite: Whether to replace a model that is saved at ``output``.
+        resume: Whether to continue the run for this ``output`` that was interrupted by Ctrl-C,
+            SIGTERM or an error. Until the model is saved, its state is kept in a hidden folder
+            beside ``output``.
         write: Gets each line about the progress.
 
     Raises:
         RecipeError: The recipe cannot be run; the message lists everything that is wrong.
+        TrainingError: The run cannot go on, such as with a loss that is not finite.
+        TrainingInterrupted: The run was stopped by Ctrl-C.
+        TrainingTerminated: It was stopped by SIGTERM; the exit code is 143.
 
     Example:
         >>> from quaterion_core import fit_recipe
@@ -85,7 +92,7 @@ def fit_recipe(
         Traceback (most recent call last):
         quaterion_core.recipe.faults.RecipeError: no_such_recipe.yaml cannot be read: ...
     """
-    prepared = prepare(recipe, output, overwrite, write)
+    prepared = prepare(recipe, output, overwrite, write, resume)
     from quaterion_core.recipe.run import run
 
     return run(prepared, write)

@@ -38,6 +38,7 @@ class Preparation:
         trainer: Its trainer.
         output: Where to save the model, if anywhere.
         overwrite: Whether to replace a model that is there.
+        resume: Whether to continue an interrupted run.
     """
 
     recipe: Recipe
@@ -47,6 +48,17 @@ class Preparation:
     trainer: RecipeTrainer
     output: Path | None
     overwrite: bool
+    resume: bool
+
+
+def interrupted_run(output: Path) -> Path:
+    """Return the checkpoint of a run that is interrupted before its model is saved at ``output``.
+
+    Example:
+        >>> interrupted_run(Path("models/faq")).as_posix()
+        'models/.faq.training/last.ckpt'
+    """
+    return output.parent / f".{output.name}.training" / "last.ckpt"
 
 
 def prepare(
@@ -54,6 +66,7 @@ def prepare(
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     write: Callable[[str], object] = print,
+    resume: bool = False,
 ) -> Preparation:
     """Check a recipe and all that it needs, and build what is cheap to build.
 
@@ -70,6 +83,11 @@ def prepare(
     if target is not None:
         with faults.at():
             _check_output(target, overwrite=overwrite)
+            if resume and not interrupted_run(target).exists():
+                raise ValueError(
+                    f"There is no run to resume: {interrupted_run(target)} does not exist. Start "
+                    "one without --resume."
+                )
     metrics = [] if "metrics" in wrong else attached_metrics(settings.metrics)
     if "data" not in wrong:
         with faults.at("data"):
@@ -93,7 +111,7 @@ def prepare(
                 faults.add([_trainer_fault(fit.trainer, str(error))])
     if faults.found:
         raise source.error(faults.found)
-    return Preparation(settings, dataset, metrics, lifecycle, trainer, target, overwrite)
+    return Preparation(settings, dataset, metrics, lifecycle, trainer, target, overwrite, resume)
 
 
 def _trainer_fault(arguments: Mapping[str, Any], message: str) -> Fault:

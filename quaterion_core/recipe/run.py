@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,12 +18,13 @@ from quaterion_core.recipe.data import Evaluation, load_reference
 from quaterion_core.recipe.faults import RecipeError
 from quaterion_core.recipe.fit import FitResult
 from quaterion_core.recipe.paths import resolve, spelled_out
-from quaterion_core.recipe.preparation import Preparation
+from quaterion_core.recipe.preparation import Preparation, interrupted_run
 from quaterion_core.recipe.saving import saved_recipe
 from quaterion_core.recipe.settings import Recipe
 from quaterion_core.recipe.trainer import quiet_lightning
 from quaterion_core.storage import json_text
 from quaterion_core.train.cache import CacheConfig, CacheType
+from quaterion_core.train.callbacks.interruption_callback import InterruptionCallback
 from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.train.xbm import XbmConfig
 
@@ -35,6 +37,12 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
         write: Gets each line about the progress.
     """
     recipe, trainer = prepared.recipe, prepared.trainer.trainer
+    prepared.trainer.history.recipe = saved_recipe(recipe)
+    checkpoint = None if prepared.output is None else interrupted_run(prepared.output)
+    if checkpoint is not None:
+        trainer.callbacks.append(InterruptionCallback(checkpoint))  # type: ignore[attr-defined]
+        if checkpoint.exists() and not prepared.resume:
+            write(f"Starting over; --resume would continue the run that is kept in {checkpoint}.")
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     evaluation, train = _load(prepared)
     validation = evaluation.samples
@@ -52,6 +60,7 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
             trainer,
             train_loader,
             loader(validation, batch_size=recipe.batch_size) if validation else None,
+            str(checkpoint) if prepared.resume else None,
             batch_sampler=recipe.batch_sampler,
             grad_cache_chunk=recipe.grad_cache_chunk,
             plugins=prepared.lifecycle,
@@ -86,6 +95,8 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
                 "report.json": json_text(result.report()),
             },
         )
+        assert checkpoint is not None
+        shutil.rmtree(checkpoint.parent, ignore_errors=True)
     return result
 
 

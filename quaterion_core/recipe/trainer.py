@@ -17,6 +17,7 @@ from quaterion_core.components import Fault, argument_faults, callable_arguments
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.plugins.lifecycle import Lifecycle
 from quaterion_core.recipe.checking import monitored
+from quaterion_core.recipe.faults import RecipeError
 from quaterion_core.recipe.paths import resolve
 from quaterion_core.recipe.settings import EarlyStop, Recipe
 from quaterion_core.train.callbacks.epoch_lines import EpochLines
@@ -26,14 +27,33 @@ _LOGGER: Final = "pytorch_lightning.utilities.rank_zero"
 
 
 class EpochHistory(pl.Callback):
-    """Keeps the figures that are logged in each epoch.
+    """Keeps the figures that are logged in each epoch, in checkpoints too.
 
     Attributes:
         epochs: The figures of each epoch by name.
+        recipe: The recipe as YAML, which a run that is resumed has to be of.
     """
 
     def __init__(self) -> None:
+        self.recipe = ""
         self.epochs: list[dict[str, float]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the figures and the recipe."""
+        return {"epochs": self.epochs, "recipe": self.recipe}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue with the figures of an interrupted run.
+
+        Raises:
+            RecipeError: That was a run of another recipe.
+        """
+        if state_dict["recipe"] != self.recipe:
+            raise RecipeError(
+                "The recipe was changed since the run was interrupted. Resume with the recipe as "
+                "it was, or start over without --resume."
+            )
+        self.epochs = state_dict["epochs"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the figures of the epoch."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_warn
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 SECONDS_BETWEEN_CHECKPOINTS: Final = 60.0
 
@@ -38,15 +39,8 @@ class InterruptionCallback(Callback):
     def __init__(self, file: str | Path | None = None):
         self._file = None if file is None else Path(file)
         self._written = time.monotonic()
-        self._is_in_step = False
         self.kept: Path | None = None
         self.stop = False
-
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Note that a step begins."""
-        self._is_in_step = True
 
     def on_train_batch_end(
         self,
@@ -57,16 +51,12 @@ class InterruptionCallback(Callback):
         batch_idx: int,
     ) -> None:
         """Stop, if it is time to."""
-        self._is_in_step = False
-        self._stop_if_asked(trainer)
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop, if it is time to."""
-        if not trainer.sanity_checking:
+        if not trainer.is_last_batch:  # the end of the epoch has its hooks, and validation
             self._stop_if_asked(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write a checkpoint, if the last one is old."""
+        """Stop, if it is time to; write a checkpoint, if the last one is old."""
+        self._stop_if_asked(trainer)
         is_old = time.monotonic() - self._written >= SECONDS_BETWEEN_CHECKPOINTS
         if self._file is not None and trainer.strategy.broadcast(is_old):
             self._write(trainer)
@@ -76,7 +66,7 @@ class InterruptionCallback(Callback):
     ) -> None:
         """Write a checkpoint with the weights before the step that failed."""
         # Others may not have failed, and a Ctrl-C that is not waited for may hit an update.
-        if trainer.world_size > 1 or not isinstance(exception, Exception):
+        if trainer.world_size > 1 or not isinstance(exception, (Exception, SIGTERMException)):
             return
         if trainer.global_step:
             self._write(trainer)
