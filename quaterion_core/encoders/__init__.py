@@ -1,4 +1,4 @@
-"""Encoders: what turns raw objects into embeddings."""
+"""Encoders, which turn raw objects into embeddings."""
 
 from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.encoders.switch_encoder import SwitchEncoder

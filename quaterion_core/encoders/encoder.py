@@ -1,4 +1,4 @@
-"""The interface of an encoder: what turns raw objects into embeddings."""
+"""The interface of encoders."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
 
 
 class Encoder(nn.Module, ABC):
-    """Turns a batch of raw objects into embeddings.
+    """Base class of encoders, which turn batches of raw objects into embeddings.
 
     A subclass says whether it is trained (:attr:`trainable`), how long its embeddings are
     (:attr:`embedding_size`), how a list of raw objects becomes a batch (:meth:`get_collate_fn`)
     and how a batch becomes embeddings (:meth:`forward`).
 
     An encoder that is not trainable is a constant: it always runs in evaluation mode and without
-    a graph, and its parameters ask for no gradient.
+    a graph, and its parameters do not require grad.
 
-    Saving comes for free to an encoder that declares its configuration with
-    :meth:`get_config_dict`. One that wraps a foreign model overrides :meth:`save` and
+    An encoder that declares its configuration with :meth:`get_config_dict` needs no code to be
+    saved. One that wraps a model of another library overrides :meth:`save` and
     :meth:`load` instead.
 
     Example:
@@ -73,9 +73,9 @@ class Encoder(nn.Module, ABC):
     def get_train_collate_fn(self) -> CollateFnType | None:
         """Return the collate function for training data, for an encoder that augments them.
 
-        It takes the place of :meth:`get_collate_fn` where batches are made to be trained on, and
-        nowhere else: not in validation, evaluation, mining and serving. ``None``, the default, if
-        training data are collated like any others.
+        It replaces :meth:`get_collate_fn` for training batches only, not in validation,
+        evaluation, mining and serving. ``None``, the default, if training data are collated like
+        all other data.
 
         A frozen encoder that augments is cached with several views of each training object; see
         :class:`~quaterion_core.train.cache.CacheConfig`.
@@ -104,7 +104,7 @@ class Encoder(nn.Module, ABC):
 
     @classmethod
     def extract_meta(cls, batch: list[Any]) -> list[dict[str, Any]]:
-        """Read facts off raw objects for the head, one dictionary for each object.
+        """Extract metadata of raw objects for the head, one dictionary for each object.
 
         Args:
             batch: N raw objects.
@@ -115,7 +115,7 @@ class Encoder(nn.Module, ABC):
         return [{} for _ in batch]
 
     def get_meta_extractor(self) -> MetaExtractorFnType:
-        """Return the function that reads facts off raw objects; :meth:`extract_meta` by default."""
+        """Return the function that extracts metadata; :meth:`extract_meta` by default."""
         return self.extract_meta
 
     @property
@@ -131,10 +131,10 @@ class Encoder(nn.Module, ABC):
         )
 
     def get_length_fn(self) -> Callable[[list[Any]], Sequence[int]] | None:
-        """Return a function that tells how much work each of N raw objects is.
+        """Return a function that returns the length of each of N raw objects.
 
-        For texts that is the number of their tokens. The cache then embeds objects of similar
-        length together, which wastes less on padding. Like the collate function it takes a list
+        For texts that is the number of tokens. Objects of similar length are then embedded
+        together, which wastes less on padding. Like the collate function it takes a list
         and runs in workers. ``None``, the default, if all are the same.
         """
         return None
@@ -158,7 +158,7 @@ class Encoder(nn.Module, ABC):
 
     @classmethod
     def from_data(cls, objects: Iterable[Any], **config: Any) -> Self:
-        """Build an encoder for a training set: by default from its configuration alone.
+        """Build an encoder for a training dataset, by default from its configuration alone.
 
         An encoder that learns something from the objects before training starts, such as a
         tokenizer's vocabulary, overrides this with keyword arguments of its own.
@@ -203,7 +203,7 @@ class Encoder(nn.Module, ABC):
 def length_functions(
     encoders: Mapping[str, Encoder],
 ) -> dict[str, Callable[[list[Any]], Sequence[int]]]:
-    """Return the functions that tell the lengths of objects, of those encoders that have one."""
+    """Return the length function of each encoder that has one, by key."""
     return {key: tell for key, encoder in encoders.items() if (tell := encoder.get_length_fn())}
 
 

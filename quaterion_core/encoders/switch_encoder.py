@@ -1,4 +1,4 @@
-"""An encoder that is another one for each kind of object."""
+"""An encoder that delegates to one of several encoders for each object."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["SwitchEncoder", "inverse_permutation"]
 
 
 class SwitchEncoder(Encoder):
-    """Gives each object to the encoder that :meth:`encoder_selection` names.
+    """Encoder that delegates each object to the encoder chosen by :meth:`encoder_selection`.
 
     For models over more than one modality: images and texts, say, each with an encoder of its
     own, in one space of embeddings. A subclass defines the choice. Options that are not trainable
@@ -68,14 +68,14 @@ class SwitchEncoder(Encoder):
         for key, option in options.items():
             if not isinstance(option, Encoder):
                 raise TypeError(
-                    f"The option {key!r} of {type(self).__name__} is a {type(option).__name__}, "
-                    "but should be an Encoder."
+                    f"Expected the option {key!r} of {type(self).__name__} to be an Encoder, got a "
+                    f"{type(option).__name__}."
                 )
         sizes = {key: option.embedding_size for key, option in options.items()}
         if len(set(sizes.values())) > 1:
             raise ValueError(
-                f"The options of {type(self).__name__} should give embeddings of one size, but "
-                f"give {sizes}."
+                f"Expected all options of {type(self).__name__} to have one embedding size, got "
+                f"{sizes}."
             )
         # A torch module; the annotation says what it holds.
         self.options = cast("Mapping[str, Encoder]", nn.ModuleDict(options))
@@ -136,18 +136,18 @@ class SwitchEncoder(Encoder):
     def switch_collate_fn(
         cls, batch: list[Any], encoder_collates: dict[str, CollateFnType]
     ) -> TensorTree:
-        """Let each option collate the objects that are for it.
+        """Collate the objects of each option with its collate function.
 
         Args:
             batch: N raw objects.
             encoder_collates: The collate function of each option.
 
         Returns:
-            For each option that any object is for: ``"batch"``, what it made of its objects, and
+            For each option with objects: ``"batch"``, its collated objects, and
             ``"ordering"``, their positions among the N.
 
         Raises:
-            ValueError: An object is for an option that there is not.
+            ValueError: An object is for an unknown option.
         """
         rows_of_options = rows_by_option(
             map(cls.encoder_selection, batch), encoder_collates.keys(), cls.__name__

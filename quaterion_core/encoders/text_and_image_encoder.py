@@ -1,4 +1,4 @@
-"""An encoder of texts and of images, in one space of embeddings."""
+"""An encoder of texts and images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGE: Final = "image"
 
 
 class TextAndImageEncoder(SwitchEncoder):
-    """Gives each ``str`` to an encoder of texts and everything else to one of images.
+    """Encoder of texts and images: a ``str`` is a text, everything else an image.
 
     The path of an image is a :class:`pathlib.Path`, since a ``str`` is a text. The options are
     called ``"text"`` and ``"image"``, in the meta of objects too.

@@ -199,7 +199,7 @@ def test_embedding_sizes_that_differ_are_named():
 
 
 def test_options_have_to_be_encoders():
-    with pytest.raises(TypeError, match="'str' of ByType is a Linear"):
+    with pytest.raises(TypeError, match="'str' of ByType to be an Encoder, got a Linear"):
         switch(str=nn.Linear(2, 2))
 
 

@@ -45,7 +45,7 @@ _OPTIONAL: Final = {"train_stages", "data_config", "checkpoint_path", "model_kwa
 
 
 class TimmEncoder(Encoder):
-    """Embeds images with a timm model, without its classifier.
+    """Encoder of images that wraps a timm model without its classifier.
 
     An embedding is what the model hands to its classifier: its pooled features. Images are
     prepared as timm prepares them to evaluate the model; ``augmentation`` changes those of a
@@ -58,10 +58,10 @@ class TimmEncoder(Encoder):
         pretrained: Fetch timm's weights, from the Hugging Face hub or its cache on this machine;
             otherwise start from random ones.
         trainable: Whether training changes the model. A frozen one, the default, can be cached.
-        train_stages: Train only so many of the last stages (of a vision transformer: blocks) and
-            the normalisation and pooling after them. What comes before stays as it is, statistics
-            of batch normalisation included, and takes no memory for gradients. By default all of
-            a trainable model is trained.
+        train_stages: Number of last stages (of a vision transformer: blocks) to train, together
+            with the normalisation and pooling after them. What comes before stays as it is,
+            statistics of batch normalisation included, and takes no memory for gradients. By
+            default all of a trainable model is trained.
         pooling: ``"gem"`` takes the generalised mean of the last feature map, with a learned
             exponent, instead of the average; see
             :class:`~quaterion_cv.encoders.gem_pooling.GeMPooling`. By default the model's own.

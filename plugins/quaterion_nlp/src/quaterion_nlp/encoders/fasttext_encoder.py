@@ -27,7 +27,7 @@ _FASTTEXT_MAGIC: Final = (793712314).to_bytes(4, "little")
 
 
 class FasttextEncoder(Encoder):
-    """Embeds a text as the least, the greatest or the mean of its tokens' vectors; never trained.
+    """Frozen encoder of texts: the minimum, maximum or mean of its tokens' word vectors.
 
     The vectors are those of fastText or of any other table of word vectors. fastText finds a vector
     for a word that it has never seen by the word's character n-grams. Tokens without a vector are
@@ -42,7 +42,7 @@ class FasttextEncoder(Encoder):
             (``quaterion-nlp[fasttext]``); or what gensim trained or loaded, ``FastText`` or
             ``KeyedVectors``; or ``SubwordVectors``.
         on_disk: Whether the encoder, once saved and loaded, leaves the vectors in their file and
-            maps it into memory, in place of reading gigabytes. The folder then has to stay.
+            maps it into memory instead of reading gigabytes. The folder must not be removed.
         aggregations: One or more of ``"min"``, ``"max"`` and ``"avg"``, whose results are
             concatenated; ``["avg"]`` by default.
 

@@ -16,7 +16,7 @@ def replace_pooling(model: SentenceTransformer, pooling: str | Sequence[str]) ->
         pooling: One of ``Pooling.POOLING_MODES`` or several, whose results are concatenated.
 
     Raises:
-        ValueError: The model has not one ``Pooling``, or a module after it
+        ValueError: The model does not have one ``Pooling``, or a module after it
             takes embeddings of another size.
     """
     modes = tuple(pooling) if isinstance(pooling, (list, tuple)) else (pooling,)

@@ -38,16 +38,21 @@ _MODEL_FOLDER: Final = "model"
 
 
 class SentenceTransformerEncoder(Encoder):
-    """Embeds texts with a sentence-transformers model: its pooled output, after all its modules.
+    """Encoder of texts that wraps a sentence-transformers model, with all its modules.
 
     The embeddings are those of the model's own ``encode``; they are normalised if the model ends
-    with a ``Normalize`` module. Code that a model brings along is never run
+    with a ``Normalize`` module. Code in a model's repository is never run
     (``trust_remote_code`` stays ``False``). The saved encoder holds the whole model as
     safetensors, so that loading it needs no network.
 
-    A model with fewer ``layers`` is smaller and faster, and a middle layer may tell more of a text
-    than the last one does. Several encoders of one model beside one another, with other ``layers``
-    or ``pooling``, have their embeddings concatenated.
+    A model with fewer ``layers`` is smaller and faster, and a middle layer may say more about a
+    text than the last one. To concatenate the embeddings of several layers or poolings, use
+    several encoders with the same model.
+
+    A model with a ``Router`` embeds a :class:`~quaterion_core.dataset.Query` and a
+    :class:`~quaterion_core.dataset.Document` by different modules, as its own ``encode_query`` and
+    ``encode_document`` do. Texts that exceed the model's maximum length are cut off; a
+    :class:`~quaterion_nlp.encoders.truncation.TruncationWarning` says once how much is lost.
 
     Source: Reimers and Gurevych, Sentence-BERT, EMNLP 2019. Fewer layers: Sajjad et al., On the
     Effect of Dropping Layers of Pre-trained Transformer Models, Computer Speech & Language 77, 2023
@@ -61,7 +66,8 @@ class SentenceTransformerEncoder(Encoder):
             it already; the path of a local folder; or a ``SentenceTransformer``, which is used
             itself and not copied, unless ``layers`` or ``pooling`` change it: they change a copy.
         trainable: Whether training changes the model, all of it. A frozen one can be cached.
-        max_seq_length: Tokens after which a text is cut off; by default the model's own limit.
+        max_seq_length: Number of tokens after which a text is cut off, at most as many as the model
+            has positions for; by default the model's own limit.
         prompt: What is put in front of every text, such as ``"query: "``; by default the model's
             own default prompt, which most models do not have.
         prompts: What is put in front of a :class:`~quaterion_core.dataset.Query` and of a
@@ -72,26 +78,27 @@ class SentenceTransformerEncoder(Encoder):
         precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``: how a frozen model is held and
             run; by default as it comes. Embeddings are float32. float16 is made for GPUs. A model
             that is trained is held as float32.
-        train_layers: Train the last so many layers of the transformer and all that comes after
-            them. The rest, word embeddings included, is frozen and stays in evaluation mode.
+        train_layers: Number of last layers of the transformer to train, together with all that
+            comes after them. The rest, word embeddings included, is frozen and stays in
+            evaluation mode.
         lora: Train low-rank adapters (LoRA) beside the layers, and nothing else: arguments of
             ``peft.LoraConfig``, such as ``{"r": 8, "lora_alpha": 16}``. It takes peft
             (``quaterion-nlp[lora]``). They are saved merged into the weights, so that a loaded
             encoder needs no peft, and is frozen.
-        layers: Use the first so many layers of the transformer; the others are neither run nor
+        layers: Number of first layers of the transformer to use; the others are neither run nor
             trained nor saved. A normalization that the model has after its last layer then comes
             after the last one that is kept. ``train_layers`` counts from there.
-        pooling: How the embeddings of a text's tokens become one, in place of the model's own
+        pooling: How the embeddings of a text's tokens are pooled, instead of by the model's own
             ``Pooling``: ``"mean"``, ``"max"``, ``"cls"`` (the first token), ``"lasttoken"``,
             ``"mean_sqrt_len_tokens"`` (their sum divided by the square root of their number) or
             ``"weightedmean"`` (weighted by their position), or several of them, whose results are
             concatenated. What comes after the pooling, such as ``Normalize``, stays.
 
     Raises:
-        TypeError: ``model`` is something else, or ``lora`` has an argument that there is not.
-        ValueError: The model cannot be opened or does not say how long its embeddings are; it has
-            not the layers or the ``Pooling`` that are asked for; an argument is out of range or
-            does not go with another one.
+        TypeError: ``model`` is something else, or ``lora`` has an unknown argument.
+        ValueError: The model cannot be opened or does not state its embedding size; it does not
+            have these layers or one ``Pooling``; an argument is out of range or conflicts with
+            another. All faults are listed.
         ImportError: peft is missing.
 
     Example:

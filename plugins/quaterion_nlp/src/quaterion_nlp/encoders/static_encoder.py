@@ -40,7 +40,7 @@ _TABLE: Final = "embedding.weight"
 
 
 class StaticEncoder(Encoder):
-    """Embeds a text as the mean of its tokens' embeddings, which know nothing of their context.
+    """Encoder of texts: the mean of the tokens' embeddings, without any context.
 
     It learns from scratch within seconds on a CPU and embeds tens of thousands of texts a second.
     :meth:`from_data` trains the tokenizer from the training texts, or takes a pretrained one. The

@@ -30,7 +30,7 @@ class Tokenization:
         by_prompt: Whether texts of different prompts are tokenized and embedded apart, as a
             pooling that leaves prompts out needs.
         by_role: Whether queries, documents and other texts are, as a model with routes needs.
-        notice: What tells of texts that are cut off.
+        notice: Warns of texts that are cut off.
     """
 
     module: Any

@@ -37,7 +37,7 @@ def find_layers(model: SentenceTransformer) -> nn.ModuleList:
     if len(outer) != 1:
         raise ValueError(
             f"The layers of the model cannot be found: {type(transformer).__name__} has "
-            f"{len(outer)} lists of {count} layers, expected was one. Leave layers and "
+            f"{len(outer)} lists of {count} layers instead of one. Leave layers and "
             "train_layers out; such a model is trained with lora={...} or trainable=True."
         )
     return outer[0]
@@ -46,8 +46,8 @@ def find_layers(model: SentenceTransformer) -> nn.ModuleList:
 def keep_first_layers(model: SentenceTransformer, count: int) -> None:
     """Drop all layers of a model's transformer but the first, in place.
 
-    Its configuration then tells so many, so that the model is saved and opened again without the
-    others.
+    The configuration is changed, too, so that the model is saved and opened again without the
+    other layers.
 
     Args:
         model: A model with a transformer.
