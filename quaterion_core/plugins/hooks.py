@@ -80,8 +80,9 @@ class QuaterionHooks(Protocol):
                 the user gave win over any proposal.
 
         Returns:
-            Arguments of ``pytorch_lightning.Trainer``. Two plugins that propose the same one
-            are an error, unless the user gave it.
+            Arguments of ``pytorch_lightning.Trainer``. Callbacks and loggers are joined with those
+            of the user and of other plugins. Two plugins that propose the same other argument are
+            an error, unless the user gave it.
         """
 
     @hookspec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -36,7 +37,20 @@ _NOT_OF_A_RECIPE: Final = frozenset(
 )  # fmt: skip
 
 
-def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) -> list[Fault]:
+@dataclass(frozen=True)
+class ComponentCheck:
+    """What became of the check of a recipe's components.
+
+    Attributes:
+        faults: All that is wrong with them.
+        metrics: The metrics, built; none if they have faults.
+    """
+
+    faults: list[Fault]
+    metrics: list[AttachedMetric]
+
+
+def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) -> ComponentCheck:
     """Find all that is wrong with the components of a recipe and with their arguments.
 
     What is cheap to build is built, so that ranges and combinations of values are checked, too.
@@ -54,12 +68,12 @@ def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) ->
         faults.add(found)
         if kind in ("head", "loss") and not found:
             faults.add(_trial_faults(place, kind, choice))
-    if "metrics" not in faults.keys and content.get("metrics"):
+    metrics: list[AttachedMetric] = []
+    if "metrics" not in faults.keys | wrong:
         with faults.at("metrics"):
-            metrics = attached_metrics(content["metrics"])
+            metrics = attached_metrics(content.get("metrics", []))
+        if "metrics" not in faults.keys:
             faults.add(_monitor_faults(content.get("early_stopping"), metrics))
-    elif not content.get("metrics"):
-        faults.add(_monitor_faults(content.get("early_stopping"), []))
     if (optimizer := content.get("optimizer")) is not None:
         faults.add(optimizer_faults(optimizer, ("optimizer",)))
         faults.add(_part_faults(optimizer, content))
@@ -74,7 +88,7 @@ def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) ->
                 build_batch_sampler(sampler).check_batch_size(batch_size)
     if isinstance(content.get("loader"), Mapping):
         faults.add(loader_faults(content["loader"]))
-    return faults.found
+    return ComponentCheck(faults.found, metrics)
 
 
 def monitored(monitor: str, metrics: Iterable[AttachedMetric]) -> tuple[str, str]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from quaterion_core.components import Fault
 from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.eval.attached_metric import AttachedMetric
-from quaterion_core.eval.metric_choices import attached_metrics
 from quaterion_core.model_folder import check_model_output
 from quaterion_core.plugins import activate
 from quaterion_core.plugins.lifecycle import Lifecycle
@@ -77,7 +76,8 @@ def prepare(
     settings, found = check_settings(source)
     faults = Faults()
     faults.add(found)
-    faults.add(check_components(source.content, found))
+    checked = check_components(source.content, found)
+    faults.add(checked.faults)
     wrong = faults.keys
     target = None if output is None else Path(output)
     if target is not None:
@@ -88,7 +88,6 @@ def prepare(
                     f"There is no run to resume: {interrupted_run(target)} does not exist. Start "
                     "one without --resume."
                 )
-    metrics = [] if "metrics" in wrong else attached_metrics(settings.metrics)
     if "data" not in wrong:
         with faults.at("data"):
             dataset = build_dataset(settings)
@@ -106,12 +105,14 @@ def prepare(
             # What is unfit is left out, to find what else there is.
             fit = _without(settings, {fault.place[-1] for fault in unfit})
             try:
-                trainer = build_trainer(fit, lifecycle, metrics, write)
+                trainer = build_trainer(fit, lifecycle, checked.metrics, write)
             except Exception as error:  # Lightning raises what it likes
                 faults.add([_trainer_fault(fit.trainer, str(error))])
     if faults.found:
         raise source.error(faults.found)
-    return Preparation(settings, dataset, metrics, lifecycle, trainer, target, overwrite, resume)
+    return Preparation(
+        settings, dataset, checked.metrics, lifecycle, trainer, target, overwrite, resume
+    )
 
 
 def _trainer_fault(arguments: Mapping[str, Any], message: str) -> Fault:

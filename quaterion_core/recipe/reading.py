@@ -136,7 +136,7 @@ def read_recipe(recipe: RecipeLike) -> Recipe:
 
     source = open_recipe(recipe)
     settings, faults = check_settings(source)
-    faults += check_components(source.content, faults)
+    faults += check_components(source.content, faults).faults
     if faults:
         raise source.error(faults)
     return settings

@@ -174,10 +174,6 @@ class Recipe(_Section):
             return name
         return None
 
-    def choices(self) -> list[tuple[tuple[str | int, ...], str, Any]]:
-        """List the components as (place in the recipe, kind, choice)."""
-        return component_choices(self.model_dump())
-
 
 def component_choices(content: Mapping[str, Any]) -> list[tuple[tuple[str | int, ...], str, Any]]:
     """List the components of a recipe as (place in the recipe, kind, choice).

@@ -207,7 +207,7 @@ def test_plugins_are_activated_once_and_metrics_built_once(recipe, folder, monke
     monkeypatch.setattr("quaterion_core.recipe.preparation.activate", lambda given: names([plugin]))
     fit_recipe(recipe(), write=quiet)
     assert activated == [plugin]
-    assert len(built) == 2  # one of them when the recipe was checked, to see that it can be built
+    assert len(built) == 1
 
 
 def test_checking_and_evaluating_import_no_lightning(recipe, folder, run_python):
