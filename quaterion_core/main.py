@@ -55,9 +55,9 @@ class Quaterion:
                 arguments. The learning rate ``lr`` is 1e-3 if not given. ``parts`` gives parts of
                 the model arguments of their own: ``{"name": "adamw", "lr": 1e-4, "parts": {"head":
                 {"lr": 1e-3}}}``. Parts are ``encoder``, ``encoders.<key>``, ``head`` and ``loss``.
-            schedule: How the learning rate goes: ``"linear"`` or ``"cosine"`` down to 0 over the
-                whole training, ``{"name": "cosine", "warm_up": 0.1}`` with a rise in the first
-                tenth of it; constant by default.
+            schedule: The learning rate schedule: ``"linear"`` or ``"cosine"`` decay to 0, or
+                ``{"name": "cosine", "warm_up": 0.1}`` with a linear warm-up over the first tenth
+                of all steps; constant by default.
             cache: How to cache the embeddings of frozen encoders, as ``CacheConfig()``; by default
                 they are embedded anew at every step.
             xbm: A memory of past batches, which the loss compares each batch with, as
@@ -116,8 +116,8 @@ class Quaterion:
                 validation data, when ``train_loss`` does not, or after 100 epochs.
             train_dataloader: Training data.
             val_dataloader: Validation data.
-            ckpt_path: A Lightning checkpoint to go on from. The losses are those of a training
-                that was never interrupted, also if it was saved in the middle of an epoch.
+            ckpt_path: A Lightning checkpoint to resume from. The losses are those of an
+                uninterrupted run, even if it was saved in the middle of an epoch.
             batch_sampler: Which training samples come together in a batch: ``"no-duplicates"``,
                 ``{"name": "groups", "samples_per_group": 4}``, or a
                 :class:`~quaterion_core.dataset.batch_samplers.BatchSampler`. It takes the place
@@ -160,19 +160,18 @@ class Quaterion:
         plugins: Sequence[Any] | Lifecycle = (),
         evaluated: Sequence[SimilarityDataLoader[Any]] = (),
     ) -> Iterator[Callable[[], None]]:
-        """Prepare a training, so that evaluations before and after it share its cache.
+        """Prepare a training run, so that evaluations before and after it share its cache.
 
-        Frozen encoders that are cached embed the data of all loaders here and now. As long as the
-        context lasts, :meth:`evaluate` and the model's ``encode`` look these embeddings up; they
-        run the head, the other encoders, and any encoder for what it has not embedded. Without a
-        cache nothing is looked up.
+        Frozen encoders that are cached embed the data of all loaders once. Within the context,
+        :meth:`evaluate` and the model's ``encode`` read these embeddings; they run the head, the
+        other encoders, and any encoder for objects that are not cached.
 
         Args:
             trainable_model: What to train, as in :meth:`fit`.
             trainer: A Lightning trainer, or ``None`` for a default one, as in :meth:`fit`.
             train_dataloader: Training data.
             val_dataloader: Validation data.
-            ckpt_path: A Lightning checkpoint to go on from.
+            ckpt_path: A Lightning checkpoint to resume from.
             batch_sampler: Which training samples come together in a batch, as in :meth:`fit`.
             grad_cache_chunk: Number of objects to embed at once, as in :meth:`fit`.
             plugins: Plugins whose lifecycle hooks take part, as in :meth:`fit`; or what
@@ -182,7 +181,7 @@ class Quaterion:
                 them: give ``train_dataloader`` itself.
 
         Yields:
-            The function that trains. It takes nothing, returns nothing, and is to be called once.
+            A :class:`~quaterion_core.train.training.Training`. Call it once, without arguments.
 
         Raises:
             TypeError: A loader, a sample or the loss is of the wrong kind for the others.
@@ -252,7 +251,7 @@ class Quaterion:
         trainable_model: TrainableModel | None = None,
         train_dataloader: SimilarityDataLoader[Any] | None = None,
     ) -> dict[str, Any]:
-        """Return arguments for ``pl.Trainer`` that suit most trainings, to be changed at will.
+        """Return arguments for ``pl.Trainer`` that suit most training runs.
 
         Args:
             trainable_model: The model to train, if it is known.

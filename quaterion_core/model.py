@@ -232,9 +232,9 @@ class SimilarityModel(nn.Module):
             batch_size: Number of objects that go through the encoders at once; of similar length,
                 where an encoder tells lengths, so that little is padded.
             to_numpy: Return a NumPy array; otherwise a tensor on the model's device.
-            dim: Cut embeddings off to their first numbers, for a model that was trained with
-                :class:`~quaterion_core.loss.MatryoshkaLoss`. What is left does not have the
-                length 1, which dot products mind and cosines do not.
+            dim: Truncate embeddings to this many dimensions, for a model that was trained with
+                :class:`~quaterion_core.loss.MatryoshkaLoss`. Truncated embeddings are not
+                normalized, which matters for dot products, not for cosines.
 
         Returns:
             Embeddings (n, D), or (n, ``dim``); no rows for an empty list.
@@ -287,7 +287,7 @@ class SimilarityModel(nn.Module):
         self.check_finite(batch)
         raise ValueError(
             f"The head ({type(self.head).__name__}) returns NaN or infinity for finite input. "
-            "Its weights are broken, most likely by a training that diverged."
+            "Its weights are broken, most likely by a training run that diverged."
         )
 
     def reduce_hubness(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 LengthsFn: TypeAlias = Callable[[list[Any]], Sequence[int]]
-"""Tells how much work each of N raw objects is."""
+"""Returns how much work each of N raw objects is."""
 
 
 class Chunking:

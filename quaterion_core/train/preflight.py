@@ -1,4 +1,4 @@
-"""What can be found wrong with model and data before a training starts."""
+"""Checks of the model and the data before a training run starts."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from quaterion_core.utils.enums import TrainStage
 
 
 class TrainableModel(pl.LightningModule, ABC):
-    """What is trained: a subclass says of what encoders, head and loss it is made.
+    """Encoders, head and loss in training; a subclass configures them.
 
     The constructor calls the ``configure_*`` methods, so attributes that they use have to be set
     before ``super().__init__()``. :meth:`Quaterion.build <quaterion_core.Quaterion.build>` makes
@@ -44,7 +44,7 @@ class TrainableModel(pl.LightningModule, ABC):
     processes with half a batch each get the loss and the gradient of one with the whole batch.
 
     It logs ``train_loss`` and ``validation_loss``, and every attached metric as
-    ``<name>_<stage>``: of each batch in training, of the whole data set in validation.
+    ``<name>_<stage>``: of each batch in training, of the whole dataset in validation.
 
     Example:
         >>> from quaterion_core.heads import GatedHead
@@ -172,7 +172,7 @@ class TrainableModel(pl.LightningModule, ABC):
         return torch.optim.Adam(self.trainable_parameters(), lr=1e-3)
 
     def trainable_parameters(self) -> list[torch.nn.Parameter]:
-        """Return the parameters of encoders, head and loss that ask for a gradient.
+        """Return the parameters of encoders, head and loss that require grad.
 
         Raises:
             ValueError: There are none.
@@ -320,7 +320,7 @@ class TrainableModel(pl.LightningModule, ABC):
             on_epoch=True,
             sync_dist=stage != TrainStage.TRAIN,
         )
-        # Metrics over a whole data set put together themselves what the processes saw.
+        # Metrics over a whole dataset gather what the processes saw themselves.
         seen, stated = (embeddings, targets) if stage == TrainStage.TRAIN else own
         self.process_results(
             embeddings=seen, targets=stated, batch_idx=batch_idx, stage=stage, **kwargs

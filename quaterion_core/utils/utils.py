@@ -216,7 +216,7 @@ def vector_norm(inputs: Tensor, dim: int, keepdim: bool = False) -> Tensor:
 
 
 def iter_by_batch(sequence: Any, batch_size: int, log_progress: bool = True) -> Iterator[list[Any]]:
-    """Cut a sequence, an iterable or a PyTorch data set into lists.
+    """Cut a sequence, an iterable or a PyTorch dataset into lists.
 
     Whether it is iterated or indexed is decided once, by the methods that it has, so an error in
     the user's ``__getitem__`` reaches the user.

@@ -1,4 +1,4 @@
-"""The objects of the data sets of a training, each one reached by its number."""
+"""The objects of the datasets of a training run, each one reached by its number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 
 
 class ObjectSource:
-    """The objects of the data set of one loader, read once in order.
+    """The objects of the dataset of one loader, read once in order.
 
     Args:
         loader: The loader; it is not changed.

@@ -1,4 +1,4 @@
-"""A line for each epoch of a training, where there is no terminal for a progress bar."""
+"""A line for each epoch of a training run, where there is no terminal for a progress bar."""
 
 from __future__ import annotations
 

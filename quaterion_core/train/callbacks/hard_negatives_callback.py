@@ -1,4 +1,4 @@
-"""Mining hard negatives again and again, with the model as far as it is trained."""
+"""Hard negatives that are mined again every few epochs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from quaterion_core.train.trainable_model import TrainableModel
 class HardNegativesCallback(Callback):
     """Mines the negatives of a :class:`~quaterion_core.mining.MinedPairs` every n epochs.
 
-    In several processes each of them mines, and all take what the first one found. A training that
-    goes on from a checkpoint goes on with the negatives that it had.
+    In several processes each of them mines, and all take what the first one found. A run that is
+    resumed from a checkpoint keeps its negatives.
 
     Args:
-        pairs: The data set that the training loader reads.
+        pairs: The dataset that the training loader reads.
         every_n_epochs: How many epochs to train on the same negatives.
         first_epoch: The epoch before which to mine first, counted from 0. Until then the negatives
             are random.
-        guide: A second model to tell false negatives by. It runs on the device that it is on.
+        guide: A second model that identifies false negatives. It runs on its own device.
         batch_size: Objects that are embedded at once.
 
     Raises:
@@ -83,7 +83,7 @@ class HardNegativesCallback(Callback):
         if getattr(trainer.train_dataloader, "dataset", None) is not self.pairs:
             raise ValueError(
                 "HardNegativesCallback mines for pairs that the training does not read. Make the "
-                "loader of the very data set that the callback gets: "
+                "loader of the dataset that the callback gets: "
                 "PairsSimilarityDataLoader(pairs, ...)."
             )
 
