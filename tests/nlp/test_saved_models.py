@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import struct
 
 import numpy as np
@@ -319,3 +320,26 @@ def test_a_static_encoder_with_a_huge_id_or_size_takes_no_memory(tmp_path):
 def test_only_opened_folders_are_read(saved):
     with open_saved_folder(saved) as folder:
         assert isinstance(SentenceTransformerEncoder.load_from(folder), SentenceTransformerEncoder)
+
+
+def test_of_a_model_that_the_user_names_only_safetensors_are_opened(tiny_folder, tmp_path):
+    marker = tmp_path / "executed"
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(marker)))
+    options = {"weights_only": False, "use_safetensors": False}
+    edit(folder / "sentence_bert_config.json", lambda c: c.update(model_kwargs=options))
+    with pytest.raises(ValueError, match="cannot be opened"):
+        SentenceTransformerEncoder(folder)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("file", ["config.json", "sentence_bert_config.json"])
+def test_of_a_model_that_the_user_names_no_kernel_is_fetched(tiny_folder, tmp_path, file):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    options = {"model_kwargs": {"attn_implementation": "evil/kernel"}}
+    edit(folder / file, lambda config: config.update(options))
+    with pytest.raises(ValueError, match="names the attention 'evil/kernel'"):
+        SentenceTransformerEncoder(folder)

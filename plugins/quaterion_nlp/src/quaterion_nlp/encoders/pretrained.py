@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tokenizers import Tokenizer
 
+from quaterion_core.storage import InvalidFolderError, read_json
+
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
@@ -16,6 +18,10 @@ OpenedT = TypeVar("OpenedT")
 
 def open_sentence_transformer(name: str) -> SentenceTransformer:
     """Open a sentence-transformers model, without code that it brings along.
+
+    The name is one that the user chose, so that its numbers and its size are trusted, but not its
+    code: only safetensors are opened as the weights of a transformer, weights of other modules
+    without running code (``weights_only``), and what the folder says of loaders does not count.
 
     Args:
         name: A local folder, or the name of a model on the Hugging Face Hub, which is fetched
@@ -26,8 +32,16 @@ def open_sentence_transformer(name: str) -> SentenceTransformer:
     """
     from sentence_transformers import SentenceTransformer
 
+    if Path(name).is_dir():
+        _check_settings(Path(name))
     return _open(
-        lambda local: SentenceTransformer(name, device="cpu", local_files_only=local),
+        lambda local: SentenceTransformer(
+            name,
+            device="cpu",
+            local_files_only=local,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True, "weights_only": True},
+        ),
         name,
         "sentence-transformers model",
         "a local folder that SentenceTransformer.save() wrote",
@@ -50,7 +64,9 @@ def open_tokenizer(name: str) -> Tokenizer:
     from transformers import AutoTokenizer
 
     opened = _open(
-        lambda local: AutoTokenizer.from_pretrained(name, local_files_only=local),
+        lambda local: AutoTokenizer.from_pretrained(
+            name, local_files_only=local, trust_remote_code=False
+        ),
         name,
         "tokenizer",
         "a local folder with a tokenizer.json",
@@ -71,6 +87,41 @@ def fast_tokenizer(tokenizer: object, name: str) -> Tokenizer:
             "the library tokenizers inside. Choose a model with a tokenizer.json."
         )
     return inner
+
+
+def _check_settings(folder: Path) -> None:
+    """Refuse a local folder that names code of a hub to run its attention with.
+
+    Raises:
+        ValueError: It does.
+    """
+    for name in ("config.json", "sentence_bert_config.json"):
+        if not (folder / name).is_file():
+            continue
+        try:
+            found = _values_of("attn_implementation", read_json(folder / name))
+        except InvalidFolderError as error:
+            raise ValueError(
+                f"The sentence-transformers model cannot be opened: {error}"
+            ) from error
+        for value in found:
+            if not isinstance(value, str) or not value.replace("_", "").isalnum():
+                raise ValueError(
+                    f"{folder / name} names the attention {value!r:.80}, which could be code of a "
+                    "hub. Remove the entry."
+                )
+
+
+def _values_of(key: str, value: object) -> list[object]:
+    """List the values of all entries of JSON whose names end with a key."""
+    found: list[object] = []
+    if isinstance(value, dict):
+        for name, item in value.items():
+            found += [item] if name.endswith(key) and item is not None else _values_of(key, item)
+    elif isinstance(value, list):
+        for item in value:
+            found += _values_of(key, item)
+    return found
 
 
 def _open(open_: Callable[[bool], OpenedT], name: str, what: str, folder: str) -> OpenedT:
