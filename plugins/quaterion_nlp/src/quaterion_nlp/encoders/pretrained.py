@@ -96,10 +96,11 @@ def _check_settings(folder: Path) -> None:
         ValueError: It does.
     """
     for name in ("config.json", "sentence_bert_config.json"):
-        if not (folder / name).is_file():
+        file = (folder / name).resolve()  # a link, in what the hub's library has fetched
+        if not file.is_file():
             continue
         try:
-            found = _values_of("attn_implementation", read_json(folder / name))
+            found = _values_of("attn_implementation", read_json(file))
         except InvalidFolderError as error:
             raise ValueError(
                 f"The sentence-transformers model cannot be opened: {error}"
