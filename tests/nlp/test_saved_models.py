@@ -103,6 +103,7 @@ def test_keyword_arguments_of_loaders_are_refused_and_a_pickle_is_not_opened(sav
         ("config_sentence_transformers.json", "requirements", ["evil"]),
         ("config_sentence_transformers.json", "truncate_dim", "4"),
         ("1_Pooling/config.json", "pooling_mode", "evil"),
+        ("1_Pooling/config.json", "pooling_mode", []),
         ("1_Pooling/config.json", "pooling_mode_mean_tokens", True),
         ("tokenizer.json", "unknown", 1),
         ("tokenizer.json", "version", "2.0"),

@@ -121,7 +121,7 @@ _Mode = Literal["cls", "lasttoken", "max", "mean", "mean_sqrt_len_tokens", "weig
 
 class _Pooling(Schema):
     embedding_dimension: Size
-    pooling_mode: _Mode | list[_Mode]
+    pooling_mode: _Mode | Annotated[list[_Mode], Field(min_length=1, max_length=6)]
     include_prompt: bool
 
 
