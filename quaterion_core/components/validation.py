@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeGuard
 
 import annotated_types
 from pydantic import ConfigDict, PydanticUserError, Strict, TypeAdapter, ValidationError
@@ -191,7 +191,7 @@ def type_in_words(annotation: Any) -> str:
         return " or ".join(map(repr, arguments))
     if origin in (typing.Union, types.UnionType):
         members = [member for member in _distinct(arguments) if member is not type(None)]
-        plain = [m for m in members if not isinstance(m, type) or m in _WORDS or _is_enumeration(m)]
+        plain = [m for m in members if not is_class(m) or m in _WORDS or _is_enumeration(m)]
         members = plain or members  # what can be written in a file, where there is any of it
         words = [type_in_words(member) for member in members]
         words += ["null"] if type(None) in arguments else []
@@ -322,7 +322,12 @@ def _distinct(members: Sequence[Any]) -> Sequence[Any]:
 
 
 def _is_enumeration(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, enum.Enum)
+    return is_class(annotation) and issubclass(annotation, enum.Enum)
+
+
+def is_class(annotation: Any) -> TypeGuard[type[Any]]:
+    """Whether an annotation is a class; ``list[str]`` is an instance of ``type`` in Python 3.10."""
+    return isinstance(annotation, type) and typing.get_origin(annotation) is None
 
 
 def _is_choice(value: object) -> bool:

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from quaterion_core.components import Fault, constrained, value_fault
+from quaterion_core.components.validation import is_class
 from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.recipe.faults import Faults, Place, RecipeError, recipe_error
 from quaterion_core.recipe.settings import Recipe
@@ -216,7 +217,7 @@ def _misfits(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _section_of(annotation: Any) -> type[BaseModel] | None:
     """Return the section that a key holds, if it holds one."""
     for member in (annotation, *get_args(annotation)):
-        if isinstance(member, type) and issubclass(member, BaseModel):
+        if is_class(member) and issubclass(member, BaseModel):
             return member
     return None
 
