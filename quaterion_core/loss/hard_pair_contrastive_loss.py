@@ -10,7 +10,7 @@ from torch import Tensor
 
 from quaterion_core.distances import Distance
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
-from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class HardPairContrastiveLoss(PairwiseLoss):
@@ -83,7 +83,7 @@ class HardPairContrastiveLoss(PairwiseLoss):
         self.check_batch(embeddings, pairs, labels, subgroups)
         if not len(pairs):
             return self.nothing_to_learn(embeddings)
-        embeddings = at_least_float32(embeddings)
+        embeddings = embeddings_for_loss(embeddings)
         distances = self.distance_metric.distance(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
         similar = labels >= 0.5
         with torch.no_grad():

@@ -1,6 +1,7 @@
-"""Every registered loss and distance, at any size of numbers and in every floating-point type."""
+"""Every registered loss and distance, for embeddings of any size and floating-point type."""
 
 import inspect
+import math
 
 import pytest
 import torch
@@ -20,15 +21,15 @@ GIVEN = {
 """Arguments of losses, for those that take them."""
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 SCALES = {  # as far as the type goes
-    torch.float16: [1e-7, 1e-3, 1.0, 1e4],
-    torch.bfloat16: [1e-30, 1e-12, 1.0, 1e25],
+    torch.float16: [1e-7, 1.0, 1e4],
+    torch.bfloat16: [1e-30, 1.0, 1e25],
     torch.float32: [1e-30, 1e-20, 1e-12, 1.0, 1e9, 1e19, 1e25],
-    torch.float64: [1e-30, 1e-12, 1.0, 1e25, 1e150],
+    torch.float64: [1e-30, 1.0, 1e25, 1e150],
 }
 
 
 def choices():
-    """Return every registered loss, with every distance, mining and the like that it takes."""
+    """Return every registered loss, with each distance, mining and flag that it accepts."""
     found = {}
     for record in registry.components("loss"):
         cls = registry.load("loss", record.id)
@@ -45,7 +46,7 @@ def choices():
             try:
                 build_component("loss", choice)
             except ValueError:
-                continue  # a mining that it does not have
+                continue  # the loss does not have this mining
             found[" ".join([record.id, *map(str, option.values())])] = choice
     return found
 
@@ -60,7 +61,7 @@ def vectors(dtype, scale, count=8):
 
 
 def batches(dtype):
-    """Return embeddings by what is special about them."""
+    """Return embeddings, by what is special about them."""
     plain = vectors(dtype, 1.0)
     made = {f"scale {scale:g}": vectors(dtype, scale) for scale in SCALES[dtype]}
     made["zeros"] = torch.zeros_like(plain)
@@ -73,7 +74,7 @@ def batches(dtype):
 
 
 def targets_of(loss, count):
-    """Return targets of batches: usual ones, without positives, without negatives."""
+    """Return the targets of batches: usual ones, some without positives or negatives."""
     if isinstance(loss, GroupLoss):
         return [
             {"groups": torch.arange(count) % 2},
@@ -97,29 +98,31 @@ def targets_of(loss, count):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES.keys())
 def test_values_and_gradients_are_finite_and_of_the_right_type(choice, dtype):
+    torch.manual_seed(0)
+    loss = build_component("loss", choice)
+    targets = [*targets_of(loss, 8), targets_of(loss, 2)[0]]
+    counts = [8] * (len(targets) - 1) + [2]
     faults = []
     for name, given in batches(dtype).items():
-        torch.manual_seed(0)
-        loss = build_component("loss", choice)
-        for count in (8, 2):
-            for number, targets in enumerate(targets_of(loss, count)[: None if count == 8 else 1]):
-                embeddings = given[:count].clone().requires_grad_()
-                loss.zero_grad()
-                value = loss.batch_loss(embeddings, targets)
-                value.backward()
-                gradients = [embeddings.grad, *(p.grad for p in loss.parameters())]
-                if value.dtype != torch.promote_types(dtype, torch.float32):
-                    faults.append((name, count, number, value.dtype))
-                if not torch.isfinite(value):
-                    faults.append((name, count, number, float(value)))
-                if not all(torch.isfinite(g).all() for g in gradients if g is not None):
-                    faults.append((name, count, number, "gradient"))
+        loss.zero_grad()
+        embeddings = [given[:count].clone().requires_grad_() for count in counts]
+        values = [loss.batch_loss(*batch) for batch in zip(embeddings, targets, strict=True)]
+        torch.stack(values).sum().backward()  # once, which is faster
+        for number, (value, leaf) in enumerate(zip(values, embeddings, strict=True)):
+            if value.dtype != torch.promote_types(dtype, torch.float32):
+                faults.append((name, number, value.dtype))
+            if not math.isfinite(value.item()):
+                faults.append((name, number, value.item()))
+            if not torch.isfinite(leaf.grad).all():
+                faults.append((name, number, "gradient"))
+        if not all(torch.isfinite(p.grad).all() for p in loss.parameters() if p.grad is not None):
+            faults.append((name, "gradient of the loss's parameters"))
     assert not faults
 
 
 @pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES.keys())
 def test_no_number_in_a_loss_is_rounded_to_float32(choice):
-    """With another default type of PyTorch, plain numbers in a loss would become other ones."""
+    """Python numbers turned into tensors would take PyTorch's default type, and change with it."""
     torch.manual_seed(0)
     loss = build_component("loss", choice).double()
     values = []
@@ -146,7 +149,7 @@ def test_distances_of_any_size_are_finite_and_the_same_in_both_forms(name, dtype
     for case, given in batches(dtype).items():
         overflows = given.double().abs().max() ** 2 * 6 > torch.finfo(dtype).max / 4
         if name == Distance.DOT_PRODUCT and overflows:
-            continue  # the right value is none of the type
+            continue  # the type cannot hold the right value
         if case == "scale 10000" and dtype == torch.float16 and name == Distance.MANHATTAN:
             given = given / 4
         x, y = given[:4], given[4:]
