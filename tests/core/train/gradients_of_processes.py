@@ -1,8 +1,8 @@
 """Compares gradients of several processes with those of one; run as a script.
 
 Arguments: a file for the rendezvous, and the number of samples of each process, as ``8,4``.
-Prints a JSON object: for every registered loss the largest difference of any gradient, and of any
-number in a cross-batch memory.
+Prints a JSON object: for every registered loss the largest difference of the loss and any gradient,
+also for pairs that share positives across processes, and of any number in a cross-batch memory.
 """
 
 from __future__ import annotations
@@ -64,15 +64,23 @@ class Linear(Encoder):
         return self.map(batch).tanh()
 
 
-def batches(is_group, sizes):
-    """Make all samples, and which of them each process has."""
+def batches(is_group, sizes, shared=False):
+    """Make all samples, and which of them each process has.
+
+    ``shared`` gives all processes the same three positives, without subgroups.
+    """
     generator = torch.Generator().manual_seed(1)
     points = torch.randn(sum(sizes), 2, 6, generator=generator).tolist()
     if is_group:
         samples = [SimilarityGroupSample(a, f"group {n % 4}") for n, (a, _) in enumerate(points)]
     else:
         samples = [
-            SimilarityPairSample(a, b, score=float(n % 5 > 0), subgroup=n % 3)
+            SimilarityPairSample(
+                a,
+                points[n % 3][1] if shared else b,
+                score=float(n % 5 > 0),
+                subgroup=None if shared else n % 3,
+            )
             for n, (a, b) in enumerate(points)
         ]
     loader = GroupSimilarityDataLoader if is_group else PairsSimilarityDataLoader
@@ -80,17 +88,19 @@ def batches(is_group, sizes):
 
 
 def gradients(model, loss, loader, samples, chunk):
-    """Return the gradients of all parameters for a batch, and a memory that saw it."""
+    """Return the loss of a batch and the gradients of all parameters, and a memory that saw it."""
     chunking = None if chunk is None else Chunking(chunk)
     collate = TrainCollator(loader.pre_collate_fn, collate_functions(model.encoders), {}, chunking)
     features, targets = collate(samples)
     embeddings = model(features) if chunk is None else embed_in_chunks(model, features["chunks"])
     embeddings, targets = gather_batch(embeddings, targets)
-    loss(embeddings=embeddings, **targets).backward()
+    value = loss.batch_loss(embeddings, targets)
+    value.backward()
     memory = (XbmBuffer if isinstance(loss, GroupLoss) else XbmPairBuffer)(XbmConfig(), 5)
     memory.remember(embeddings, targets)
     parameters = [*model.parameters(), *loss.parameters()]
-    return [parameter.grad for parameter in parameters], memory.recall(embeddings)[0]
+    numbers = [value.detach(), *(parameter.grad for parameter in parameters)]
+    return numbers, memory.recall(embeddings)[0]
 
 
 def difference(ours, expected):
@@ -99,7 +109,7 @@ def difference(ours, expected):
 
 def compare(rank, address, sizes):
     """Compare in one process of several; the first one prints."""
-    differences = {"gradient": {}, "chunked": {}, "memory": {}}
+    differences = {"gradient": {}, "chunked": {}, "shared": {}, "memory": {}}
     ours = {}
     dist.init_process_group("gloo", init_method=address, rank=rank, world_size=len(sizes))
     for record in registry.components("loss"):
@@ -109,15 +119,20 @@ def compare(rank, address, sizes):
         arguments = {name: make() for name, make in GIVEN.items() if name in known}
         loss = build_component("loss", {"name": record.id, **arguments})
         model = SimilarityModel(Linear(), GatedHead(5))
-        loader, parts = batches(isinstance(loss, GroupLoss), sizes)
-        for way, chunk in (("gradient", None), ("chunked", 3)):
+        is_group = isinstance(loss, GroupLoss)
+        loader, parts = batches(is_group, sizes)
+        _, sharing = batches(is_group, sizes, shared=True)
+        ways = {"gradient": (parts, None), "chunked": (parts, 3), "shared": (sharing, None)}
+        for way, (of_processes, chunk) in ways.items():
             copies = copy.deepcopy(model), copy.deepcopy(loss)
-            found, memory = gradients(*copies, loader, parts[rank], chunk)
-            for gradient in found:
-                dist.all_reduce(gradient)  # what DistributedDataParallel does: the mean
-                gradient /= len(sizes)
+            found, memory = gradients(*copies, loader, of_processes[rank], chunk)
+            for number in found:
+                dist.all_reduce(number)  # what DistributedDataParallel does: the mean
+                number /= len(sizes)
             ours[record.id, way] = found
-        ours[record.id] = model, loss, loader, parts, memory
+            if way == "gradient":
+                ours[record.id, "memory"] = memory
+        ours[record.id] = model, loss, loader, parts, sharing
 
     metric = RetrievalPrecision(k=2)
     pairs, pair_parts = batches(is_group=False, sizes=sizes)
@@ -127,10 +142,14 @@ def compare(rank, address, sizes):
     dist.destroy_process_group()
 
     for record in registry.components("loss"):
-        model, loss, loader, parts, memory = ours[record.id]
+        model, loss, loader, parts, sharing = ours[record.id]
+        copies = copy.deepcopy(model), copy.deepcopy(loss)
+        at_once, _ = gradients(*copies, loader, [*chain.from_iterable(sharing)], None)
         expected, whole = gradients(model, loss, loader, [*chain.from_iterable(parts)], None)
-        for way in ("gradient", "chunked"):
-            differences[way][record.id] = max(map(difference, ours[record.id, way], expected))
+        memory = ours[record.id, "memory"]
+        for way in ("gradient", "chunked", "shared"):
+            right = at_once if way == "shared" else expected
+            differences[way][record.id] = max(map(difference, ours[record.id, way], right))
         # Pairs are remembered as first objects, then second ones, process for process.
         order = [memory[:, 0].argsort(), whole[:, 0].argsort()]
         differences["memory"][record.id] = difference(memory[order[0]], whole[order[1]])

@@ -48,6 +48,11 @@ def test_gradient_caching_in_processes_gives_that_gradient_too(differences, loss
 
 
 @pytest.mark.parametrize("loss", LOSSES)
+def test_positives_shared_across_processes_are_known_as_in_one_process(differences, loss):
+    assert differences["shared"][loss] < 1e-4
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_processes_remember_the_whole_batch(differences, loss):
     assert differences["memory"][loss] < 1e-5
 
