@@ -133,9 +133,9 @@ def test_alpha_is_kept_for_a_model_of_four_channels():
     assert image.getpixel((0, 0)) == (0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("background", ["nocolour", (0, 0), (0, 0, 300)])
+@pytest.mark.parametrize("background", ["nocolour", (0, 0), (0, 0, 300), (0.5, 0, 0), None])
 def test_a_background_that_is_no_colour_is_refused(background):
-    with pytest.raises(ValueError, match="colo"):
+    with pytest.raises(ValueError, match="Expected background to be a colour, such as 'white'"):
         read_image(disc_or_square("RGBA", "disc"), 3, background)
 
 

@@ -114,6 +114,7 @@ def test_all_settings_are_saved(tmp_path):
             "crop_mode": "squash",
         },
         "augmentation": ["flip", {"name": "crop", "scale": [0.5, 1.0]}],
+        "background": [250, 200, 0],
         "model_kwargs": {"patch_size": 8},
     }
     encoder = TimmEncoder.from_config(settings)
@@ -122,6 +123,35 @@ def test_all_settings_are_saved(tmp_path):
 
     assert json.loads((folder / "config.json").read_text()) == settings
     assert TimmEncoder.load(folder).get_config_dict() == settings
+
+
+def test_images_with_transparency_are_composed_on_the_background(tmp_path):
+    clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    encoder = digit_encoder(background="black", augmentation="flip")
+    loaded = TimmEncoder.load(save(encoder, tmp_path / "encoder"))
+    for collate in (loaded.get_collate_fn(), loaded.get_train_collate_fn()):
+        assert torch.equal(*collate([clear, Image.new("L", (8, 8), 0)]))
+    white, expected = digit_encoder().get_collate_fn()([clear, Image.new("L", (8, 8), 255)])
+    assert torch.equal(white, expected)
+    with pytest.raises(ValueError, match="Expected background to be a colour, .* got 'whyte'"):
+        digit_encoder(background="whyte")
+
+
+def test_a_model_saved_without_a_background_has_the_default_one(tmp_path):
+    folder = save(digit_encoder(), tmp_path / "encoder")
+    config = json.loads((folder / "config.json").read_text())
+    del config["background"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert TimmEncoder.load(folder).background == "white"
+
+
+@pytest.mark.parametrize("background", [[0, 0], [0, 0, 256], ["a"] * 3, "a" * 100, {"path": "x"}])
+def test_a_saved_background_that_is_no_colour_is_refused(tmp_path, background):
+    folder = save(digit_encoder(), tmp_path / "encoder")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "background": background}))
+    with pytest.raises(InvalidFolderError, match="background"):
+        TimmEncoder.load(folder)
 
 
 def test_an_encoder_with_fetched_weights_is_loaded_without_fetching(tmp_path, monkeypatch):
@@ -335,12 +365,12 @@ def test_all_arguments_of_a_wrong_type_are_named_at_once(monkeypatch):
     with pytest.raises(ValueError, match="Expected pretrained to be bool, got 'no'") as caught:
         TimmEncoder(
             "test_resnet", pretrained="no", trainable=1, train_stages=0, in_chans=True,
-            data_config=[], augmentation=3, checkpoint_path=5, model_kwargs="x",
+            data_config=[], augmentation=3, background=7, checkpoint_path=5, model_kwargs="x",
         )  # fmt: skip
     lines = str(caught.value).splitlines()
     names = [
         "pretrained", "trainable", "train_stages", "in_chans", "data_config", "augmentation",
-        "checkpoint_path", "model_kwargs",
+        "background", "checkpoint_path", "model_kwargs",
     ]  # fmt: skip
     assert [line.split()[1] for line in lines] == names
     with pytest.raises(TypeError, match="Expected trainable to be bool, got 'yes'"):

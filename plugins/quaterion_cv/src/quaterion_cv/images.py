@@ -144,7 +144,7 @@ def _with_channels(
     if isinstance(image, Image.Image) and channels in _MODES:
         if channels < 4 and _is_transparent(image):
             image = image.convert("RGBA")
-            behind = Image.new("RGBA", image.size, _opaque(background))
+            behind = Image.new("RGBA", image.size, (*background_colour(background), 255))
             image = Image.alpha_composite(behind, image).convert("RGB")
         return image.convert(_MODES[channels])
     if isinstance(image, Tensor) and given == channels:
@@ -185,14 +185,28 @@ def _is_transparent(image: Image.Image) -> bool:
     return has_alpha or "transparency" in image.info
 
 
-def _opaque(background: Background) -> tuple[int, int, int, int]:
-    colour = ImageColor.getrgb(background) if isinstance(background, str) else tuple(background)
-    if len(colour) < 3 or not all(0 <= value <= 255 for value in colour):
+def background_colour(background: Background) -> tuple[int, int, int]:
+    """Return the red, green and blue of a background, each from 0 to 255.
+
+    Raises:
+        ValueError: ``background`` is not a colour.
+
+    Example:
+        >>> background_colour("#ff0000"), background_colour("white")
+        ((255, 0, 0), (255, 255, 255))
+    """
+    try:
+        colour = ImageColor.getrgb(background) if isinstance(background, str) else tuple(background)
+    except (TypeError, ValueError):
+        colour = ()
+    if len(colour) not in (3, 4) or not all(
+        type(value) is int and 0 <= value <= 255 for value in colour
+    ):
         raise ValueError(
-            "Expected a background as a colour such as 'white', '#ff0000' or (255, 0, 0), got "
+            "Expected background to be a colour, such as 'white', '#ff0000' or (255, 0, 0), got "
             f"{background!r}."
         )
-    return colour[0], colour[1], colour[2], 255
+    return colour[0], colour[1], colour[2]
 
 
 def _from_pillow(image: Image.Image) -> Image.Image | Tensor:
@@ -250,7 +264,7 @@ def _convert(image: Tensor, channels: int, background: Background) -> Tensor:
     """Convert float values (C, H, W) between grey, RGB and RGBA."""
     colours = image[:3].expand(3, -1, -1)
     if len(image) == 4:
-        behind = torch.tensor(_opaque(background)[:3]).div(255).view(3, 1, 1)
+        behind = torch.tensor(background_colour(background)).div(255).view(3, 1, 1)
         colours = behind + image[3] * (colours - behind)
     if channels == 3:
         return colours

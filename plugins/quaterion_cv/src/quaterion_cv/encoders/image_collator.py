@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from quaterion_cv.encoders.augmentations import AugmentationChoice, build_augmentation
-from quaterion_cv.images import Background, read_image
+from quaterion_cv.images import Background, background_colour, read_image
 
 
 class ImageCollator:
@@ -36,7 +36,7 @@ class ImageCollator:
 
     Raises:
         ValueError: timm cannot make a transform of the data config, or there is no such
-            augmentation, or it does not fit the images.
+            augmentation, or it does not fit the images, or ``background`` is not a colour.
 
     Example:
         >>> from PIL import Image
@@ -55,6 +55,7 @@ class ImageCollator:
         background: Background = "white",
     ):
         self.in_chans = in_chans
+        background_colour(background)  # refuses what is not a colour
         self.background = background
         try:
             transform = create_transform(input_size=(in_chans, *image_size), **data_config)

@@ -21,6 +21,11 @@ _Name: TypeAlias = Annotated[
 ]
 """Arguments of timm's models, but for those that lead to files or weights from elsewhere."""
 
+_Colour: TypeAlias = (
+    Annotated[str, Field(pattern=r"^[#A-Za-z0-9(),.% ]{1,60}$")]
+    | Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=4)]
+)
+
 
 class _Schema(BaseModel):
     model_config = ConfigDict(
@@ -48,4 +53,5 @@ class SavedTimmConfig(_Schema):
     image_size: list[_Side] = Field(min_length=2, max_length=2)
     data_config: _DataConfig
     augmentation: list[str | dict[str, Any]] = Field(default_factory=list, max_length=50)
+    background: _Colour = "white"
     model_kwargs: dict[_Name, _Value]

@@ -30,6 +30,7 @@ from quaterion_cv.encoders.timm_models import (
     find_model,
     read_checkpoint,
 )
+from quaterion_cv.images import Background
 
 _NOT_FOR_MODEL_KWARGS: Final = {
     "cache_dir": "set the environment variable HF_HUB_CACHE",
@@ -77,6 +78,8 @@ class TimmEncoder(Encoder):
             :data:`~quaterion_cv.encoders.augmentations.AUGMENTATIONS`, such as ``"simclr"``, a
             mapping of a name and arguments, such as ``{"name": "rotate", "degrees": 10}``, or a
             list of these. Not at all by default.
+        background: The colour behind transparent images: a name, such as ``"white"``, a value, such
+            as ``"#ff0000"``, or red, green and blue from 0 to 255.
         checkpoint_path: A local safetensors file with weights of this model under timm's names,
             to read instead of fetching any. Those of a classifier are left out; timm adapts those
             that depend on ``in_chans`` or ``image_size``.
@@ -112,6 +115,7 @@ class TimmEncoder(Encoder):
         image_size: int | Sequence[int] | None = None,
         data_config: Mapping[str, Any] | None = None,
         augmentation: AugmentationChoice | Sequence[AugmentationChoice] = (),
+        background: Background = "white",
         checkpoint_path: str | Path | None = None,
         model_kwargs: Mapping[str, Any] | None = None,
     ):
@@ -125,6 +129,7 @@ class TimmEncoder(Encoder):
                 "in_chans": (in_chans, int),
                 "data_config": (data_config, Mapping),
                 "augmentation": (augmentation, (str, Mapping, Sequence)),
+                "background": (background, (str, Sequence)),
                 "checkpoint_path": (checkpoint_path, (str, Path)),
                 "model_kwargs": (model_kwargs, Mapping),
             }
@@ -148,10 +153,13 @@ class TimmEncoder(Encoder):
         pooled = _set_pooling(copy.deepcopy(skeleton), pooling)
         self._embedding_size = embedding_size(pooled, (in_chans, *self.image_size))
         self.data_config = model_data_config(skeleton, in_chans, data_config or {})
-        self._collator = ImageCollator(in_chans, self.image_size, self.data_config)
+        self.background = background if isinstance(background, str) else tuple(background)
+        self._collator = ImageCollator(
+            in_chans, self.image_size, self.data_config, background=self.background
+        )
         self.augmentation = _listed(augmentation)
         self._train_collator = ImageCollator(
-            in_chans, self.image_size, self.data_config, self.augmentation
+            in_chans, self.image_size, self.data_config, self.augmentation, self.background
         )
 
         if checkpoint_path is not None:
@@ -226,6 +234,9 @@ class TimmEncoder(Encoder):
             "image_size": list(self.image_size),
             "data_config": dict(self.data_config),
             "augmentation": copy.deepcopy(self.augmentation),
+            "background": (
+                self.background if isinstance(self.background, str) else list(self.background)
+            ),
             "model_kwargs": dict(self.model_kwargs),
         }
 
