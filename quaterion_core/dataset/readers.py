@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from quaterion_core.dataset.sample_columns import SampleColumns
+from quaterion_core.dataset.sample_columns import Row, SampleColumns
 from quaterion_core.dataset.similarity_samples import SimilaritySample
 from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.dataset.text_files import (
@@ -100,8 +100,8 @@ class TableDataset(SplitDataset):
         return {"files": files, **self._columns.get_config_dict()}
 
     @abstractmethod
-    def _rows(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield each row with its place in the file."""
+    def _rows(self, path: Path) -> Iterator[tuple[str, Row]]:
+        """Yield the place of each row in the file, and the row."""
 
 
 class JsonLinesDataset(TableDataset):
@@ -115,28 +115,27 @@ class JsonLinesDataset(TableDataset):
         [SimilarityPairSample(obj_a='Is it free?', obj_b='Yes.', score=1.0, subgroup=None)]
     """
 
-    def _rows(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _rows(self, path: Path) -> Iterator[tuple[str, Row]]:
         for number, line in read_lines(path):
             text = decode(line, path, number).strip()
             if not text:
                 continue
-            try:
-                row = json.loads(text, object_pairs_hook=_with_unique_keys)
-            except (ValueError, RecursionError) as error:
-                is_array = number == 1 and text.startswith("[")
-                hint = " A JSON array is split into lines by jq -c '.[]'." if is_array else ""
+            if number == 1 and text.startswith("["):
                 raise ValueError(
-                    f"{path}, line {number} is not JSON: {error}. Expected one JSON object on each "
-                    f"line, got {text!r:.60}.{hint}"
-                ) from None
-            if not isinstance(row, dict):
-                hint = " A JSON array is split into lines by jq -c '.[]'."
-                raise ValueError(
-                    f"{path}, line {number} is not a JSON object, such as "
-                    f'{{"column": "value"}}, but {text!r:.60}.'
-                    f"{hint if isinstance(row, list) else ''}"
+                    f"{path}, line {number} begins a JSON array: {text!r:.60}. Expected one JSON "
+                    "object per line. Convert the file with: jq -c '.[]'"
                 )
-            yield f"line {number}", row
+            yield f"line {number}", _json_object(text)
+
+
+def _json_object(text: str) -> dict[str, Any] | ValueError:
+    try:
+        row = json.loads(text, object_pairs_hook=_with_unique_keys)
+    except (ValueError, RecursionError) as error:
+        return ValueError(f"is not a JSON object: {error} in {text!r:.60}")
+    if not isinstance(row, dict):
+        return ValueError(f"is not a JSON object, but {text!r:.60}")
+    return row
 
 
 def _with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -144,7 +143,7 @@ def _with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(row) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} is there more than once")
+        raise ValueError(f"the key {twice!r} occurs more than once")
     return row
 
 
@@ -163,17 +162,19 @@ class CsvDataset(TableDataset):
         [SimilarityGroupSample(obj='Where is my card?', group='card_arrival')]
     """
 
-    def _rows(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _rows(self, path: Path) -> Iterator[tuple[str, Row]]:
         rows = read_tsv(path) if path.suffix.lower() == ".tsv" else read_csv(path)
         line, header = next(rows, (1, []))
         names = read_header(header, self._columns.names, f"{path}, line {line}")
         self._columns.check(names, f"{path}, line {line}")
         for number, row in rows:
             if len(row) > len(names):
-                raise ValueError(
-                    f"{path}, line {number} has more values than the header's {len(names)} "
-                    f"columns: {row[len(names)]!r:.60}. Quote values that hold the separator."
+                fault = (
+                    f"has {len(row)} values for the header's {len(names)} columns, from "
+                    f"{row[len(names)]!r:.60} on: quote values that contain the separator"
                 )
+                yield f"line {number}", ValueError(fault)
+                continue
             yield f"line {number}", {**dict.fromkeys(names), **dict(zip(names, row, strict=False))}
 
 
@@ -195,7 +196,7 @@ class ParquetDataset(TableDataset):
         [SimilarityPairSample(obj_a='Is it free?', obj_b='Yes.', score=1.0, subgroup=None)]
     """
 
-    def _rows(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _rows(self, path: Path) -> Iterator[tuple[str, Row]]:
         try:
             from pyarrow import ArrowException, parquet
         except ImportError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from quaterion_core.dataset.missing import is_missing, listed
 from quaterion_core.dataset.similarity_samples import (
@@ -13,6 +13,9 @@ from quaterion_core.dataset.similarity_samples import (
 )
 from quaterion_core.dataset.targets import is_score
 from quaterion_core.plugins.nearest import unknown_name
+
+Row: TypeAlias = Mapping[Any, Any] | ValueError
+"""The values of a row by column, or why the row is not readable, as the rest of a sentence."""
 
 _TRUTHS: Final = {"true": 1.0, "false": 0.0}
 """How many tables write whether the objects of a pair are similar."""
@@ -110,15 +113,15 @@ class SampleColumns:
                     unknown_name(statement, name, present, known_as="Its columns", show=repr)
                 )
 
-    def read(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[SimilaritySample]:
+    def read(self, rows: Iterable[tuple[str, Row]]) -> list[SimilaritySample]:
         """Return the samples of all rows.
 
         Args:
-            rows: The place of each row, for errors, and its values by column.
+            rows: The place of each row, for errors, and the row.
 
         Raises:
-            ValueError: Rows lack a value, or have a score that is none. All of them are counted,
-                and the first ones are named.
+            ValueError: Some rows are not readable, lack a value or have an invalid score. The
+                message counts them and lists the first ones.
 
         Example:
             >>> rows = [("line 2", {"q": "Free?", "a": ""}), ("line 3", {"q": " ", "a": "No"})]
@@ -131,11 +134,12 @@ class SampleColumns:
         count = 0
         for place, row in rows:
             count += 1
-            fault = self._fault(row)
-            if fault is None:
-                samples += self._samples(row)
-            else:
+            if isinstance(row, ValueError):
+                faults.append(f"{place} {row}")
+            elif (fault := self._fault(row)) is not None:
                 faults.append(f"{place} {fault}")
+            else:
+                samples += self._samples(row)
         if faults:
             total = f" ({len(faults):,} of {count:,} rows)" if len(faults) > 1 else ""
             raise ValueError(f"{listed(faults, len(faults))}{total}.")

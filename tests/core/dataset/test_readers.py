@@ -73,8 +73,8 @@ def test_a_value_that_is_missing_is_named(faq):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"nonsense", "line 2 is not JSON: Expecting value.*one JSON object on each line"),
-        (b'{"q": "', "line 2 is not JSON: Unterminated string"),
+        (b"nonsense", "line 2 is not a JSON object: Expecting value.* in 'nonsense'"),
+        (b'{"q": "', "line 2 is not a JSON object: Unterminated string"),
         (b'{"q": "\xff"}', "line 2 is not UTF-8"),
         (b'["q"]', "line 2 is not a JSON object"),
     ],
@@ -83,6 +83,24 @@ def test_a_line_that_is_not_json_is_named(faq, line, message):
     faq.write_bytes(b'{"q": "x", "by": 1}\n' + line + b"\n")
     with pytest.raises(ValueError, match=message):
         JsonLinesDataset({"train": faq}, obj="q", group="by").load("train")
+
+
+def test_rows_that_cannot_be_read_count_among_all_faulty_ones(tmp_path):
+    table, lines = tmp_path / "a.csv", tmp_path / "a.jsonl"
+    table.write_text("q,by\na,b,c\na,b\n,b\na,b,c,d\n")
+    lines.write_text('nonsense\n{"q": "a", "by": "b"}\n{"q": null, "by": "b"}\n["a", "b"]\n')
+    for dataset, message in (
+        (
+            CsvDataset({"train": table}, obj="q", group="by"),
+            r"line 2 has 3 values .*line 4 has no value for 'q'; .*line 5 has 4 .*\(3 of 4 rows\)",
+        ),
+        (
+            JsonLinesDataset({"train": lines}, obj="q", group="by"),
+            r"line 1 is not .*line 3 has no value for 'q'; .*line 4 is not .* \(3 of 4 rows\)",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            dataset.load("train")
 
 
 def test_json_lines_may_begin_with_a_byte_order_mark(faq):
@@ -145,7 +163,10 @@ def test_csv_columns_are_checked_even_without_rows(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"text,intent\na,b\na, and b,c\n", "line 3 has more values than the header's 2 columns"),
+        (
+            b"text,intent\na,b\na, and b,c\n",
+            "line 3 has 3 values for the header's 2 columns, from 'c' on",
+        ),
         (b"text,intent\na,b\na\n", "line 3 has no value for 'intent'"),
         (b"text,intent\na,b\n\xff,b\n", "line 3 is not UTF-8: byte 0xff in column 1.*iconv"),
         (b'text,intent\n"' + b"a" * 200_000, "line 2 is not CSV: unexpected end of data"),
@@ -285,9 +306,9 @@ def test_lines_end_as_on_any_system(tmp_path, end):
 def test_a_json_array_and_keys_that_are_there_twice_are_refused(tmp_path):
     file = tmp_path / "a.jsonl"
     for content, message in (
-        ('[{"text": "a", "intent": 1}]', "not a JSON object.*jq"),
-        ('[\n{"text": "a", "intent": 1}]', "is not JSON.*jq"),
-        ('{"text": "a", "text": "b", "intent": 1}', "the key 'text' is there more than once"),
+        ('[{"text": "a", "intent": 1}]', "line 1 begins a JSON array.*jq"),
+        ('[\n{"text": "a", "intent": 1}]', "line 1 begins a JSON array.*jq"),
+        ('{"text": "a", "text": "b", "intent": 1}', "the key 'text' occurs more than once"),
     ):
         file.write_text(content)
         with pytest.raises(ValueError, match=message):

@@ -11,6 +11,7 @@ import pytest
 from quaterion_core.dataset import (
     Document,
     JsonLinesDataset,
+    PairsSimilarityDataLoader,
     QueriesAndDocuments,
     Query,
     SimilarityGroupSample,
@@ -19,6 +20,7 @@ from quaterion_core.dataset import (
     with_roles,
 )
 from quaterion_core.dataset.object_digest import object_digest
+from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.recipe import RecipeError, read_recipe
 
 
@@ -51,6 +53,16 @@ def test_pairs_get_roles_and_are_not_changed():
     assert (type(marked.obj_a), type(marked.obj_b)) == (Query, Document)
     assert marked == pair  # score and subgroup, too
     assert type(pair.obj_a) is str
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), "", " "], ids=repr)
+def test_missing_values_stay_missing_with_roles(missing):
+    (pair,) = with_roles([SimilarityPairSample("a", "b", subgroup=missing)])
+    _, targets = next(iter(PairsSimilarityDataLoader([pair])))
+    assert targets["subgroups"].tolist() == [NO_SUBGROUP] * 2
+    for objects in (("a", missing), (missing, "b")):
+        with pytest.raises(ValueError, match="1 are missing in 1 samples: sample 0 has the obj_"):
+            next(iter(PairsSimilarityDataLoader(with_roles([SimilarityPairSample(*objects)]))))
 
 
 def test_what_is_no_plain_text_stays_what_it_is():

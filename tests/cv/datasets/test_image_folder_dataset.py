@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from quaterion_core.dataset import GroupSimilarityDataLoader
 from quaterion_core.dataset.object_digest import object_digest
 from quaterion_cv import ImageFolderDataset
 from quaterion_cv.encoders.image_collator import ImageCollator
@@ -49,6 +50,14 @@ def test_what_is_no_image_and_in_no_group_does_not_count(tmp_path, write_image):
     (tmp_path / "empty").mkdir()
 
     assert listed(ImageFolderDataset(tmp_path)) == [("cat/1.png", "cat")]
+
+
+def test_a_folder_without_a_name_to_read_is_no_group(tmp_path, write_image):
+    for name in ("cat/1.png", " /2.png", "dog/3.png"):
+        write_image(tmp_path / name)
+    samples = ImageFolderDataset(tmp_path).load("train")
+    with pytest.raises(ValueError, match="1 are missing in 3 samples: sample 0 has the group ' '"):
+        next(iter(GroupSimilarityDataLoader(samples, batch_size=3)))
 
 
 def test_folders_of_the_usual_names_are_splits(tmp_path, write_image):

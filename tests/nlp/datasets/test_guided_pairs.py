@@ -17,6 +17,7 @@ from quaterion_core.dataset import (
     SplitDataset,
 )
 from quaterion_core.dataset.similarity_data_loader import loader_for
+from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.encoders import Encoder
 from quaterion_core.heads import EmptyHead
 from quaterion_core.train.cache import CacheConfig, CacheType
@@ -126,6 +127,15 @@ def test_a_dataset_of_pairs_gets_the_guide_s_embeddings():
     assert guided.load("train")[0].guide_embeddings.tolist() == [[1.0, 1.0], [1.0, 2.0]]
     with pytest.raises(ValueError, match="no split 'test'"):
         guided.load("test")
+
+
+def test_missing_objects_are_refused_and_missing_subgroups_state_nothing():
+    pairs = [SimilarityPairSample("a", "b", subgroup=" "), SimilarityPairSample("a", None)]
+    with pytest.raises(ValueError, match="1 are missing in 2 samples: sample 1 has the obj_b None"):
+        GuidedPairs(Texts(pairs), Counting()).load("train")
+    loaded = GuidedPairs(Texts(pairs[:1]), Counting()).load("train")
+    _, targets = next(iter(PairsSimilarityDataLoader(loaded)))
+    assert targets["subgroups"].tolist() == [NO_SUBGROUP] * 2
 
 
 def test_groups_are_refused():

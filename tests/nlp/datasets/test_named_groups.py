@@ -41,11 +41,23 @@ def test_an_unknown_split_is_refused_before_anything_is_loaded():
         NamedGroups(INTENTS, splits=["test"])
 
 
+@pytest.mark.parametrize("group", [None, "", " ", float("nan")], ids=repr)
+def test_a_missing_group_has_no_name(group):
+    samples = Samples(*INTENTS.samples, SimilarityGroupSample("a", group))
+    with pytest.raises(ValueError, match="1 are missing in 4 samples: sample 3 has the group"):
+        NamedGroups(samples).load("train")
+
+
+def test_a_name_without_words_is_no_text():
+    samples = Samples(SimilarityGroupSample("a", "_"))
+    assert NamedGroups(samples).load("train") == samples.samples
+
+
 @pytest.mark.parametrize(
     "sample",
     [SimilarityPairSample("a", "b"), SimilarityGroupSample("a", 7)],
     ids=["pair", "number"],
 )
 def test_what_has_no_name_is_named(sample):
-    with pytest.raises(TypeError, match=r"groups are texts, but sample 3 of Samples is Similarity"):
+    with pytest.raises(TypeError, match=r"sample 3 of (Samples is|the batch is) Similarity"):
         NamedGroups(Samples(*INTENTS.samples, sample)).load("train")

@@ -11,7 +11,11 @@ from torch import Tensor
 
 from quaterion_core import SimilarityModel
 from quaterion_core.components import ComponentChoice, build_component
-from quaterion_core.dataset import SimilarityPairSample, SplitDataset
+from quaterion_core.dataset import (
+    PairsSimilarityDataLoader,
+    SimilarityPairSample,
+    SplitDataset,
+)
 from quaterion_core.dataset.distinct_objects import DistinctObjects
 from quaterion_core.dataset.object_digest import object_digests
 from quaterion_core.encoders import Encoder
@@ -70,6 +74,7 @@ def with_guide(
         [[1.0], [3.0]]
     """
     pairs = list(samples)
+    PairsSimilarityDataLoader.check_samples(pairs)
     if not pairs:
         return []
     if isinstance(guide, Encoder):

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from quaterion_core.components import ComponentChoice, build_component
-from quaterion_core.dataset import SimilarityGroupSample, SplitDataset
+from quaterion_core.dataset import (
+    GroupSimilarityDataLoader,
+    SimilarityGroupSample,
+    SplitDataset,
+)
 
 
 class NamedGroups(SplitDataset):
@@ -65,20 +69,21 @@ class NamedGroups(SplitDataset):
             ValueError: There is no such split.
             TypeError: The dataset does not hold groups, or the name of one is not a text.
         """
-        samples = self._dataset.load(split)
+        samples: Sequence[Any] = self._dataset.load(split)
         if split not in self._named:
             return samples
-        groups: dict[str, None] = {}
+        GroupSimilarityDataLoader.check_samples(samples)
+        names: dict[str, str] = {}
         for position, sample in enumerate(samples):
-            if not isinstance(sample, SimilarityGroupSample) or not isinstance(sample.group, str):
+            if not isinstance(sample.group, str):
                 raise TypeError(
-                    "Names are added to SimilarityGroupSample whose groups are texts, but sample "
+                    "Expected the groups of all samples to be strings, but sample "
                     f"{position} of {type(self._dataset).__name__} is {sample!r:.100}."
                 )
-            groups[sample.group] = None
+            names[sample.group] = sample.group.replace("_", " ").strip()
         return [
             *samples,
-            *(SimilarityGroupSample(group.replace("_", " ").strip(), group) for group in groups),
+            *(SimilarityGroupSample(name, group) for group, name in names.items() if name),
         ]
 
     def get_config_dict(self) -> dict[str, Any]:
