@@ -7,7 +7,7 @@ from torch import Tensor
 
 from quaterion_core.distances.base_distance import BaseDistance
 from quaterion_core.distances.operands import matrix, paired
-from quaterion_core.utils.utils import l2_norm
+from quaterion_core.utils.utils import unit_vectors
 
 
 class Cosine(BaseDistance):
@@ -42,7 +42,7 @@ class Cosine(BaseDistance):
     @paired
     def similarity(x: Tensor, y: Tensor) -> Tensor:
         """Return the cosines of paired rows, shape (B,)."""
-        return (l2_norm(x, dim=1) * l2_norm(y, dim=1)).sum(dim=1)
+        return (unit_vectors(x) * unit_vectors(y)).sum(dim=1)
 
     @staticmethod
     @paired
@@ -67,5 +67,5 @@ class Cosine(BaseDistance):
 
 
 def _unit_rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    unit_x = l2_norm(x, dim=1)
-    return unit_x, unit_x if y is x else l2_norm(y, dim=1)
+    unit_x = unit_vectors(x)
+    return unit_x, unit_x if y is x else unit_vectors(y)

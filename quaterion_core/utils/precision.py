@@ -55,7 +55,10 @@ def embeddings_for_loss(x: Tensor) -> Tensor:
     """
     x = at_least_float32(x)
     longest = _LONGEST[x.dtype]
-    if not x.numel() or bool(x.detach().abs().amax() <= longest / x.shape[-1]):
+    if not x.numel():
+        return x
+    # On a GPU the check would wait for the device, and costs more than the rest.
+    if x.device.type == "cpu" and bool(x.detach().abs().amax() <= longest / x.shape[-1]):
         return x
     with torch.no_grad():
         largest = x.abs().amax(dim=-1, keepdim=True).clamp(min=1.0)

@@ -174,24 +174,35 @@ def l2_norm(inputs: Tensor, dim: int = 0) -> Tensor:
         tensor([[0.6000, 0.8000],
                 [0.0000, 0.0000]])
     """
-    return inputs / divisible_norm(inputs, dim=dim, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(inputs, dim=dim, keepdim=True)
+    return inputs / _divisible(norm)
 
 
-def divisible_norm(inputs: Tensor, dim: int, keepdim: bool = False) -> Tensor:
-    """Return the lengths of vectors, infinity in place of one below 1e-12.
+def unit_vectors(inputs: Tensor, dim: int = 1) -> Tensor:
+    """Scale vectors of any length that the data type holds to the length 1.
 
-    What is divided by it has the length 1, or is zero and has no gradient.
+    The same as :func:`l2_norm` but for vectors whose squares overflow or underflow, and for the
+    last bits, since the lengths are those of :func:`vector_norm`.
 
     Args:
         inputs: Any shape, floating point.
         dim: The dimension along which a vector lies.
-        keepdim: Keep that dimension with the size 1.
+
+    Returns:
+        Same shape and data type.
 
     Example:
-        >>> divisible_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), dim=1)
-        tensor([5., inf])
+        >>> unit_vectors(torch.tensor([[3e25, 4e25]]))
+        tensor([[0.6000, 0.8000]])
     """
-    norm = vector_norm(inputs, dim=dim, keepdim=keepdim)
+    return inputs / _divisible(vector_norm(inputs, dim=dim, keepdim=True))
+
+
+def _divisible(norm: Tensor) -> Tensor:
+    """Return lengths with infinity for those below 1e-12.
+
+    What is divided by them has the length 1, or is zero and has no gradient.
+    """
     return norm.masked_fill(norm < _SHORTEST_NORM, math.inf)
 
 
