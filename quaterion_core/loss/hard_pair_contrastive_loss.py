@@ -93,7 +93,8 @@ class HardPairContrastiveLoss(PairwiseLoss):
             mean = distances.mean()
             lowest = torch.where(nearest_dissimilar.isinf(), mean, nearest_dissimilar)
             highest = torch.where(furthest_similar.isinf(), mean, furthest_similar)
-            is_hard = torch.where(similar, distances > lowest, distances < highest)
+            # Negated, so that NaN counts and is seen in the loss.
+            is_easy = torch.where(similar, distances <= lowest, distances >= highest)
         losses = torch.where(similar, distances.square(), F.relu(self.margin - distances).square())
-        total = losses.masked_fill(~is_hard, 0).sum()
-        return total / is_hard.sum().clamp(min=1) if self.size_average else total
+        total = losses.masked_fill(is_easy, 0).sum()
+        return total / (~is_easy).sum().clamp(min=1) if self.size_average else total

@@ -11,12 +11,14 @@ import quaterion_core.loss as losses
 from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.loss import (
     ArcFaceLoss,
+    BatchHardTripletLoss,
     CenterLoss,
     CircleLoss,
     ContrastiveLoss,
     CosFaceLoss,
     FastAPLoss,
     GroupLoss,
+    HardPairContrastiveLoss,
     MatryoshkaLoss,
     MultipleNegativesRankingLoss,
     MultiSimilarityLoss,
@@ -38,6 +40,7 @@ COMPARING = {
     "triplet-soft": lambda **kwargs: TripletLoss(soft=True, **kwargs),
     "triplet-all": lambda **kwargs: TripletLoss(mining="all", **kwargs),
     "triplet-semi-hard": lambda **kwargs: TripletLoss(mining="semi_hard", **kwargs),
+    "batch-hard-triplet": lambda **kwargs: BatchHardTripletLoss(**kwargs),
     "online-contrastive-hard": lambda **kwargs: OnlineContrastiveLoss(**kwargs),
     "online-contrastive-all": lambda **kwargs: OnlineContrastiveLoss(mining="all", **kwargs),
     "circle": lambda **kwargs: CircleLoss(**kwargs),
@@ -60,6 +63,7 @@ GROUP = {
 PAIRWISE = {
     "contrastive": lambda **kwargs: ContrastiveLoss(**kwargs),
     "contrastive-sum": lambda **kwargs: ContrastiveLoss(size_average=False, **kwargs),
+    "hard-pair-contrastive": lambda **kwargs: HardPairContrastiveLoss(**kwargs),
     "multiple-negatives-ranking": lambda **kwargs: MultipleNegativesRankingLoss(**kwargs),
     "multiple-negatives-ranking-symmetric": (
         lambda **kwargs: MultipleNegativesRankingLoss(symmetric=True, **kwargs)
