@@ -123,5 +123,6 @@ def test_bounds_are_read_in_any_spelling(check, requires):
 
 
 def test_what_is_not_installed_is_told_from_what_has_no_plugin(check, site):
-    assert "no installed distribution" in check(name="other", package="acme")["discovery"].message
+    missing = check(name="other", package="acme")["discovery"]
+    assert "expected an installed distribution 'acme'" in missing.message
     assert "no entry point" in check_plugin("torch", known=site.registry())["discovery"].message
