@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
 from torch import Tensor
+from typing_extensions import Unpack
 
-from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
+from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader, as_loader
+from quaterion_core.dataset.sources import Columns
 from quaterion_core.eval.evaluator import Evaluator
 from quaterion_core.model import SimilarityModel
 from quaterion_core.plugins import Lifecycle, activate
@@ -36,7 +38,7 @@ class Quaterion:
         schedule: Any = None,
         cache: CacheConfig | None = None,
         xbm: XbmConfig | None = None,
-        data: Iterable[Any] | None = None,
+        data: Any = None,
     ) -> TrainableModel:
         """Make a trainable model from registered names and arguments, without a subclass.
 
@@ -63,7 +65,8 @@ class Quaterion:
             xbm: A memory of past batches, which the loss compares each batch with, as
                 ``XbmConfig()``; none by default.
             data: The training samples, for encoders that learn from them before the training
-                (a tokenizer's vocabulary, say) and for ``num_groups``.
+                (a tokenizer's vocabulary, say) and for ``num_groups``; or a loader of them, or data
+                of which :func:`~quaterion_core.dataset.samples_from` makes them.
 
         Returns:
             A model for :meth:`fit`.
@@ -96,8 +99,8 @@ class Quaterion:
         cls,
         trainable_model: TrainableModel,
         trainer: pl.Trainer | None,
-        train_dataloader: SimilarityDataLoader[Any],
-        val_dataloader: SimilarityDataLoader[Any] | None = None,
+        train_dataloader: Any,
+        val_dataloader: Any = None,
         ckpt_path: str | None = None,
         *,
         batch_sampler: Any = None,
@@ -114,8 +117,10 @@ class Quaterion:
             trainer: A Lightning trainer, or ``None`` for one with :meth:`trainer_defaults`. The
                 default one stops when ``validation_loss`` no longer improves; where there are no
                 validation data, when ``train_loss`` does not, or after 100 epochs.
-            train_dataloader: Training data.
-            val_dataloader: Validation data.
+            train_dataloader: Training data: a loader, or data of which
+                :func:`~quaterion_core.dataset.samples_from` makes samples. The latter come in
+                random order, in batches of 32.
+            val_dataloader: Validation data, likewise, in order.
             ckpt_path: A Lightning checkpoint to resume from. The losses are those of an
                 uninterrupted run, even if it was saved in the middle of an epoch.
             batch_sampler: Which training samples come together in a batch: ``"no-duplicates"``,
@@ -151,8 +156,8 @@ class Quaterion:
         cls,
         trainable_model: TrainableModel,
         trainer: pl.Trainer | None,
-        train_dataloader: SimilarityDataLoader[Any],
-        val_dataloader: SimilarityDataLoader[Any] | None = None,
+        train_dataloader: Any,
+        val_dataloader: Any = None,
         ckpt_path: str | None = None,
         *,
         batch_sampler: Any = None,
@@ -219,8 +224,8 @@ class Quaterion:
         training = Training(
             trainable_model,
             trainer,
-            train_dataloader,
-            val_dataloader,
+            as_loader(train_dataloader, shuffle=True),
+            None if val_dataloader is None else as_loader(val_dataloader, shuffle=False),
             ckpt_path,
             lifecycle=activate(plugins),
             batch_sampler=batch_sampler,
@@ -232,19 +237,25 @@ class Quaterion:
 
     @classmethod
     def evaluate(
-        cls, evaluator: Evaluator, dataset: Iterable[Any], model: SimilarityModel
+        cls,
+        evaluator: Evaluator,
+        dataset: Any,
+        model: SimilarityModel,
+        **columns: Unpack[Columns],
     ) -> dict[str, Tensor]:
         """Compute retrieval metrics of a model over a dataset.
 
         Args:
             evaluator: Metrics and a sampler.
-            dataset: Similarity samples.
+            dataset: Similarity samples, as a list, dataset or loader; or a table, list or dataset
+                with their columns, as for :func:`~quaterion_core.dataset.samples_from`.
             model: A trained or loaded model; the ``model`` of a trainable one.
+            **columns: Names of columns, such as ``obj_a="question", obj_b="answer"``.
 
         Returns:
             The value of each metric by name.
         """
-        return evaluator.evaluate(dataset=dataset, model=model)
+        return evaluator.evaluate(dataset, model, **columns)
 
     @staticmethod
     def trainer_defaults(

@@ -23,6 +23,7 @@ from quaterion_core.dataset.similarity_samples import (
     SimilarityPairSample,
     SimilaritySample,
 )
+from quaterion_core.dataset.sources import samples_from
 from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.dataset.text_roles import Document, Query, with_roles
 
@@ -49,5 +50,6 @@ __all__ = [
     "SplitDataset",
     "build_batch_sampler",
     "read_facts",
+    "samples_from",
     "with_roles",
 ]

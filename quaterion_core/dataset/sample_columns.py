@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
+
+from typing_extensions import Self
 
 from quaterion_core.dataset.missing import is_missing, listed
 from quaterion_core.dataset.similarity_samples import (
@@ -16,6 +19,12 @@ from quaterion_core.plugins.nearest import unknown_name
 
 Row: TypeAlias = Mapping[Any, Any] | ValueError
 """The values of a row by column, or why the row is not readable, as the rest of a sentence."""
+
+Column: TypeAlias = str | int
+"""The name of a column, or its position in a tuple."""
+
+_NEGATIVE: Final = re.compile(r"(?:negatives?|neg)(?:_?\d+)?")
+"""What columns of hard negatives are usually called."""
 
 _TRUTHS: Final = {"true": 1.0, "false": 0.0}
 """How many tables write whether the objects of a pair are similar."""
@@ -53,13 +62,13 @@ class SampleColumns:
 
     def __init__(
         self,
-        obj_a: str | None = None,
-        obj_b: str | None = None,
-        negatives: str | Sequence[str] | None = None,
-        score: str | None = None,
-        subgroup: str | None = None,
-        obj: str | None = None,
-        group: str | None = None,
+        obj_a: Column | None = None,
+        obj_b: Column | None = None,
+        negatives: Column | Sequence[Column] | None = None,
+        score: Column | None = None,
+        subgroup: Column | None = None,
+        obj: Column | None = None,
+        group: Column | None = None,
         score_range: Sequence[float] | None = None,
     ):
         self._score_range = _range(score_range, score)
@@ -67,7 +76,9 @@ class SampleColumns:
         single = {"obj": obj, "group": group}
         self._pair = {field: column for field, column in pair.items() if column is not None}
         self._single = {field: column for field, column in single.items() if column is not None}
-        self._negatives = [negatives] if isinstance(negatives, str) else list(negatives or [])
+        self._negatives: list[Column] = (
+            [negatives] if isinstance(negatives, (str, int)) else list(negatives or [])
+        )
         of_pair = [*self._pair, *(["negatives"] if self._negatives else [])]
         if of_pair and not self._single and {"obj_a", "obj_b"} <= self._pair.keys():
             return
@@ -79,8 +90,66 @@ class SampleColumns:
             f"{', '.join([*of_pair, *self._single]) or 'none'}."
         )
 
+    @classmethod
+    def recognised(cls, names: Collection[Any], place: str) -> Self:
+        """Recognise columns by their names, for a table of which none are named.
+
+        Pairs have ``obj_a`` and ``obj_b``, or ``anchor`` and ``positive``, and optionally
+        ``score``, ``subgroup``, ``negative``, ``negatives``, ``negative_1``, and so on. Group
+        samples have ``obj`` and ``group``.
+
+        Args:
+            names: The columns that there are.
+            place: What has them, for the error, such as ``"The DataFrame"``.
+
+        Raises:
+            ValueError: The names say of neither kind, or of both, that it is there.
+
+        Example:
+            >>> SampleColumns.recognised(["anchor", "positive", "negative"], "a.csv").names
+            ['anchor', 'positive', 'negative']
+        """
+        pairs = [
+            (first, second)
+            for first, second in (("obj_a", "obj_b"), ("anchor", "positive"))
+            if first in names and second in names
+        ]
+        groups = "obj" in names and "group" in names
+        if len(pairs) + groups == 1:
+            if groups:
+                return cls(obj="obj", group="group")
+            ((first, second),) = pairs
+            return cls(
+                obj_a=first,
+                obj_b=second,
+                negatives=[n for n in names if isinstance(n, str) and _NEGATIVE.fullmatch(n)],
+                score="score" if "score" in names else None,
+                subgroup="subgroup" if "subgroup" in names else None,
+            )
+        given = list(names)
+        first, second = (*given, "question", "answer")[:2] if len(given) > 1 else ("q", "a")
+        raise ValueError(
+            f"The columns of {place[:1].lower()}{place[1:]} are {', '.join(map(repr, given))}. Say "
+            f"which of them make a sample: obj_a={first!r}, obj_b={second!r} for pairs, or "
+            f"obj={first!r}, group={second!r} for groups."
+        )
+
     @property
-    def names(self) -> list[str]:
+    def sample_type(self) -> type[SimilarityPairSample] | type[SimilarityGroupSample]:
+        """The kind of sample that the columns make."""
+        return SimilarityPairSample if self._pair else SimilarityGroupSample
+
+    @property
+    def negatives(self) -> list[Column]:
+        """The columns of hard negatives."""
+        return list(self._negatives)
+
+    def count_negatives(self, row: Mapping[Any, Any]) -> int:
+        """Return how many hard negatives a row has."""
+        return sum(len(_listed(row[column])) for column in self._negatives)
+
+    @property
+    def names(self) -> list[Any]:
         """The columns that are needed, each once."""
         return list(dict.fromkeys([*(self._pair or self._single).values(), *self._negatives]))
 
@@ -90,7 +159,7 @@ class SampleColumns:
         scores = {"score_range": list(self._score_range)} if self._score_range else {}
         return {**self._pair, **negatives, **self._single, **scores}
 
-    def check(self, present: Collection[str], place: str) -> None:
+    def check(self, present: Collection[Any], place: str) -> None:
         """Refuse a table, or a row of one, that lacks a column.
 
         Args:
@@ -145,7 +214,7 @@ class SampleColumns:
             raise ValueError(f"{listed(faults, len(faults))}{total}.")
         return samples
 
-    def samples(self, row: Mapping[str, Any], place: str) -> Iterator[SimilaritySample]:
+    def samples(self, row: Mapping[Any, Any], place: str) -> Iterator[SimilaritySample]:
         """Yield the samples of a row: one, and for a pair one more for each hard negative.
 
         Args:
@@ -160,7 +229,7 @@ class SampleColumns:
             raise ValueError(f"{place} {fault}.")
         yield from self._samples(row)
 
-    def _fault(self, row: Mapping[str, Any]) -> str | None:
+    def _fault(self, row: Mapping[Any, Any]) -> str | None:
         """Say what is wrong with a row, if anything is."""
         columns = self._pair or self._single
         absent = [name for name in self.names if name not in row]
@@ -185,7 +254,7 @@ class SampleColumns:
             return f"has the score {score:g}, outside of the score_range [{low:g}, {high:g}]"
         return None
 
-    def _samples(self, row: Mapping[str, Any]) -> Iterator[SimilaritySample]:
+    def _samples(self, row: Mapping[Any, Any]) -> Iterator[SimilaritySample]:
         columns = self._pair or self._single
         values = {field: row[column] for field, column in columns.items()}
         if self._single:
@@ -209,7 +278,7 @@ class SampleColumns:
         return (score - low) / (high - low)
 
 
-def _range(given: Sequence[float] | None, column: str | None) -> tuple[float, float] | None:
+def _range(given: Sequence[float] | None, column: Column | None) -> tuple[float, float] | None:
     if given is None:
         return None
     if column is None:

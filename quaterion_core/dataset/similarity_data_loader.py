@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar, Final, TypeVar, cast
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from quaterion_core.dataset.missing import is_missing, listed
 from quaterion_core.dataset.object_digest import object_ids
@@ -16,8 +16,13 @@ from quaterion_core.dataset.similarity_samples import (
     SimilarityPairSample,
     SimilaritySample,
 )
+from quaterion_core.dataset.sources import COLUMN_NAMES, samples_from
 from quaterion_core.dataset.targets import score_tensor, subgroup_tensor, target_tensor
 from quaterion_core.types import Targets
+from quaterion_core.utils.items import items_of
+
+_BATCH_SIZE: Final = 32
+"""The size of batches of data that are given without a loader."""
 
 SampleT = TypeVar("SampleT", bound=SimilaritySample)
 
@@ -32,10 +37,18 @@ class SimilarityDataLoader(DataLoader[SampleT]):
     one as it is.
 
     Args:
-        dataset: A list of samples, or any map-style or iterable PyTorch dataset of samples.
-        **kwargs: Arguments of :class:`torch.utils.data.DataLoader`. A ``collate_fn`` given here
-            replaces :meth:`pre_collate_fn`: it gets a list of what the dataset yields and returns
-            the raw objects and the targets.
+        dataset: Samples, as a list or a map-style or iterable PyTorch dataset; or a table, list or
+            dataset with the columns of samples, such as a pandas frame, as for
+            :func:`~quaterion_core.dataset.samples_from`.
+        **kwargs: Names of columns, such as ``obj_a="question"``, and arguments of
+            :class:`torch.utils.data.DataLoader`. A ``collate_fn`` given here replaces
+            :meth:`pre_collate_fn`: it gets a list of what the dataset yields and returns the raw
+            objects and the targets.
+
+    Raises:
+        TypeError: ``dataset`` is another loader, can be read only once, or is no dataset.
+        ValueError: The columns are not there, or are not those of this loader's samples; or rows
+            lack a value.
     """
 
     sample_type: ClassVar[type[Any]]
@@ -47,9 +60,18 @@ class SimilarityDataLoader(DataLoader[SampleT]):
                 f"{type(self).__name__} wraps a dataset, but got a {type(dataset).__name__}. "
                 "Pass the dataset of that loader instead."
             )
+        columns: Any = {name: kwargs.pop(name) for name in COLUMN_NAMES & kwargs.keys()}
         self._original_params = dict(kwargs)
+        if columns or "collate_fn" not in kwargs:
+            dataset = self._samples(dataset, columns)
         kwargs.setdefault("collate_fn", self.pre_collate_fn)
         super().__init__(cast("Dataset[SampleT]", dataset), **kwargs)
+
+    @classmethod
+    def _samples(cls, data: Any, columns: Any) -> Any:
+        if isinstance(data, Iterator):
+            raise _read_once(data)
+        return samples_from(data, sample_type=cls.sample_type, **columns)
 
     @property
     def original_params(self) -> dict[str, Any]:
@@ -234,6 +256,42 @@ class GroupSimilarityDataLoader(SimilarityDataLoader[SimilarityGroupSample]):
         return [sample.obj for sample in batch], list(hash_ids)
 
 
+def as_loader(data: Any, *, shuffle: bool) -> Any:
+    """Return data as a loader with batches of 32 samples; a loader is returned as it is.
+
+    Args:
+        data: A loader, or data as for :func:`~quaterion_core.dataset.samples_from`.
+        shuffle: Whether to draw the samples in random order; a stream decides itself.
+
+    Raises:
+        TypeError: It is no data, or holds no similarity samples, or can be read only once.
+        ValueError: There are no samples.
+
+    Example:
+        >>> rows = [{"anchor": "lemon", "positive": "lime"}, {"anchor": "rye", "positive": "oat"}]
+        >>> type(as_loader(rows, shuffle=True)).__name__
+        'PairsSimilarityDataLoader'
+    """
+    if isinstance(data, DataLoader):
+        return data
+    if isinstance(data, Iterator):
+        raise _read_once(data)
+    samples = samples_from(data)
+    first = next(iter(items_of(samples)), None)
+    if first is None:
+        raise ValueError(f"Expected samples, got an empty {type(data).__name__}.")
+    is_stream = isinstance(samples, IterableDataset)
+    order = {} if is_stream else {"shuffle": shuffle}
+    return loader_for(first)(samples, batch_size=_BATCH_SIZE, **order)
+
+
+def _read_once(data: Any) -> TypeError:
+    return TypeError(
+        f"Expected data that can be read again in each epoch, got a {type(data).__name__}, which "
+        "can be read once. Pass list(data), or an IterableDataset."
+    )
+
+
 def loader_for(sample: object) -> type[SimilarityDataLoader[Any]]:
     """Return the loader class that takes samples of this kind.
 
@@ -250,7 +308,8 @@ def loader_for(sample: object) -> type[SimilarityDataLoader[Any]]:
     raise TypeError(
         f"A dataset has to yield SimilarityPairSample or SimilarityGroupSample, but yields "
         f"{_brief(sample)} of type {type(sample).__name__}. Wrap each object in one of these, or "
-        "a dataset of (object, label) in SimilarityGroupDataset."
+        "name what dictionaries or tuples hold: samples_from(data, obj_a='question', "
+        "obj_b='answer') for pairs, samples_from(data, obj=0, group=1) for groups."
     )
 
 
@@ -266,8 +325,9 @@ def _wrong_sample(loader: type[SimilarityDataLoader[Any]], sample: object, posit
             "in one dataset."
         )
     return message + (
-        "Let the dataset yield similarity samples; SimilarityGroupDataset wraps a dataset of "
-        "(object, label)."
+        "Let the dataset yield similarity samples, or name what its dictionaries or tuples hold: "
+        "obj_a='question', obj_b='answer' or obj_a=0, obj_b=1 for pairs, obj=..., group=... for "
+        "groups."
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
+from typing_extensions import Unpack
 
+from quaterion_core.dataset.sources import Columns, samples_from
 from quaterion_core.eval.base_metric import BaseMetric
 from quaterion_core.eval.samplers.base_sampler import BaseSampler
 
@@ -63,13 +65,17 @@ class Evaluator:
         self.metrics = dict(metrics)
         self.sampler = sampler
 
-    def evaluate(self, dataset: Iterable[Any], model: SimilarityModel) -> dict[str, Tensor]:
+    def evaluate(
+        self, dataset: Any, model: SimilarityModel, **columns: Unpack[Columns]
+    ) -> dict[str, Tensor]:
         """Compute the metrics.
 
         Args:
             dataset: Similarity samples: a list, a PyTorch dataset, any iterable, or a data loader,
-                whose dataset is then read whole.
+                whose dataset is then read whole; or a table, list or dataset with the columns of
+                samples, as for :func:`~quaterion_core.dataset.samples_from`.
             model: Encodes the objects.
+            **columns: Names of columns, such as ``obj_a="question", obj_b="answer"``.
 
         Returns:
             The value of each metric by name, on the sampler's device.
@@ -80,6 +86,8 @@ class Evaluator:
             ValueError: The dataset is empty, or an embedding is not finite.
         """
         try:
+            if columns:
+                dataset = samples_from(dataset, **columns)
             return self.sampler.score(dataset, self.metrics, model)
         finally:
             self.sampler.reset()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from quaterion_core.dataset.similarity_samples import SimilarityPairSample
+from quaterion_core.dataset.sources import Columns
 from quaterion_core.distances import Distance
 from quaterion_core.distances.top_k import queries_per_block, top_k
 from quaterion_core.mining.embedded_queries import EmbeddedQueries
@@ -30,12 +32,13 @@ class MinedSamples(list[SimilarityPairSample]):
 
 def mine_hard_negatives(
     model: SimilarityModel,
-    samples: Iterable[SimilarityPairSample],
+    samples: Any,
     corpus: Sequence[Any] | None = None,
     rules: MiningRules | None = None,
     *,
     guide: SimilarityModel | None = None,
     batch_size: int = 32,
+    **columns: Unpack[Columns],
 ) -> MinedSamples:
     """Mine hard negatives: objects that a model wrongly embeds near a query.
 
@@ -46,12 +49,14 @@ def mine_hard_negatives(
 
     Args:
         model: Embeds queries and corpus, in evaluation mode, on its device.
-        samples: Pair samples.
+        samples: Pair samples, as a list, dataset or loader; or a table, list or dataset with their
+            columns, as for :func:`~quaterion_core.dataset.samples_from`.
         corpus: Objects to search in; by default all ``obj_b`` of the samples.
         rules: Number of negatives, and which objects may be one; by default the most similar one.
         guide: A second, better model, for example a large one, to detect false negatives; see
             :attr:`MiningRules.guide_margin`. It runs on its own device.
         batch_size: Number of objects to embed at once.
+        **columns: Names of the columns of ``samples``, such as ``obj_a="question"``.
 
     Returns:
         The samples, followed by a pair (query, hard negative) for each negative, with the score 0
@@ -79,7 +84,7 @@ def mine_hard_negatives(
         >>> mined.report.found
         2
     """
-    queries = Queries(samples, corpus)
+    queries = Queries(samples, corpus, **columns)
     negatives, report = find_hard_negatives(
         queries, model, rules or MiningRules(), guide=guide, batch_size=batch_size
     )

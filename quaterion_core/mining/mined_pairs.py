@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from typing_extensions import Unpack
 
 from quaterion_core.dataset.similarity_samples import SimilarityPairSample
+from quaterion_core.dataset.sources import Columns
 from quaterion_core.mining.hard_negatives import find_hard_negatives
 from quaterion_core.mining.mining_report import MiningReport
 from quaterion_core.mining.mining_rules import MiningRules
@@ -28,9 +30,11 @@ class MinedPairs(Dataset[SimilarityPairSample]):
     The negatives are in shared memory, so that worker processes of a loader see updates.
 
     Args:
-        samples: S pair samples.
+        samples: S pair samples, or data of which :func:`~quaterion_core.dataset.samples_from` makes
+            them.
         corpus: Objects to mine in; by default all ``obj_b`` of the samples.
         rules: Number of negatives, and which objects may be one; by default the most similar one.
+        **columns: Names of the columns of ``samples``, such as ``obj_a="question"``.
 
     Attributes:
         report: Statistics of the last mining; ``None`` before the first.
@@ -49,12 +53,13 @@ class MinedPairs(Dataset[SimilarityPairSample]):
 
     def __init__(
         self,
-        samples: Iterable[SimilarityPairSample],
+        samples: Any,
         corpus: Sequence[Any] | None = None,
         rules: MiningRules | None = None,
+        **columns: Unpack[Columns],
     ):
         self._rules = rules or MiningRules()
-        self._queries = Queries(samples, corpus)
+        self._queries = Queries(samples, corpus, **columns)
         self.report: MiningReport | None = None
         self.revision = 0
         size = len(self._queries.objects), self._rules.negatives_per_query

@@ -8,11 +8,13 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from quaterion_core.dataset.distinct_objects import DistinctObjects
 from quaterion_core.dataset.object_digest import object_digests
 from quaterion_core.dataset.similarity_data_loader import PairsSimilarityDataLoader
 from quaterion_core.dataset.similarity_samples import SimilarityPairSample
+from quaterion_core.dataset.sources import Columns, samples_from
 from quaterion_core.mining.relation import Relation
 from quaterion_core.utils.items import items_of
 
@@ -27,9 +29,10 @@ class Queries:
     a pair with a score above 0 places into a subgroup of the query.
 
     Args:
-        samples: S pairs.
+        samples: S pairs, or data of which :func:`~quaterion_core.dataset.samples_from` makes them.
         corpus: What can be found; by default all ``obj_b``. A NumPy array holds one object in each
             row.
+        **columns: Names of the columns of ``samples``.
 
     Attributes:
         samples: The samples as a list.
@@ -44,9 +47,13 @@ class Queries:
     """
 
     def __init__(
-        self, samples: Iterable[SimilarityPairSample], corpus: Sequence[Any] | None = None
+        self,
+        samples: Any,
+        corpus: Sequence[Any] | None = None,
+        **columns: Unpack[Columns],
     ):
-        self.samples: list[SimilarityPairSample] = list(items_of(samples))
+        pairs = samples_from(samples, sample_type=SimilarityPairSample, **columns)
+        self.samples: list[SimilarityPairSample] = list(items_of(pairs))
         PairsSimilarityDataLoader.check_samples(self.samples)
         similar = torch.tensor([sample.score > 0 for sample in self.samples], dtype=torch.bool)
         if not similar.any():

@@ -10,11 +10,11 @@ from torch import nn
 
 from quaterion_core.components import build_component
 from quaterion_core.dataset.similarity_samples import SimilarityGroupSample, SimilarityPairSample
+from quaterion_core.dataset.sources import samples_from
 from quaterion_core.dataset.targets import stable_id
 from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.metric_choices import attached_metrics
-from quaterion_core.eval.samplers.dataset_sampler import samples_of
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import DEFAULT_ENCODER_KEY, SimilarityModel
@@ -130,7 +130,7 @@ def assemble(
     # Encoders may take minutes to build, so that what is quick to check comes first.
     chosen_optimizer, chosen_schedule = choose_optimizer(optimizer), build_schedule(schedule)
     choices = encoders if encoders is not None else {DEFAULT_ENCODER_KEY: encoder}
-    samples = None if data is None else rereadable(samples_of(data))
+    samples = None if data is None else rereadable(samples_from(data))
     objects = LazyItems(lambda: _objects(samples or ()))
     built = {
         key: build_component("encoder", choice, objects=objects) for key, choice in choices.items()

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import torch
 from rich.progress import track
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
+from quaterion_core.dataset.sources import samples_from
 from quaterion_core.eval.accumulators.accumulator import Accumulator, check_embeddings
 from quaterion_core.eval.base_metric import BaseMetric
 from quaterion_core.eval.retrieval import Retrieval
@@ -74,7 +74,11 @@ class DatasetSampler(BaseSampler):
 
         After encoding, :attr:`sizes` holds the number of embeddings of each.
         """
-        return {"dataset": samples_of(dataset)}
+        return {"dataset": self.samples_of(dataset)}
+
+    def samples_of(self, data: Any) -> Any:
+        """Return the samples of a data loader, of a dataset or of a table."""
+        return samples_from(data, sample_type=self.loader_type.sample_type)
 
     @abstractmethod
     def queries_and_candidates(self) -> tuple[Tensor, Tensor | None]:
@@ -93,7 +97,8 @@ class DatasetSampler(BaseSampler):
         Args:
             model: Encodes the objects.
             dataset: Similarity samples: a list, a PyTorch dataset, any iterable, or a data loader,
-                whose dataset is then read whole.
+                whose dataset is then read whole; or data of which
+                :func:`~quaterion_core.dataset.samples_from` makes them.
 
         Raises:
             TypeError: A sample is not of this sampler's kind, or ``model`` cannot encode.
@@ -260,11 +265,6 @@ class _DistinctEncoder:
         if len(self._parts) > 1:
             self._parts = [torch.cat(self._parts)]
         return self._parts[0]
-
-
-def samples_of(dataset: Any) -> Any:
-    """Return the dataset of a data loader; anything else is a dataset itself."""
-    return dataset.dataset if isinstance(dataset, DataLoader) else dataset
 
 
 def _iterate(source: Any, name: str) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from quaterion_core.dataset.similarity_data_loader import GroupSimilarityDataLoader
 from quaterion_core.eval.accumulators.group_accumulator import GroupAccumulator
 from quaterion_core.eval.group.group_metric import GroupMetric
-from quaterion_core.eval.samplers.dataset_sampler import DatasetSampler, samples_of
+from quaterion_core.eval.samplers.dataset_sampler import DatasetSampler
 
 
 class GroupSampler(DatasetSampler):
@@ -66,7 +66,7 @@ class GroupSampler(DatasetSampler):
         reference: Iterable[Any] | None = None,
     ):
         super().__init__(sample_size, encode_batch_size, device, log_progress, seed)
-        self.reference = samples_of(reference)
+        self.reference = None if reference is None else self.samples_of(reference)
 
     def sources(self, dataset: Any) -> dict[str, Any]:
         """Return the dataset and, if it is another one, the reference."""
