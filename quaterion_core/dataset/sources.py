@@ -169,8 +169,8 @@ class _Choice:
         if self._sample_type in (None, columns.sample_type):
             return
         raise ValueError(
-            f"Expected the columns of a {self._sample_type.__name__} "  # type: ignore[union-attr]
-            f"({' and '.join(_POSITIONS[self._sample_type][:2])}), got those of a "  # type: ignore[index]
+            f"Expected the columns of a {self._sample_type.__name__} "
+            f"({' and '.join(_POSITIONS[self._sample_type][:2])}), got those of a "
             f"{columns.sample_type.__name__}: {', '.join(map(repr, columns.names))}. "
             "PairsSimilarityDataLoader and the samplers and losses of pairs take pairs, "
             "GroupSimilarityDataLoader and those of groups take groups."
