@@ -74,11 +74,19 @@ class DatasetSampler(BaseSampler):
 
         After encoding, :attr:`sizes` holds the number of embeddings of each.
         """
-        return {"dataset": self.samples_of(dataset)}
+        return {"dataset": self.samples_of(dataset, "dataset")}
 
-    def samples_of(self, data: Any) -> Any:
-        """Return the samples of a data loader, of a dataset or of a table."""
-        return samples_from(data, sample_type=self.loader_type.sample_type)
+    def samples_of(self, data: Any, name: str) -> Any:
+        """Return the samples of a data loader, of a dataset or of a table.
+
+        Args:
+            data: The data.
+            name: What they are, for errors.
+        """
+        try:
+            return samples_from(data, sample_type=self.loader_type.sample_type)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"The {name} is not one of samples. {error}") from None
 
     @abstractmethod
     def queries_and_candidates(self) -> tuple[Tensor, Tensor | None]:

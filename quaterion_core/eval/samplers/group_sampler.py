@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from quaterion_core.dataset.similarity_data_loader import GroupSimilarityDataLoader
 from quaterion_core.eval.accumulators.group_accumulator import GroupAccumulator
@@ -66,13 +67,13 @@ class GroupSampler(DatasetSampler):
         reference: Iterable[Any] | None = None,
     ):
         super().__init__(sample_size, encode_batch_size, device, log_progress, seed)
-        self.reference = None if reference is None else self.samples_of(reference)
+        self.reference = reference
 
     def sources(self, dataset: Any) -> dict[str, Any]:
         """Return the dataset and, if it is another one, the reference."""
         sources = super().sources(dataset)
-        if self.reference is not None and self.reference is not sources["dataset"]:
-            sources["reference"] = self.reference
+        if self.reference is not None and _data_of(self.reference) is not _data_of(dataset):
+            sources["reference"] = self.samples_of(self.reference, "reference")
         return sources
 
     def queries_and_candidates(self) -> tuple[Tensor, Tensor | None]:
@@ -82,3 +83,8 @@ class GroupSampler(DatasetSampler):
             return rows, None
         queries, candidates = torch.split(rows, self.sizes)
         return queries, candidates
+
+
+def _data_of(data: Any) -> Any:
+    """Return the dataset of a data loader; anything else is one itself."""
+    return data.dataset if isinstance(data, DataLoader) else data

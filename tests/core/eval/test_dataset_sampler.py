@@ -147,8 +147,8 @@ def test_sampling_never_makes_a_matrix_of_all_objects(monkeypatch, table_model):
         (iter([]), ValueError, "no samples"),
         ([*SAMPLES, SimilarityPairSample(1, 2)], TypeError, "sample 30 is of type SimilarityPair"),
         ([SimilarityPairSample(1, 2)], TypeError, "GroupSampler takes .*SimilarityGroupSample"),
-        (iter([("text", 1)]), TypeError, "sample 0 is of type tuple"),
-        (7, TypeError, "iterable .* got a int"),
+        (iter(["text"]), TypeError, "item 0 is 'text' of type str"),
+        (7, TypeError, "The dataset is not one of samples. .*got 7 of type int"),
     ],
 )
 def test_unfit_datasets_are_refused_before_anything_is_encoded(

@@ -118,8 +118,8 @@ def test_a_dataset_as_its_own_reference_is_none(read, table_model):
             TypeError,
             "takes a reference of SimilarityGroupSample, but sample 30 is of type SimilarityPair",
         ),
-        ("train", TypeError, "takes a reference of .* sample 0 is of type str"),
-        (7, TypeError, "Expected a reference that is iterable .* got a int"),
+        ("train", TypeError, "The reference is not one of samples. .*got 'train'"),
+        (7, TypeError, "The reference is not one of samples. .*got 7 of type int"),
     ],
 )
 def test_an_unfit_reference_is_refused(reference, error, message, table_model):
