@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from quaterion_core.loss.similarity_loss import SimilarityLoss
+from quaterion_core.loss.similarity_loss import SampleKind, SimilarityLoss
 
 
 class GroupLoss(SimilarityLoss, ABC):
@@ -15,6 +15,11 @@ class GroupLoss(SimilarityLoss, ABC):
 
     Objects of the same group are similar, those of different groups are not.
     """
+
+    @property
+    def sample_kind(self) -> SampleKind:
+        """``"groups"``."""
+        return "groups"
 
     @abstractmethod
     def forward(self, embeddings: Tensor, groups: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import torch
@@ -10,9 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from quaterion_core.components import build_component
-from quaterion_core.loss.group_loss import GroupLoss
-from quaterion_core.loss.pairwise_loss import PairwiseLoss
-from quaterion_core.loss.similarity_loss import SimilarityLoss
+from quaterion_core.loss.similarity_loss import SampleKind, SimilarityLoss
 from quaterion_core.plugins import registry
 from quaterion_core.utils.precision import at_least_float32
 
@@ -27,15 +26,15 @@ class MatryoshkaLoss(SimilarityLoss):
 
         Σ_m c_m · loss(first m dimensions of the embeddings)
 
-    ``encode(..., dim=m)`` then gives embeddings of that size. The wrapper is a group loss or a
-    pairwise one, as the loss is. A loss that has weights for every dimension, such as arcface, has
+    ``encode(..., dim=m)`` then gives embeddings of that size. It takes the samples that the loss
+    takes, groups or pairs. A loss that has weights for every dimension, such as arcface, has
     weights of its own for each size.
 
     Source: Kusupati et al., Matryoshka Representation Learning, NeurIPS 2022, section 3,
     equation 1.
 
     Args:
-        loss: The loss.
+        loss: The loss: a group loss or a pairwise one.
         dims: Sizes, usually with the whole embedding size among them.
         weights: Weight of each size; 1 by default.
 
@@ -57,24 +56,14 @@ class MatryoshkaLoss(SimilarityLoss):
 
     component_arguments: ClassVar[Mapping[str, str]] = {"loss": "loss"}
 
-    def __new__(
-        cls, loss: SimilarityLoss, dims: Sequence[int], weights: Sequence[float] | None = None
-    ) -> Self:
-        """Choose the class that is a loss of the same kind as the wrapped one."""
-        if cls is MatryoshkaLoss:
-            kinds = {GroupLoss: _MatryoshkaGroupLoss, PairwiseLoss: _MatryoshkaPairwiseLoss}
-            fitting = [wrapper for kind, wrapper in kinds.items() if isinstance(loss, kind)]
-            if not fitting:
-                raise TypeError(
-                    "MatryoshkaLoss wraps a GroupLoss or a PairwiseLoss, such as "
-                    f"MultipleNegativesRankingLoss(), but got {loss!r:.80}."
-                )
-            cls = fitting[0]  # type: ignore[assignment]
-        return super().__new__(cls)
-
     def __init__(
         self, loss: SimilarityLoss, dims: Sequence[int], weights: Sequence[float] | None = None
     ):
+        if not isinstance(loss, SimilarityLoss):
+            raise TypeError(
+                "Expected a GroupLoss or a PairwiseLoss, such as MultipleNegativesRankingLoss(), "
+                f"got {loss!r:.80}."
+            )
         super().__init__(loss.distance_metric_name)
         self.dims = list(dims)
         self.weights = [1.0] * len(self.dims) if weights is None else list(weights)
@@ -83,16 +72,22 @@ class MatryoshkaLoss(SimilarityLoss):
             or len(set(self.dims)) < len(self.dims)
             or any(type(dim) is not int or dim < 1 for dim in self.dims)
         ):
-            raise ValueError(f"dims should be different positive integers, but are {self.dims}.")
+            raise ValueError(f"Expected dims to be different positive integers, got {self.dims}.")
         if len(self.weights) != len(self.dims):
             raise ValueError(
-                f"There should be one weight for each of the sizes {self.dims}, but weights are "
-                f"{self.weights}."
+                f"Expected one weight for each of the sizes {self.dims}, got {self.weights}."
             )
         self._losses = nn.ModuleList(_of_size(loss, dim) for dim in self.dims)
 
-    def __getnewargs__(self) -> tuple[Any, ...]:
-        return self._losses[0], self.dims  # what copying and unpickling call __new__ with
+    @property
+    def loss(self) -> SimilarityLoss:
+        """The wrapped loss, of the first size."""
+        return self._of_sizes[0]
+
+    @property
+    def sample_kind(self) -> SampleKind:
+        """The kind of samples that the wrapped loss is over."""
+        return self.loss.sample_kind
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that build this loss again, as JSON values.
@@ -100,15 +95,13 @@ class MatryoshkaLoss(SimilarityLoss):
         Raises:
             NotImplementedError: The wrapped loss declares none or is not registered.
         """
-        loss = self._losses[0]
-        assert isinstance(loss, SimilarityLoss)
-        name = registry.id_of("loss", type(loss))
+        name = registry.id_of("loss", type(self.loss))
         if name is None:
             raise NotImplementedError(
-                f"{type(loss).__name__} is not registered, so MatryoshkaLoss cannot name it in a "
-                "configuration. Register it with quaterion_core.plugins.register_loss."
+                f"{type(self.loss).__name__} is not registered, so MatryoshkaLoss cannot name it "
+                "in a configuration. Register it with quaterion_core.plugins.register_loss."
             )
-        choice = {"name": name, **loss.get_config_dict()}
+        choice = {"name": name, **self.loss.get_config_dict()}
         return {"loss": choice, "dims": self.dims, "weights": self.weights}
 
     @classmethod
@@ -116,8 +109,48 @@ class MatryoshkaLoss(SimilarityLoss):
         """Build a loss from what :meth:`get_config_dict` returned."""
         return cls(**{**config, "loss": build_component("loss", config["loss"])})
 
-    def _sum(self, embeddings: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """Sum the loss of a batch over all sizes."""
+    def check_scores(self, labels: Tensor) -> None:
+        """Refuse labels (B,) that the wrapped loss refuses."""
+        self.loss.check_scores(labels)
+
+    def forward(self, embeddings: Tensor, *targets: Tensor, **named_targets: Tensor) -> Tensor:
+        """Compute the loss of a batch.
+
+        Args:
+            embeddings: Shape (N, D), where D is at least the largest of the sizes.
+            targets: The targets that the wrapped loss takes, in its order.
+            named_targets: The others, by name.
+
+        Returns:
+            A scalar.
+        """
+        given = _by_name(self.loss.forward, targets, named_targets)
+        return self.batch_loss(embeddings, given)
+
+    def xbm_loss(self, embeddings: Tensor, *targets: Tensor, **named_targets: Tensor) -> Tensor:
+        """Compute the loss of a batch (N, D) against a memory, which is truncated, too.
+
+        Args:
+            embeddings: Shape (N, D).
+            targets: What the ``xbm_loss`` of the wrapped loss takes, in its order.
+            named_targets: The others, by name.
+
+        Returns:
+            A scalar.
+        """
+        compute: Any = self.loss.xbm_loss  # which both kinds of losses have
+        given = _by_name(compute, targets, named_targets)
+        memory_embeddings = given.pop(f"{_MEMORY}embeddings")
+        memory = {name for name in given if name.startswith(_MEMORY)}
+        return self.memory_loss(
+            embeddings,
+            {name: values for name, values in given.items() if name not in memory},
+            memory_embeddings,
+            {name.removeprefix(_MEMORY): given[name] for name in memory},
+        )
+
+    def batch_loss(self, embeddings: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Compute the loss of a batch (N, D) from the targets of a loader; returns a scalar."""
         embeddings = at_least_float32(embeddings)
         return torch.stack(
             [
@@ -126,14 +159,14 @@ class MatryoshkaLoss(SimilarityLoss):
             ]
         ).sum()
 
-    def _memory_sum(
+    def memory_loss(
         self,
         embeddings: Tensor,
         targets: Mapping[str, Tensor],
         memory_embeddings: Tensor,
         memory_targets: Mapping[str, Tensor],
     ) -> Tensor:
-        """Sum the loss of a batch against a memory, which is cut off too, over all sizes."""
+        """Compute the loss of a batch (N, D) against a memory (M, D); returns a scalar."""
         embeddings = at_least_float32(embeddings)
         return torch.stack(
             [
@@ -149,91 +182,23 @@ class MatryoshkaLoss(SimilarityLoss):
         """Yield each size with its weight and loss, if the embeddings (N, D) have that size."""
         if embeddings.ndim != 2 or embeddings.shape[1] < max(self.dims):
             raise ValueError(
-                f"MatryoshkaLoss has the sizes {self.dims}, but got embeddings of shape "
+                f"Expected embeddings (N, D) with D of at least {max(self.dims)}, got shape "
                 f"{tuple(embeddings.shape)}. Choose sizes up to the model's embedding_size."
             )
-        for dim, weight, loss in zip(self.dims, self.weights, self._losses, strict=True):
-            assert isinstance(loss, SimilarityLoss)
-            yield dim, weight, loss
+        yield from zip(self.dims, self.weights, self._of_sizes, strict=True)
+
+    @property
+    def _of_sizes(self) -> list[SimilarityLoss]:
+        """The loss of each size."""
+        return list(self._losses)  # type: ignore[arg-type]  # nn.ModuleList forgets their type
 
 
-class _MatryoshkaGroupLoss(MatryoshkaLoss, GroupLoss):
-    """Wraps a group loss."""
-
-    def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
-        """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
-        return self._sum(embeddings, {"groups": groups, **kwargs})
-
-    def xbm_loss(
-        self, embeddings: Tensor, groups: Tensor, memory_embeddings: Tensor, memory_groups: Tensor
-    ) -> Tensor:
-        """Compute the loss of a batch (N, D) against a memory (M, D); returns a scalar."""
-        return self._memory_sum(
-            embeddings, {"groups": groups}, memory_embeddings, {"groups": memory_groups}
-        )
-
-
-class _MatryoshkaPairwiseLoss(MatryoshkaLoss, PairwiseLoss):
-    """Wraps a pairwise loss."""
-
-    def check_scores(self, labels: Tensor) -> None:
-        """Refuse labels (B,) that the wrapped loss refuses."""
-        loss = self._losses[0]
-        assert isinstance(loss, PairwiseLoss)
-        loss.check_scores(labels)
-
-    def forward(
-        self,
-        embeddings: Tensor,
-        pairs: Tensor,
-        labels: Tensor,
-        subgroups: Tensor,
-        objects: Tensor | None = None,
-        **kwargs: Tensor,
-    ) -> Tensor:
-        """Compute the loss of embeddings (N, D) and the targets of pairs; returns a scalar."""
-        targets = {"pairs": pairs, "labels": labels, "subgroups": subgroups, **kwargs}
-        return self._sum(embeddings, _with_objects(targets, objects))
-
-    def xbm_loss(
-        self,
-        embeddings: Tensor,
-        pairs: Tensor,
-        labels: Tensor,
-        subgroups: Tensor,
-        memory_embeddings: Tensor,
-        memory_pairs: Tensor,
-        memory_labels: Tensor,
-        memory_subgroups: Tensor,
-        *,
-        objects: Tensor | None = None,
-        memory_objects: Tensor | None = None,
-        **kwargs: Any,
-    ) -> Tensor:
-        """Compute the loss of a batch (N, D) against a memory of pairs; returns a scalar."""
-        of_batch, of_memory = {}, {}
-        for name, values in kwargs.items():
-            if name.startswith(_MEMORY):
-                of_memory[name.removeprefix(_MEMORY)] = values
-            else:
-                of_batch[name] = values
-        targets = {"pairs": pairs, "labels": labels, "subgroups": subgroups, **of_batch}
-        memory_targets = {
-            "pairs": memory_pairs,
-            "labels": memory_labels,
-            "subgroups": memory_subgroups,
-            **of_memory,
-        }
-        return self._memory_sum(
-            embeddings,
-            _with_objects(targets, objects),
-            memory_embeddings,
-            _with_objects(memory_targets, memory_objects),
-        )
-
-
-def _with_objects(targets: dict[str, Tensor], objects: Tensor | None) -> dict[str, Tensor]:
-    return targets if objects is None else {**targets, "objects": objects}
+def _by_name(
+    function: Callable[..., Any], positional: Sequence[Tensor], named: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the targets by the names that a function has for them after the embeddings."""
+    names = list(inspect.signature(function).parameters)[1:]
+    return {**dict(zip(names, positional, strict=False)), **named}
 
 
 def _of_size(loss: SimilarityLoss, dim: int) -> SimilarityLoss:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from quaterion_core.loss.known_positives import link_equal_positives
-from quaterion_core.loss.similarity_loss import SimilarityLoss
+from quaterion_core.loss.similarity_loss import SampleKind, SimilarityLoss
 from quaterion_core.utils.accepted import names_argument
 
 
@@ -34,6 +34,11 @@ class PairwiseLoss(SimilarityLoss, ABC):
 
     score_range: ClassVar[tuple[float, float] | None] = None
     _scores_checked = False
+
+    @property
+    def sample_kind(self) -> SampleKind:
+        """``"pairs"``."""
+        return "pairs"
 
     @abstractmethod
     def forward(

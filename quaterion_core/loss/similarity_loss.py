@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from torch import Tensor, nn
 from typing_extensions import Self
 
 from quaterion_core.distances import Distance
 from quaterion_core.utils.accepted import accepted
+
+SampleKind: TypeAlias = Literal["groups", "pairs"]
+"""The kinds of samples: objects that belong to groups, or pairs of objects."""
 
 
 class SimilarityLoss(nn.Module):
@@ -29,6 +32,24 @@ class SimilarityLoss(nn.Module):
         super().__init__()
         self.distance_metric_name = Distance(distance_metric_name)
         self.distance_metric = Distance.get_by_name(self.distance_metric_name)
+
+    @property
+    def sample_kind(self) -> SampleKind:
+        """The kind of samples that the loss is over: ``"groups"`` or ``"pairs"``.
+
+        Training asks for it to choose the memory, and to refuse a loader of other samples.
+        """
+        raise TypeError(
+            f"Expected {type(self).__name__} to derive from GroupLoss or PairwiseLoss, or to "
+            "define sample_kind as 'groups' or 'pairs'."
+        )
+
+    def check_scores(self, labels: Tensor) -> None:
+        """Refuse labels (B,) of pairs that the loss cannot learn from; by default none.
+
+        Raises:
+            ValueError: The message says how to map them.
+        """
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that build this loss again, as JSON values."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from quaterion_core.loss import GroupLoss, PairwiseLoss, SimilarityLoss
+from quaterion_core.loss.similarity_loss import SampleKind
 from quaterion_core.testing.checks import CheckError, Checks
 from quaterion_core.testing.comparing import rebuilt, require_finite, require_same
 from quaterion_core.testing.devices import require_other_device
@@ -42,7 +43,7 @@ class LossSubject(Subject[SimilarityLoss]):
     @property
     def is_group(self) -> bool:
         """Whether the loss takes groups rather than pairs."""
-        return isinstance(self.fresh(), GroupLoss)
+        return self.fresh().sample_kind == "groups"
 
     @property
     def size(self) -> int:
@@ -115,17 +116,23 @@ def construction(subject: LossSubject) -> None:
 
 @LOSS_CHECKS.add
 def interface(subject: LossSubject) -> None:
-    """The class is not derived from exactly one of `GroupLoss` and `PairwiseLoss`.
+    """The class is derived from both of `GroupLoss` and `PairwiseLoss`, or has no `sample_kind`.
 
-    Derive from the one whose targets `forward` takes; `SimilarityLoss` alone is not enough.
+    Derive from the one whose targets `forward` takes. A loss that takes either, such as one around
+    another loss, derives from `SimilarityLoss` and returns "groups" or "pairs" as `sample_kind`.
     """
     loss = subject.fresh()
-    kinds = [cls for cls in (GroupLoss, PairwiseLoss) if isinstance(loss, cls)]
-    if len(kinds) != 1:
-        names = "both" if kinds else "neither"
+    name = type(loss).__name__
+    if isinstance(loss, GroupLoss) and isinstance(loss, PairwiseLoss):
+        raise CheckError(f"expected {name} to derive from GroupLoss or PairwiseLoss, got both")
+    try:
+        kind = loss.sample_kind
+    except TypeError as error:
         raise CheckError(
-            f"expected {type(loss).__name__} to derive from GroupLoss or PairwiseLoss, got {names}"
-        )
+            f"expected {name} to derive from GroupLoss or PairwiseLoss, got neither"
+        ) from error
+    if kind not in get_args(SampleKind):
+        raise CheckError(f"expected sample_kind of {name} to be 'groups' or 'pairs', got {kind!r}")
 
 
 @LOSS_CHECKS.add
@@ -327,8 +334,8 @@ def cross_batch_memory(subject: LossSubject) -> None:
     batch, remembered = subject.batch(), subject.batch(seed=3)
     embeddings = batch.embeddings.requires_grad_()
     memory_embeddings = remembered.embeddings.requires_grad_()
-    assert isinstance(loss, (GroupLoss, PairwiseLoss))
-    value = loss.xbm_loss(
+    compute: Any = loss.xbm_loss  # which both kinds of losses have
+    value = compute(
         embeddings,
         **batch.targets,
         memory_embeddings=memory_embeddings,

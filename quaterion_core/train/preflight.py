@@ -13,8 +13,6 @@ from quaterion_core.dataset.similarity_data_loader import (
     SimilarityDataLoader,
 )
 from quaterion_core.dataset.targets import score_tensor
-from quaterion_core.loss.group_loss import GroupLoss
-from quaterion_core.loss.pairwise_loss import PairwiseLoss
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.train.epoch_loader import has_length
 
@@ -93,25 +91,20 @@ def check_loss_fits(loss: SimilarityLoss, loader: SimilarityDataLoader[Any], nam
         TypeError: A pairwise loss meets groups, or a group loss meets pairs.
         ValueError: A score of a list of pairs is none, or out of the loss's range.
     """
-    for loader_type, loss_type, samples, losses in (
-        (
-            PairsSimilarityDataLoader,
-            PairwiseLoss,
-            "pairs",
-            "contrastive, multiple-negatives-ranking",
-        ),
-        (GroupSimilarityDataLoader, GroupLoss, "groups", "triplet, arcface, online-contrastive"),
+    for loader_type, samples, losses in (
+        (PairsSimilarityDataLoader, "pairs", "contrastive, multiple-negatives-ranking"),
+        (GroupSimilarityDataLoader, "groups", "triplet, arcface, online-contrastive"),
     ):
-        if isinstance(loader, loader_type) and not isinstance(loss, loss_type):
+        if isinstance(loader, loader_type) and loss.sample_kind != samples:
             raise TypeError(
-                f"{type(loss).__name__} does not fit {name}: it is not a {loss_type.__name__}, "
+                f"{type(loss).__name__} does not fit {name}: it is a loss over {loss.sample_kind}, "
                 f"but a {loader_type.__name__} gives {samples}. Choose a loss over {samples} "
                 f"({losses}, ...), or samples of the other kind."
             )
     samples_given: Any = loader.dataset
     if isinstance(samples_given, (list, tuple)) and "collate_fn" not in loader.original_params:
         loader.check_samples(samples_given)
-        if isinstance(loss, PairwiseLoss):
+        if loss.sample_kind == "pairs":
             loss.check_scores(score_tensor([sample.score for sample in samples_given]))
 
 

@@ -18,7 +18,6 @@ from quaterion_core.dataset.train_collator import Features, collate_features
 from quaterion_core.encoders.encoder import Encoder, meta_extractors, train_collate_functions
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.heads.encoder_head import EncoderHead
-from quaterion_core.loss.group_loss import GroupLoss
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import SimilarityModel
 from quaterion_core.train import checkpoint_types as _checkpoint_types  # noqa: F401 registers
@@ -83,7 +82,7 @@ class TrainableModel(pl.LightningModule, ABC):
             )
         self._xbm_config = self.configure_xbm()
         if self._xbm_config is not None:
-            buffer = XbmBuffer if isinstance(self._loss, GroupLoss) else XbmPairBuffer
+            buffer = XbmBuffer if self._loss.sample_kind == "groups" else XbmPairBuffer
             self._xbm_buffer = buffer(self._xbm_config, head.output_size)
         metrics = self.configure_metrics()
         self._metrics = [metrics] if isinstance(metrics, AttachedMetric) else list(metrics)

@@ -7,10 +7,8 @@ import torch
 from quaterion_core.components import build_component
 from quaterion_core.loss import (
     ArcFaceLoss,
-    GroupLoss,
     MatryoshkaLoss,
     MultipleNegativesRankingLoss,
-    PairwiseLoss,
     TripletLoss,
 )
 
@@ -53,9 +51,17 @@ def test_a_memory_is_cut_off_too(loss, targets):
 
 
 def test_it_is_of_the_kind_that_it_wraps():
-    assert isinstance(MatryoshkaLoss(TripletLoss(), [2]), GroupLoss)
-    assert not isinstance(MatryoshkaLoss(TripletLoss(), [2]), PairwiseLoss)
-    assert isinstance(MatryoshkaLoss(MultipleNegativesRankingLoss(), [2]), PairwiseLoss)
+    for loss, kind in ((TripletLoss(), "groups"), (MultipleNegativesRankingLoss(), "pairs")):
+        wrapped = MatryoshkaLoss(loss, [2])
+        assert type(wrapped) is MatryoshkaLoss
+        assert wrapped.sample_kind == loss.sample_kind == kind
+
+
+def test_a_wrapped_wrapper_can_be_described():
+    inner = MatryoshkaLoss(TripletLoss(), [2])
+    loss = MatryoshkaLoss(inner, [4, 2])
+    assert loss.get_config_dict()["loss"]["name"] == "quaterion-core/matryoshka"
+    torch.testing.assert_close(loss(EMBEDDINGS, **GROUPS), 2 * inner(EMBEDDINGS, **GROUPS))
 
 
 def test_a_loss_with_weights_has_weights_of_each_size():
@@ -95,14 +101,14 @@ def test_a_recipe_names_the_loss_inside():
 
 @pytest.mark.parametrize("dims", [[], [2, 2], [0], [2.5], [-1], [True]])
 def test_sizes_are_different_positive_integers(dims):
-    with pytest.raises(ValueError, match="dims should be different positive integers"):
+    with pytest.raises(ValueError, match="Expected dims to be different positive integers"):
         MatryoshkaLoss(TripletLoss(), dims=dims)
 
 
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="one weight for each of the sizes"):
         MatryoshkaLoss(TripletLoss(), dims=[4, 2], weights=[1.0])
-    with pytest.raises(TypeError, match="wraps a GroupLoss or a PairwiseLoss"):
+    with pytest.raises(TypeError, match="Expected a GroupLoss or a PairwiseLoss"):
         MatryoshkaLoss("triplet", dims=[4, 2])
     with pytest.raises(ValueError, match="Choose sizes up to the model's embedding_size"):
         MatryoshkaLoss(TripletLoss(), dims=[8])(EMBEDDINGS, **GROUPS)

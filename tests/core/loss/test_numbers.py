@@ -9,7 +9,6 @@ import torch
 from quaterion_core.components import build_component
 from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Distance
-from quaterion_core.loss import GroupLoss
 from quaterion_core.plugins import registry
 
 GIVEN = {
@@ -75,7 +74,7 @@ def batches(dtype):
 
 def targets_of(loss, count):
     """Return the targets of batches: usual ones, some without positives or negatives."""
-    if isinstance(loss, GroupLoss):
+    if loss.sample_kind == "groups":
         return [
             {"groups": torch.arange(count) % 2},
             {"groups": torch.arange(count)},

@@ -31,7 +31,6 @@ from quaterion_core.encoders import Encoder
 from quaterion_core.encoders.encoder import collate_functions
 from quaterion_core.eval.pair import RetrievalPrecision
 from quaterion_core.heads import GatedHead
-from quaterion_core.loss import GroupLoss
 from quaterion_core.model import SimilarityModel
 from quaterion_core.plugins import registry
 from quaterion_core.train.callbacks.metrics_callback import _gather_state
@@ -96,7 +95,7 @@ def gradients(model, loss, loader, samples, chunk):
     embeddings, targets = gather_batch(embeddings, targets)
     value = loss.batch_loss(embeddings, targets)
     value.backward()
-    memory = (XbmBuffer if isinstance(loss, GroupLoss) else XbmPairBuffer)(XbmConfig(), 5)
+    memory = (XbmBuffer if loss.sample_kind == "groups" else XbmPairBuffer)(XbmConfig(), 5)
     memory.remember(embeddings, targets)
     parameters = [*model.parameters(), *loss.parameters()]
     numbers = [value.detach(), *(parameter.grad for parameter in parameters)]
@@ -119,7 +118,7 @@ def compare(rank, address, sizes):
         arguments = {name: make() for name, make in GIVEN.items() if name in known}
         loss = build_component("loss", {"name": record.id, **arguments})
         model = SimilarityModel(Linear(), GatedHead(5))
-        is_group = isinstance(loss, GroupLoss)
+        is_group = loss.sample_kind == "groups"
         loader, parts = batches(is_group, sizes)
         _, sharing = batches(is_group, sizes, shared=True)
         ways = {"gradient": (parts, None), "chunked": (parts, 3), "shared": (sharing, None)}
