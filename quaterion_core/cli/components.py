@@ -22,11 +22,11 @@ _WIDTH: Final = 100
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of what a recipe chooses by name.
+    """A kind of component as the command shows it.
 
     Attributes:
         title: The heading of its list.
-        names: Lists the names, or ids, of what there is, without importing it.
+        names: Lists the ids of what there is, without importing it.
         load: Imports what a name stands for.
         arguments: Returns the arguments by which it is chosen.
     """
@@ -62,65 +62,32 @@ def components(kind: str | None, name: str | None) -> None:
 
 
 def _kinds() -> dict[str, Kind]:
-    """Return all kinds by name: those that plugins bring, and those that are built in."""
-    return {**{kind.value: _registered(kind) for kind in ComponentKind}, **_built_in()}
+    """Return all kinds by name."""
+    return {kind.value: _registered(kind) for kind in ComponentKind}
 
 
 def _registered(kind: ComponentKind) -> Kind:
-    def arguments(name: str) -> Mapping[str, Argument]:
-        from quaterion_core.components import arguments_of
-
-        return arguments_of(registry.load(kind, name))
-
     return Kind(
         kind.plural,
         lambda: [record.id for record in registry.components(kind)],
         lambda name: registry.load(kind, name),
-        arguments,
+        lambda name: _arguments(kind, name),
     )
 
 
-def _built_in() -> dict[str, Kind]:
-    """Return the kinds that no plugin brings, which are imported when they are looked at."""
+def _arguments(kind: ComponentKind, name: str) -> Mapping[str, Argument]:
+    """Return the arguments by which a component is chosen."""
+    if kind is ComponentKind.OPTIMIZER:
+        from quaterion_core.train.optimizers import optimizer_arguments
 
-    def optimizers() -> Mapping[str, type[Any]]:
-        from quaterion_core.train.optimizers import OPTIMIZERS
+        return optimizer_arguments(name)
+    if kind is ComponentKind.SCHEDULE:
+        from quaterion_core.train.schedules import schedule_arguments
 
-        return OPTIMIZERS
+        return schedule_arguments(name)
+    from quaterion_core.components import arguments_of
 
-    def schedules() -> Mapping[str, type[Any]]:
-        from quaterion_core.train.schedules import SCHEDULES, Schedule
-
-        return dict.fromkeys(SCHEDULES, Schedule)
-
-    def samplers() -> Mapping[str, type[Any]]:
-        from quaterion_core.dataset.batch_samplers import BATCH_SAMPLERS
-
-        return BATCH_SAMPLERS
-
-    return {
-        "optimizer": _table("optimizers", "optimizer", optimizers, leave_out="params"),
-        "schedule": _table("schedules", "schedule", schedules, leave_out="name"),
-        "batch-sampler": _table("batch samplers", "batch sampler", samplers),
-    }
-
-
-def _table(
-    title: str, noun: str, classes: Callable[[], Mapping[str, type[Any]]], leave_out: str = ""
-) -> Kind:
-    def load(name: str) -> type[Any]:
-        if name not in classes():
-            statement = f"There is no {noun}"
-            raise ValueError(unknown_name(statement, name, classes(), known_as="Choose one of"))
-        return classes()[name]
-
-    def arguments(name: str) -> Mapping[str, Argument]:
-        from quaterion_core.components import callable_arguments
-
-        known = callable_arguments(load(name))
-        return {key: value for key, value in known.items() if key != leave_out}
-
-    return Kind(title, lambda: list(classes()), load, arguments)
+    return arguments_of(registry.load(kind, name))
 
 
 def _names(kind: Kind) -> Iterator[str]:

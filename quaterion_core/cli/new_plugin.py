@@ -11,8 +11,8 @@ from typing import Final
 import click
 
 from quaterion_core.cli.errors import user_errors
-from quaterion_core.cli.scaffold import package_of, plugin_files
-from quaterion_core.plugins import ComponentKind, is_name
+from quaterion_core.cli.scaffold import EXAMPLES, package_of, plugin_files
+from quaterion_core.plugins import is_name
 from quaterion_core.plugins.installed import find_distribution
 from quaterion_core.plugins.missing import KNOWN_PACKAGES
 from quaterion_core.plugins.records import CORE, LOCAL, normalize
@@ -28,7 +28,7 @@ _TAKEN: Final = frozenset({CORE, LOCAL, "quaterion", "quaterion-models", *KNOWN_
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice([kind.value for kind in ComponentKind]),
+    type=click.Choice([kind.value for kind in EXAMPLES]),
     help="A kind of component to give an example of; may be given several times. By default all.",
 )
 @click.option(
@@ -44,7 +44,7 @@ def new_plugin(name: str, kinds: tuple[str, ...], output: Path | None) -> None:
     workflow for CI, and it builds, installs and passes its tests as it is.
     """
     check_plugin_name(name)
-    chosen = [kind for kind in ComponentKind if kind.value in kinds] or list(ComponentKind)
+    chosen = [kind for kind in EXAMPLES if kind.value in kinds] or list(EXAMPLES)
     target = output or Path(name)
     with user_errors(), new_folder(target) as folder:
         for path, content in plugin_files(name, chosen, __version__):

@@ -20,6 +20,9 @@ _COLOURS: Final = {
     PluginStatus.FAILED: "red",
 }
 
+_LABEL: Final = max(len(kind.plural) for kind in ComponentKind)
+"""Width of the column of labels."""
+
 
 def plugin_table(
     reports: Sequence[PluginReport],
@@ -50,8 +53,8 @@ def plugin_table(
             yield textwrap.fill(
                 text,
                 width,
-                initial_indent=f"  {label:8}  ",
-                subsequent_indent=" " * 12,
+                initial_indent=f"  {label:{_LABEL}}  ",
+                subsequent_indent=" " * (_LABEL + 4),
                 break_on_hyphens=False,
             )
         yield ""
@@ -62,7 +65,7 @@ def _details(
     checked: Sequence[CheckedComponent],
     checked_plugins: Sequence[CheckedPlugin],
 ) -> Iterator[tuple[str, str]]:
-    """List what there is to say of a plugin, each with a label of eight letters at most."""
+    """List what there is to say of a plugin, each with a label."""
     if report.reason:
         yield "reason", report.reason
     for kind in ComponentKind:

@@ -171,7 +171,7 @@ def _hook(kind: ComponentKind, package: str, example: ExampleComponent) -> str:
     return f'''
 
 @hookimpl
-def quaterion_{kind.plural}() -> dict[str, str]:
+def {kind.hook}() -> dict[str, str]:
     """Declare the {kind.plural}."""
     return {{"{example.name}": "{package}.{example.target}"}}
 '''

@@ -10,6 +10,7 @@ from quaterion_core.components.building import (
     build_component,
     component_class,
     missing_arguments,
+    named_class,
 )
 from quaterion_core.components.choices import ComponentChoice, split_choice
 from quaterion_core.components.validation import (
@@ -35,6 +36,7 @@ __all__ = [
     "component_faults",
     "constrained",
     "missing_arguments",
+    "named_class",
     "raise_faults",
     "split_choice",
     "type_in_words",

@@ -8,7 +8,36 @@ from typing import Any
 from quaterion_core.components.arguments import arguments_of, component_arguments
 from quaterion_core.components.choices import split_choice
 from quaterion_core.components.validation import component_faults, raise_faults
-from quaterion_core.plugins import registry
+from quaterion_core.plugins import (
+    ComponentKind,
+    MissingComponentError,
+    MissingReason,
+    is_id,
+    registry,
+)
+from quaterion_core.plugins.nearest import unknown_name
+
+
+def named_class(kind: str, name: str) -> type[Any]:
+    """Return the class of a kind that a name stands for.
+
+    Raises:
+        ValueError: There is none of that name; the message suggests the nearest one.
+        PluginError: There is one, but it cannot be used; the message says why.
+
+    Example:
+        >>> named_class("optimizer", "addam")
+        Traceback (most recent call last):
+        ValueError: There is no optimizer 'addam': did you mean 'adam'? Choose one of: adagrad, ...
+    """
+    try:
+        return registry.load(kind, name)
+    except MissingComponentError as error:
+        if error.missing[0].reason is not MissingReason.NO_SUCH_NAME or is_id(name):
+            raise
+        known = [record.name for record in registry.components(kind)]
+        statement = f"There is no {ComponentKind(kind).noun}"
+        raise ValueError(unknown_name(statement, name, known, known_as="Choose one of")) from None
 
 
 def component_class(kind: str, choice: object) -> type[Any]:

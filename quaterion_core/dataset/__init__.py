@@ -1,7 +1,6 @@
 """Samples, loaders and datasets: what is similar, and how it reaches the model."""
 
 from quaterion_core.dataset.batch_samplers import (
-    BATCH_SAMPLERS,
     BatchSampler,
     GroupBatchSampler,
     NoDuplicatesBatchSampler,
@@ -28,7 +27,6 @@ from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.dataset.text_roles import Document, Query, with_roles
 
 __all__ = [
-    "BATCH_SAMPLERS",
     "BatchSampler",
     "CsvDataset",
     "Document",

@@ -10,7 +10,6 @@ import torch
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, Targets
 from quaterion_core.utils.meta import merge_meta
-from quaterion_core.utils.objects import as_part_of
 
 Features: TypeAlias = dict[str, Any]
 """``{"data": {encoder key: batch}, "meta": [facts of object 1, ...], "count": N}``, or
@@ -79,13 +78,15 @@ class TrainCollator:
         objects, targets = self.pre_collate_fn(batch)
         if self.chunking is None:
             return collate_features(objects, self.encoder_collates, self.meta_extractors), targets
-        chunks = []
-        for positions in self.chunking(objects):
-            with as_part_of(positions):
-                features = collate_features(
+        chunks = [
+            {
+                **collate_features(
                     [objects[position] for position in positions],
                     self.encoder_collates,
                     self.meta_extractors,
-                )
-            chunks.append({**features, "positions": torch.tensor(positions)})
+                ),
+                "positions": torch.tensor(positions),
+            }
+            for positions in self.chunking(objects)
+        ]
         return {"chunks": chunks}, targets

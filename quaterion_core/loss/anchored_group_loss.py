@@ -1,4 +1,4 @@
-"""Interface of group losses that compare anchors with other objects."""
+"""The interface of group losses that compare anchors with other objects."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from quaterion_core.utils.utils import get_anchor_negative_mask, get_anchor_posi
 
 
 class AnchoredGroupLoss(GroupLoss):
-    """Group loss that compares anchors with other objects, of the same batch or of a memory.
+    """A group loss of anchors against others: a batch against itself, or against a memory.
 
-    A subclass implements :meth:`anchored_loss`, which serves both cases and receives embeddings of
-    at least float32.
+    A subclass defines :meth:`anchored_loss`, in full precision, and has both.
     """
 
     def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
         """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
-        groups = self.check_batch(embeddings, groups)
+        self.check_batch(embeddings, groups)
         embeddings = embeddings_for_loss(embeddings)
         positive, negative = get_anchor_positive_mask(groups), get_anchor_negative_mask(groups)
         return self.anchored_loss(embeddings, embeddings, positive, negative)
@@ -34,8 +33,8 @@ class AnchoredGroupLoss(GroupLoss):
         memory_groups: Tensor,
     ) -> Tensor:
         """Compute the loss of a batch (N, D) against a memory (M, D); returns a scalar."""
-        groups = self.check_batch(embeddings, groups)
-        memory_groups = self.check_batch(memory_embeddings, memory_groups)
+        self.check_batch(embeddings, groups)
+        self.check_batch(memory_embeddings, memory_groups)
         return self.anchored_loss(
             embeddings_for_loss(embeddings),
             embeddings_for_loss(memory_embeddings.detach()),
@@ -51,10 +50,9 @@ class AnchoredGroupLoss(GroupLoss):
 
         Args:
             anchors: Shape (N, D), at least float32.
-            others: Shape (M, D); the same tensor as ``anchors`` if a batch is compared with itself.
-            positive: Whether each of the others belongs to the group of each anchor, except for the
-                anchor itself, shape (N, M), bool.
-            negative: Whether each of the others belongs to another group, shape (N, M), bool.
+            others: Shape (M, D); the very same tensor where a batch is compared with itself.
+            positive: Which of the others are of an anchor's group, itself apart, shape (N, M).
+            negative: Which of the others are of another group, shape (N, M).
 
         Returns:
             A scalar.

@@ -1,4 +1,4 @@
-"""Interface of losses over objects that belong to groups."""
+"""The interface of losses over objects that belong to groups."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from quaterion_core.dataset.targets import exact_ids
 from quaterion_core.loss.similarity_loss import SampleKind, SimilarityLoss
 
 
 class GroupLoss(SimilarityLoss, ABC):
-    """Base class of losses over :class:`~quaterion_core.dataset.SimilarityGroupSample`.
+    """A loss for :class:`~quaterion_core.dataset.SimilarityGroupSample`.
 
     Objects of the same group are similar, those of different groups are not.
     """
@@ -28,7 +27,7 @@ class GroupLoss(SimilarityLoss, ABC):
 
         Args:
             embeddings: Shape (N, D).
-            groups: Group id of each object, any values, shape (N,), int64.
+            groups: Group of each object, shape (N,), int64. Any values.
 
         Returns:
             A scalar.
@@ -45,22 +44,23 @@ class GroupLoss(SimilarityLoss, ABC):
 
         Source: Wang et al., Cross-Batch Memory for Embedding Learning, CVPR 2020, section 3.
 
-        By default, this is the loss of the batch and the memory together, which suits losses that
-        have one term per object: the memory then trains the weights or centres of groups as a
-        larger batch would. Losses that compare objects with each other override this method to
-        compare the batch with the memory, but not the memory with itself.
+        By default this is the loss of batch and memory together. It suits a loss in which every
+        object counts by itself: where groups have weights or centres, the memory trains these as
+        a larger batch would, and the objects of the batch count as much as those of the memory.
+        Losses that compare objects with each other override it: they compare the objects of the
+        batch with those of the memory, and not the memory with itself.
 
         Args:
             embeddings: Shape (N, D).
             groups: Group of each object, shape (N,), int64.
-            memory_embeddings: Shape (M, D). They receive no gradient.
+            memory_embeddings: Shape (M, D). They get no gradient.
             memory_groups: Group of each remembered object, shape (M,), int64.
 
         Returns:
             A scalar; 0 for an empty memory.
         """
-        groups = self.check_batch(embeddings, groups)
-        memory_groups = self.check_batch(memory_embeddings, memory_groups)
+        self.check_batch(embeddings, groups)
+        self.check_batch(memory_embeddings, memory_groups)
         if not len(memory_embeddings):
             return self.nothing_to_learn(embeddings)
         together: Tensor = self(
@@ -70,19 +70,20 @@ class GroupLoss(SimilarityLoss, ABC):
         return together
 
     @staticmethod
-    def check_batch(embeddings: Tensor, groups: Tensor) -> Tensor:
-        """Raise an error if the shapes or data types of a batch are invalid.
-
-        Returns:
-            ``groups`` as int64.
+    def check_batch(embeddings: Tensor, groups: Tensor) -> None:
+        """Refuse a batch whose shapes or data types cannot be right.
 
         Raises:
             ValueError: ``embeddings`` is not (N, D), or ``groups`` is not (N,).
-            TypeError: ``groups`` are not integers, or are too large to be exact in their type.
+            TypeError: ``groups`` holds no integers: large ids would collide as floating point.
         """
         if embeddings.ndim != 2 or groups.shape != embeddings.shape[:1]:
             raise ValueError(
-                "Expected embeddings of shape (N, D) and groups of shape (N,), got "
+                "A group loss takes embeddings (N, D) and groups (N,), but got "
                 f"{tuple(embeddings.shape)} and {tuple(groups.shape)}."
             )
-        return exact_ids(groups, "groups")
+        if groups.is_floating_point() or groups.is_complex():
+            raise TypeError(
+                f"Groups should be int64, but are {groups.dtype}, which cannot tell large ids "
+                "apart. Use quaterion_core.dataset.targets.target_tensor(values)."
+            )

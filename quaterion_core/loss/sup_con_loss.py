@@ -1,4 +1,4 @@
-"""SupCon loss: supervised contrastive loss over groups."""
+"""SupCon: supervised contrastive loss."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from quaterion_core.utils.masked import masked_log_sum_exp
 
 
 class SupConLoss(AnchoredGroupLoss):
-    """Cross-entropy over the batch with all objects of a group as positives (SupCon).
+    """Supervised contrastive loss: cross-entropy over the batch with all of a group as positives.
 
-    With the similarity s of an anchor to other objects, the set A of the other objects of the
-    batch, the subset P of those of its group, and the temperature T::
+    With the similarity s of an anchor to the other objects A of the batch, of which P are of its
+    group, and T for the temperature::
 
         -1/|P| Σ over p in P of log( exp(s_p / T) / Σ over a in A of exp(s_a / T) )
 
     averaged over the anchors whose group has another object in the batch.
 
-    With a cross-batch memory, anchors come from the batch and A is the memory.
+    With a cross-batch memory, the anchors are those of the batch and A is the memory.
 
     For views of objects without known groups, see :class:`~quaterion_core.loss.NTXentLoss`. The
     two are equal where every group has two objects in a batch.
@@ -30,8 +30,9 @@ class SupConLoss(AnchoredGroupLoss):
     as a mean over anchors instead of the sum.
 
     Args:
-        temperature: Divisor T of the similarities. Low values emphasise the most similar objects.
-        distance_metric_name: Distance that defines the similarity s.
+        temperature: T, which divides the similarities; low values emphasise the most similar
+            objects.
+        distance_metric_name: The distance whose similarity is s.
 
     Raises:
         ValueError: ``temperature`` is not positive.
@@ -51,11 +52,11 @@ class SupConLoss(AnchoredGroupLoss):
     ):
         super().__init__(distance_metric_name)
         if temperature <= 0:
-            raise ValueError(f"Expected temperature to be positive, got {temperature}.")
+            raise ValueError(f"temperature should be positive, but is {temperature}.")
         self.temperature = temperature
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that rebuild this loss, as JSON values."""
+        """Return the arguments that build this loss again, as JSON values."""
         return {**super().get_config_dict(), "temperature": self.temperature}
 
     def anchored_loss(

@@ -31,11 +31,14 @@ from quaterion_core.plugins.records import (
     is_name,
 )
 from quaterion_core.plugins.registration import (
+    register_batch_sampler,
     register_dataset,
     register_encoder,
     register_head,
     register_loss,
     register_metric,
+    register_optimizer,
+    register_schedule,
 )
 from quaterion_core.plugins.reports import PluginReport, PluginStatus, Provenance
 
@@ -65,10 +68,13 @@ __all__ = [
     "hookspec",
     "is_id",
     "is_name",
+    "register_batch_sampler",
     "register_dataset",
     "register_encoder",
     "register_head",
     "register_loss",
     "register_metric",
+    "register_optimizer",
+    "register_schedule",
     "registry",
 ]

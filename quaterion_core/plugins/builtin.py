@@ -129,3 +129,35 @@ def quaterion_datasets() -> dict[str, str | Component]:
             "quaterion_core.dataset.queries_and_documents:QueriesAndDocuments"
         ),
     }
+
+
+@hookimpl
+def quaterion_optimizers() -> dict[str, str]:
+    """Declare PyTorch's optimizers."""
+    return {
+        "adagrad": "torch.optim.adagrad:Adagrad",
+        "adam": "torch.optim.adam:Adam",
+        "adamw": "torch.optim.adamw:AdamW",
+        "rmsprop": "torch.optim.rmsprop:RMSprop",
+        "sgd": "torch.optim.sgd:SGD",
+    }
+
+
+@hookimpl
+def quaterion_schedules() -> dict[str, str]:
+    """Declare core's schedules."""
+    return {
+        "constant": "quaterion_core.train.schedules:ConstantDecay",
+        "cosine": "quaterion_core.train.schedules:CosineDecay",
+        "linear": "quaterion_core.train.schedules:LinearDecay",
+    }
+
+
+@hookimpl
+def quaterion_batch_samplers() -> dict[str, str]:
+    """Declare core's batch samplers."""
+    package = "quaterion_core.dataset.batch_samplers"
+    return {
+        "groups": f"{package}.group_batch_sampler:GroupBatchSampler",
+        "no-duplicates": f"{package}.no_duplicates_batch_sampler:NoDuplicatesBatchSampler",
+    }

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from quaterion_core.plugins.class_paths import import_target
 from quaterion_core.plugins.component_registry import registry
 from quaterion_core.plugins.errors import MissingComponentError, MissingReason
 from quaterion_core.plugins.records import ComponentKind, ComponentRecord
-
-BASES: Final = {
-    ComponentKind.ENCODER: "quaterion_core.encoders.encoder:Encoder",
-    ComponentKind.HEAD: "quaterion_core.heads.encoder_head:EncoderHead",
-    ComponentKind.LOSS: "quaterion_core.loss.similarity_loss:SimilarityLoss",
-    ComponentKind.METRIC: "quaterion_core.eval.base_metric:BaseMetric",
-    ComponentKind.DATASET: "quaterion_core.dataset.split_dataset:SplitDataset",
-}
-"""Base class of each kind of component; imported only for the check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +45,7 @@ def check_components(records: Iterable[ComponentRecord]) -> Iterator[CheckedComp
 
 def interface_problem(record: ComponentRecord, cls: type[Any]) -> str:
     """Return the fault of the interface of a component's class; empty if there is none."""
-    base = import_target(BASES[record.kind])
+    base = import_target(record.kind.base)
     if issubclass(cls, base):
         return ""
     return (
@@ -70,7 +61,7 @@ def docstring_problem(record: ComponentRecord, cls: type[Any]) -> str:
 
 def _declared_as_another_kind(cls: type[Any]) -> str:
     """Return a hint on the kind of component that a class is; empty if it is none."""
-    for kind, base in BASES.items():
-        if issubclass(cls, import_target(base)):
-            return f"; it is one of the {kind.plural}: declare it in quaterion_{kind.plural}"
+    for kind in ComponentKind:
+        if issubclass(cls, import_target(kind.base)):
+            return f"; it is one of the {kind.plural}: declare it in {kind.hook}"
     return ""

@@ -194,7 +194,7 @@ class Registry:
         if not isinstance(name, str) or not is_name(name):
             raise RegistrationError(
                 f"{name!r} cannot be the name of a {kind.value}: a name is lower-case words "
-                f'joined by hyphens, as in @register_{kind.value}("my-{kind.value}").'
+                f'joined by hyphens, as in @{kind.decorator}("my-{kind.value}").'
             )
         if not isinstance(cls, type):
             raise RegistrationError(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import pluggy
 
-from quaterion_core.plugins.records import Component
+from quaterion_core.plugins.records import Component, ComponentKind
 
 PROJECT: Final = "quaterion"
 
@@ -42,34 +42,15 @@ class QuaterionHooks(Protocol):
         [project.entry-points."quaterion.plugins"]
         acme = "acme.plugin"
 
-    A component hook takes no arguments and returns data: a mapping from local names (lower-case
-    words joined by hyphens) to ``"package.module:Class"``, or to a
-    :class:`~quaterion_core.plugins.Component` where the class needs an optional extra or had other
-    ids before. The class is imported on first use.
+    There is a component hook for each kind of component, such as ``quaterion_losses``; see
+    :class:`~quaterion_core.plugins.ComponentKind`. It takes no arguments and returns data: a
+    mapping from local names (lower-case words joined by hyphens) to ``"package.module:Class"``, or
+    to a :class:`~quaterion_core.plugins.Component` where the class needs an optional extra or had
+    other ids before. The class is imported on first use.
 
     The hooks of a training run are called only for plugins that are given to the run,
     ``fit(..., plugins=[...])``. Their exceptions end the run.
     """
-
-    @hookspec
-    def quaterion_encoders(self) -> Mapping[str, str | Component]:
-        """Declare encoders, subclasses of :class:`~quaterion_core.encoders.Encoder`."""
-
-    @hookspec
-    def quaterion_heads(self) -> Mapping[str, str | Component]:
-        """Declare heads, subclasses of :class:`~quaterion_core.heads.EncoderHead`."""
-
-    @hookspec
-    def quaterion_losses(self) -> Mapping[str, str | Component]:
-        """Declare losses, subclasses of :class:`~quaterion_core.loss.SimilarityLoss`."""
-
-    @hookspec
-    def quaterion_metrics(self) -> Mapping[str, str | Component]:
-        """Declare metrics, subclasses of :class:`~quaterion_core.eval.BaseMetric`."""
-
-    @hookspec
-    def quaterion_datasets(self) -> Mapping[str, str | Component]:
-        """Declare datasets, subclasses of :class:`~quaterion_core.dataset.SplitDataset`."""
 
     @hookspec
     def quaterion_configure_trainer(self, trainer_kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -103,6 +84,21 @@ class QuaterionHooks(Protocol):
             model: The :class:`~quaterion_core.TrainableModel`.
         """
 
+
+def _component_hook(kind: ComponentKind) -> Callable[..., Mapping[str, str | Component]]:
+    def declare(self: object) -> Mapping[str, str | Component]:
+        raise NotImplementedError  # a specification, which nothing calls
+
+    declare.__name__ = kind.hook
+    declare.__qualname__ = f"{QuaterionHooks.__qualname__}.{kind.hook}"
+    declare.__doc__ = (
+        f"Declare {kind.plural}, subclasses of :class:`{kind.base.replace(':', '.')}`."
+    )
+    return hookspec(declare)
+
+
+for _kind in ComponentKind:
+    setattr(QuaterionHooks, _kind.hook, _component_hook(_kind))
 
 HOOKS: Final = frozenset(name for name in vars(QuaterionHooks) if name.startswith("quaterion_"))
 """The names of all hooks."""

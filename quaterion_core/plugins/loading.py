@@ -78,7 +78,7 @@ def examine_plugin(plugin: object, provenance: Provenance) -> PluginReport:
     components = tuple(
         record
         for kind in ComponentKind
-        for declared in getattr(manager.hook, f"quaterion_{kind.plural}")()
+        for declared in getattr(manager.hook, kind.hook)()
         for record in _records(kind, declared, provenance)
     )
     hooks = tuple(name for name in implemented if name in LIFECYCLE_HOOKS)
@@ -97,7 +97,7 @@ def _records(
     kind: ComponentKind, declared: object, provenance: Provenance
 ) -> Iterator[ComponentRecord]:
     """Check the return value of a component hook and convert it to records."""
-    hook = f"quaterion_{kind.plural}"
+    hook = kind.hook
     if not isinstance(declared, Mapping):
         raise TypeError(
             f"{hook} has to return a mapping from names to 'package.module:Class', "

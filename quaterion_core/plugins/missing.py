@@ -74,7 +74,7 @@ class Situation:
         if distribution == LOCAL:
             hint = (
                 "a class of your own has to be registered first: import the module that has "
-                f'@register_{kind.value}("{local_name}"), or give the class as '
+                f'@{kind.decorator}("{local_name}"), or give the class as '
                 f"components={{{name!r}: ...}} where that argument is offered"
             )
             return _no_such_name(kind, name, hint)

@@ -19,23 +19,61 @@ _ID: Final = re.compile(f"{_WORD}/{_WORD}")
 
 
 class ComponentKind(str, Enum):
-    """The kinds of component that a plugin can bring.
+    """The kinds of component that a plugin can bring: the table from which all else follows.
+
+    A row has the kind, its plural, and the base class, ``"package.module:Class"``, which is
+    imported only where a component is checked. The names of the hook and of the decorator, ids,
+    listings, suggestions and checks of the interface follow from it.
+
+    Attributes:
+        plural: The plural, in words.
+        base: The class that components of the kind derive from.
 
     Example:
-        >>> ComponentKind("loss").plural
-        'losses'
+        >>> kind = ComponentKind("batch-sampler")
+        >>> kind.noun, kind.plural, kind.hook, kind.decorator
+        ('batch sampler', 'batch samplers', 'quaterion_batch_samplers', 'register_batch_sampler')
     """
 
-    ENCODER = "encoder"
-    HEAD = "head"
-    LOSS = "loss"
-    METRIC = "metric"
-    DATASET = "dataset"
+    _value_: str
+    plural: str
+    base: str
+
+    ENCODER = "encoder", "encoders", "quaterion_core.encoders.encoder:Encoder"
+    HEAD = "head", "heads", "quaterion_core.heads.encoder_head:EncoderHead"
+    LOSS = "loss", "losses", "quaterion_core.loss.similarity_loss:SimilarityLoss"
+    METRIC = "metric", "metrics", "quaterion_core.eval.base_metric:BaseMetric"
+    DATASET = "dataset", "datasets", "quaterion_core.dataset.split_dataset:SplitDataset"
+    OPTIMIZER = "optimizer", "optimizers", "torch.optim.optimizer:Optimizer"
+    SCHEDULE = "schedule", "schedules", "quaterion_core.train.schedules:Decay"
+    BATCH_SAMPLER = (
+        "batch-sampler",
+        "batch samplers",
+        "quaterion_core.dataset.batch_samplers.batch_sampler:BatchSampler",
+    )
+
+    def __new__(cls, value: str, plural: str = "", base: str = "") -> ComponentKind:
+        """Make a kind from its row of the table."""
+        kind = str.__new__(cls, value)
+        kind._value_ = value
+        kind.plural = plural
+        kind.base = base
+        return kind
 
     @property
-    def plural(self) -> str:
-        """Plural of the kind; ``quaterion_<plural>`` is the hook that declares components of it."""
-        return "losses" if self is ComponentKind.LOSS else f"{self.value}s"
+    def noun(self) -> str:
+        """The kind in words, such as ``batch sampler``."""
+        return str(self.value).replace("-", " ")
+
+    @property
+    def hook(self) -> str:
+        """The hook that declares components of the kind, such as ``quaterion_losses``."""
+        return f"quaterion_{self.plural.replace(' ', '_')}"
+
+    @property
+    def decorator(self) -> str:
+        """The decorator that registers a class of this process, such as ``register_loss``."""
+        return f"register_{self.value.replace('-', '_')}"
 
     @classmethod
     def _missing_(cls, value: object) -> ComponentKind:

@@ -56,6 +56,21 @@ def register_dataset(name: str) -> Callable[[C], C]:
     return _decorator(ComponentKind.DATASET, name)
 
 
+def register_optimizer(name: str) -> Callable[[C], C]:
+    """Register an optimizer as ``local/<name>``; see :func:`register_encoder`."""
+    return _decorator(ComponentKind.OPTIMIZER, name)
+
+
+def register_schedule(name: str) -> Callable[[C], C]:
+    """Register a schedule as ``local/<name>``; see :func:`register_encoder`."""
+    return _decorator(ComponentKind.SCHEDULE, name)
+
+
+def register_batch_sampler(name: str) -> Callable[[C], C]:
+    """Register a batch sampler as ``local/<name>``; see :func:`register_encoder`."""
+    return _decorator(ComponentKind.BATCH_SAMPLER, name)
+
+
 def _decorator(kind: ComponentKind, name: str) -> Callable[[C], C]:
     def register(cls: C) -> C:
         registry.register(kind, name, cls)

@@ -9,8 +9,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from quaterion_core.components import split_choice
+from quaterion_core.plugins import registry
 from quaterion_core.recipe.paths import resolve, spelled_out
-from quaterion_core.recipe.settings import Recipe, component_choices
+from quaterion_core.recipe.settings import PARTS_OF_TRAINING, Recipe, component_choices
 
 
 def saved_recipe(recipe: Recipe) -> str:
@@ -31,6 +33,12 @@ def saved_recipe(recipe: Recipe) -> str:
         for step in above:
             holder = holder[step]
         holder[key] = _merged(choice, spelled_out(kind, choice, recipe.folder, full_ids=True))
+    for key, kind in PARTS_OF_TRAINING.items():
+        if content.get(key) is not None:
+            name, arguments = split_choice(kind, content[key])
+            name = registry.find(kind, name).id
+            choice = {"name": name, **arguments} if arguments else name
+            content[key] = _merged(content[key], choice)
     _resolve_key(content.get("cache"), "save_dir", recipe.folder)
     _resolve_key(content.get("trainer"), "default_root_dir", recipe.folder)
     stream = io.StringIO()

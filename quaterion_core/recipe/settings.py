@@ -196,4 +196,10 @@ def component_choices(content: Mapping[str, Any]) -> list[tuple[tuple[str | int,
 
 
 _COMPONENTS: Final = {"data": "dataset", "encoder": "encoder", "head": "head", "loss": "loss"}
+PARTS_OF_TRAINING: Final = {
+    "optimizer": "optimizer",
+    "schedule": "schedule",
+    "batch_sampler": "batch-sampler",
+}
+"""What else a recipe chooses by name, with its kind."""
 _SEVERAL_COMPONENTS: Final = {"encoders": "encoder", "metrics": "metric"}

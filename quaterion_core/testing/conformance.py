@@ -7,17 +7,23 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from quaterion_core.components import build_component
+from quaterion_core.dataset.batch_samplers import build_batch_sampler
 from quaterion_core.plugins import ComponentKind, ComponentRecord
 from quaterion_core.plugins.nearest import unknown_name
+from quaterion_core.testing.batch_sampler_checks import BATCH_SAMPLER_CHECKS, BatchSamplerSubject
 from quaterion_core.testing.checks import Check, CheckError, Checks, run_check
 from quaterion_core.testing.dataset_checks import DATASET_CHECKS, DatasetSubject
 from quaterion_core.testing.encoder_checks import ENCODER_CHECKS, EncoderSubject
 from quaterion_core.testing.head_checks import HEAD_CHECKS, HeadSubject
 from quaterion_core.testing.loss_checks import LOSS_CHECKS, LossSubject
 from quaterion_core.testing.metric_checks import METRIC_CHECKS, MetricSubject
+from quaterion_core.testing.optimizer_checks import OPTIMIZER_CHECKS, OptimizerSubject
 from quaterion_core.testing.plugin_checks import PLUGIN_CHECKS, PluginSubject
 from quaterion_core.testing.report import CheckResult
+from quaterion_core.testing.schedule_checks import SCHEDULE_CHECKS, ScheduleSubject
 from quaterion_core.testing.subject import Example, Subject
+from quaterion_core.train.optimizers import choose_optimizer
+from quaterion_core.train.schedules import build_schedule
 
 Examples: TypeAlias = Mapping[str, Example | Sequence[Example]]
 """One or more examples per component, keyed by its short name; each example is tested in turn."""
@@ -34,6 +40,9 @@ CHECKS: Final[dict[ComponentKind, Checks[Any]]] = {
     ComponentKind.LOSS: LOSS_CHECKS,
     ComponentKind.METRIC: METRIC_CHECKS,
     ComponentKind.DATASET: DATASET_CHECKS,
+    ComponentKind.OPTIMIZER: OPTIMIZER_CHECKS,
+    ComponentKind.SCHEDULE: SCHEDULE_CHECKS,
+    ComponentKind.BATCH_SAMPLER: BATCH_SAMPLER_CHECKS,
 }
 """Checks for each kind of component."""
 
@@ -43,12 +52,22 @@ _SUBJECTS: Final[dict[ComponentKind, type[Subject[Any]]]] = {
     ComponentKind.LOSS: LossSubject,
     ComponentKind.METRIC: MetricSubject,
     ComponentKind.DATASET: DatasetSubject,
+    ComponentKind.OPTIMIZER: OptimizerSubject,
+    ComponentKind.SCHEDULE: ScheduleSubject,
+    ComponentKind.BATCH_SAMPLER: BatchSamplerSubject,
 }
 _PROVIDED: Final[dict[ComponentKind, dict[str, Callable[[], int]]]] = {
     ComponentKind.HEAD: {"input_embedding_size": lambda: 8},
     ComponentKind.LOSS: {"embedding_size": lambda: 8, "num_groups": lambda: 8},
 }
 """Arguments that a training run provides to components that accept them."""
+
+_BUILD: Final[dict[ComponentKind, Callable[[object], Any]]] = {
+    ComponentKind.OPTIMIZER: choose_optimizer,
+    ComponentKind.SCHEDULE: build_schedule,
+    ComponentKind.BATCH_SAMPLER: build_batch_sampler,
+}
+"""How a training run builds what has no configuration of its own."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +156,13 @@ class _Builder:
     def __call__(self) -> Any:
         if self.example.build is not None:
             return self.example.build()
+        choice = {"name": self.record.id, **self.example.arguments}
         try:
+            if self.record.kind in _BUILD:
+                return _BUILD[self.record.kind](choice)
             return build_component(
                 self.record.kind.value,
-                {"name": self.record.id, **self.example.arguments},
+                choice,
                 provided=_PROVIDED.get(self.record.kind),
                 objects=self.example.objects,
             )

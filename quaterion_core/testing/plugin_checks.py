@@ -278,7 +278,7 @@ def _declarations(report: PluginReport) -> Iterator[tuple[str, Mapping[Any, Any]
             "the plugin cannot be imported: see the check 'loading'"
         ) from error
     for kind in ComponentKind:
-        hook = f"quaterion_{kind.plural}"
+        hook = kind.hook
         function: Callable[[], Any] | None = getattr(module, hook, None)
         if function is not None:
             declared = function()

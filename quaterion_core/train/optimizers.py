@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,19 +14,12 @@ from quaterion_core.components import (
     Fault,
     argument_faults,
     callable_arguments,
+    named_class,
     raise_faults,
     split_choice,
 )
+from quaterion_core.plugins import PluginError
 from quaterion_core.plugins.nearest import unknown_name
-
-OPTIMIZERS: Final[Mapping[str, type[torch.optim.Optimizer]]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "adagrad": torch.optim.Adagrad,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
-}
-"""The optimizers that can be chosen by name, with the arguments that PyTorch gives them."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +27,7 @@ class OptimizerChoice:
     """An optimizer that is chosen by name, before there are parameters for it.
 
     Args:
-        name: One of :data:`OPTIMIZERS`.
+        name: Name of a registered optimizer: one of PyTorch's, such as ``adamw``, or a plugin's.
         arguments: Its arguments; the learning rate is 1e-3 if none is given.
         parts: Arguments by part of the model, for parts that differ, such as
             ``{"head": {"lr": 0.01}}``. What a part does not state is as for all others.
@@ -90,9 +83,11 @@ class OptimizerChoice:
             groups.append({"params": _fresh(modules[part].parameters(), taken), **own})
         rest = (parameter for module in modules.values() for parameter in module.parameters())
         groups.insert(0, {"params": _fresh(rest, taken)})
-        return OPTIMIZERS[self.name](
-            [group for group in groups if group["params"]], **with_defaults(self.arguments)
+        optimizer: torch.optim.Optimizer = named_class("optimizer", self.name)(
+            [group for group in groups if group["params"]],
+            **_with_defaults(self.arguments, optimizer_arguments(self.name)),
         )
+        return optimizer
 
 
 def choose_optimizer(choice: object) -> OptimizerChoice:
@@ -129,9 +124,8 @@ def optimizer_faults(choice: object, place: tuple[str | int, ...] = ()) -> Itera
 
 def optimizer_arguments(name: str) -> dict[str, Argument]:
     """Return the arguments of an optimizer, without those that training sets itself."""
-    known = callable_arguments(OPTIMIZERS[name])
-    del known["params"]
-    return known
+    _, *arguments = callable_arguments(named_class("optimizer", name)).items()
+    return dict(arguments)
 
 
 def unknown_part(part: str, known: Iterable[str]) -> str:
@@ -140,20 +134,18 @@ def unknown_part(part: str, known: Iterable[str]) -> str:
     return unknown_name(statement, part, known, known_as="The parts are")
 
 
-def with_defaults(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _with_defaults(arguments: Mapping[str, Any], known: Mapping[str, Argument]) -> dict[str, Any]:
     """Return the arguments that apply to every part without arguments of its own."""
-    return {"lr": 1e-3, **arguments}
+    return {**({"lr": 1e-3} if "lr" in known else {}), **arguments}
 
 
 def _faults(
     name: str, arguments: Mapping[str, Any], parts: object, place: tuple[str | int, ...] = ()
 ) -> Iterator[Fault]:
-    if name not in OPTIMIZERS:
-        yield Fault(
-            place,
-            unknown_name("There is no optimizer", name, OPTIMIZERS, known_as="Choose one of"),
-            ValueError,
-        )
+    try:
+        optimizer = named_class("optimizer", name)
+    except (PluginError, ValueError) as error:
+        yield Fault(place, str(error), ValueError)
         return
     if not isinstance(parts, Mapping) or not all(isinstance(p, Mapping) for p in parts.values()):
         yield Fault(
@@ -162,8 +154,8 @@ def _faults(
             f"{{'head': {{'lr': 0.01}}}}, got {parts!r:.80}.",
         )
         parts = {}
-    known = {**optimizer_arguments(name)}
-    common = with_defaults(arguments)
+    known = optimizer_arguments(name)
+    common = _with_defaults(arguments, known)
     sets = {place: (arguments, common)}
     sets |= {(*place, "parts", part): (own, {**common, **own}) for part, own in parts.items()}
     is_common_right = True
@@ -171,9 +163,9 @@ def _faults(
         faults = list(argument_faults(f"The optimizer {name!r}", known, given, where))
         if not faults and is_common_right:
             try:
-                OPTIMIZERS[name]([torch.nn.Parameter(torch.zeros(1))], **complete)
-            except (TypeError, ValueError, RuntimeError) as error:
-                faults = [Fault(where, f"{error}.", ValueError)]
+                optimizer([torch.nn.Parameter(torch.zeros(1))], **complete)
+            except Exception as error:  # the constructor of a plugin's optimizer may raise anything
+                faults = [Fault(where, f"{str(error).removesuffix('.')}.", ValueError)]
         is_common_right = is_common_right and not faults
         yield from faults
 

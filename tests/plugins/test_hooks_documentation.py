@@ -1,9 +1,7 @@
 """The reference of the hooks names each of them, with its exact signature, and no other."""
 
-import ast
 import inspect
 import re
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -18,11 +16,11 @@ SECTIONS = dict(SECTION.findall(PAGE))
 
 def specification(hook):
     """Return the hook's definition as its author would write it, and its arguments."""
-    source = textwrap.dedent(inspect.getsource(getattr(QuaterionHooks, hook)))
-    (function,) = ast.parse(source).body
-    del function.args.args[0]  # self
-    signature = f"def {hook}({ast.unparse(function.args)}) -> {ast.unparse(function.returns)}: ..."
-    return signature, [argument.arg for argument in function.args.args]
+    signature = inspect.signature(getattr(QuaterionHooks, hook))
+    arguments = [p for p in signature.parameters.values() if p.name != "self"]
+    listed = ", ".join(f"{argument.name}: {argument.annotation}" for argument in arguments)
+    definition = f"def {hook}({listed}) -> {signature.return_annotation}: ..."
+    return definition, [argument.name for argument in arguments]
 
 
 def test_the_page_has_a_section_for_each_hook_and_no_other():

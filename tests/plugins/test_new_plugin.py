@@ -8,9 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from quaterion_core.cli import main
+from quaterion_core.cli.scaffold import EXAMPLES
 from quaterion_core.plugins import ComponentKind
 
-KINDS = [kind.value for kind in ComponentKind]
+KINDS = [kind.value for kind in EXAMPLES]
 
 
 def new_plugin(*arguments):
@@ -82,7 +83,7 @@ def test_the_generated_code_is_in_good_style(kinds, tmp_path):
 def test_a_plugin_of_one_kind_has_nothing_of_the_others(kind, tmp_path):
     new_plugin("acme-parts", "--kind", kind, "--output", tmp_path / "acme")
     source = (tmp_path / "acme/src/acme_parts/plugin.py").read_text()
-    assert re.findall(r"def (quaterion_\w+)", source) == [f"quaterion_{ComponentKind(kind).plural}"]
+    assert re.findall(r"def (quaterion_\w+)", source) == [ComponentKind(kind).hook]
     modules = {path.name for path in (tmp_path / "acme/src/acme_parts").glob("*.py")}
     assert len(modules - {"__init__.py", "plugin.py"}) == 1
 

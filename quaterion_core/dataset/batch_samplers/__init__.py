@@ -1,7 +1,7 @@
 """Batch samplers: which samples of an epoch come together in a batch."""
 
 from quaterion_core.dataset.batch_samplers.batch_sampler import BatchSampler
-from quaterion_core.dataset.batch_samplers.choices import BATCH_SAMPLERS, build_batch_sampler
+from quaterion_core.dataset.batch_samplers.choices import build_batch_sampler
 from quaterion_core.dataset.batch_samplers.group_batch_sampler import GroupBatchSampler
 from quaterion_core.dataset.batch_samplers.no_duplicates_batch_sampler import (
     NoDuplicatesBatchSampler,
@@ -9,7 +9,6 @@ from quaterion_core.dataset.batch_samplers.no_duplicates_batch_sampler import (
 from quaterion_core.dataset.batch_samplers.sample_facts import SampleFacts, read_facts
 
 __all__ = [
-    "BATCH_SAMPLERS",
     "BatchSampler",
     "GroupBatchSampler",
     "NoDuplicatesBatchSampler",

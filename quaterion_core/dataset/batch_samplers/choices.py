@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator
 
 from quaterion_core.components import (
     Fault,
     argument_faults,
     callable_arguments,
+    named_class,
     raise_faults,
     split_choice,
 )
 from quaterion_core.dataset.batch_samplers.batch_sampler import BatchSampler
-from quaterion_core.dataset.batch_samplers.group_batch_sampler import GroupBatchSampler
-from quaterion_core.dataset.batch_samplers.no_duplicates_batch_sampler import (
-    NoDuplicatesBatchSampler,
-)
-from quaterion_core.plugins.nearest import unknown_name
-
-BATCH_SAMPLERS: Final[Mapping[str, type[BatchSampler]]] = {
-    "groups": GroupBatchSampler,
-    "no-duplicates": NoDuplicatesBatchSampler,
-}
-"""The batch samplers that can be chosen by name."""
+from quaterion_core.plugins import PluginError
 
 
 def build_batch_sampler(choice: object) -> BatchSampler:
@@ -49,7 +39,8 @@ def build_batch_sampler(choice: object) -> BatchSampler:
         return choice
     name, arguments = split_choice("batch sampler", choice)
     raise_faults(f"The batch sampler {name!r}", batch_sampler_faults(choice))
-    return BATCH_SAMPLERS[name](**arguments)
+    sampler: BatchSampler = named_class("batch-sampler", name)(**arguments)
+    return sampler
 
 
 def batch_sampler_faults(choice: object, place: tuple[str | int, ...] = ()) -> Iterator[Fault]:
@@ -59,12 +50,9 @@ def batch_sampler_faults(choice: object, place: tuple[str | int, ...] = ()) -> I
     except TypeError as error:
         yield Fault(place, str(error))
         return
-    if name not in BATCH_SAMPLERS:
-        yield Fault(place, _unknown(name), ValueError)
+    try:
+        known = callable_arguments(named_class("batch-sampler", name))
+    except (PluginError, ValueError) as error:
+        yield Fault(place, str(error), ValueError)
         return
-    known = callable_arguments(BATCH_SAMPLERS[name])
     yield from argument_faults(f"The batch sampler {name!r}", known, arguments, place)
-
-
-def _unknown(name: str) -> str:
-    return unknown_name("There is no batch sampler", name, BATCH_SAMPLERS, known_as="Choose one of")

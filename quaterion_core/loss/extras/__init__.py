@@ -1,4 +1,4 @@
-"""Adapters for losses of other libraries."""
+"""Losses of other libraries."""
 
 from quaterion_core.loss.extras.pytorch_metric_learning_wrapper import PytorchMetricLearningWrapper
 

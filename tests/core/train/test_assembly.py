@@ -75,7 +75,7 @@ def test_the_loss_is_part_of_the_default_optimizer(vector_encoder):
         (
             {"optimizer": "adamm"},
             ValueError,
-            "no optimizer 'adamm': did you mean 'adam'\\? Choose one of: adam",
+            "no optimizer 'adamm': did you mean 'adam'\\? Choose one of: adagrad, adam",
         ),
         ({"optimizer": {"name": "sgd", "betas": 1}}, TypeError, "'sgd' has no argument 'betas'"),
         ({"metrics": ["retrieval-precision"] * 2}, ValueError, "Two metrics are named"),

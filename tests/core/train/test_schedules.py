@@ -53,7 +53,11 @@ def test_a_training_without_an_end_is_refused():
 @pytest.mark.parametrize(
     ("choice", "error", "match"),
     [
-        ("linaer", ValueError, "no schedule 'linaer'.*Choose one of: constant, linear, cosine"),
+        (
+            "linaer",
+            ValueError,
+            "did you mean 'linear'.*: constant, cosine, linear",
+        ),
         (
             {"name": "linear", "warm_up": 1.5},
             ValueError,

@@ -135,7 +135,7 @@ class ImageCsvDataset(CsvDataset):
         return [getattr(sample, field) for field in self._path_fields]
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that rebuild this dataset, as JSON values."""
+        """Return the arguments that build this dataset again, as JSON values."""
         return {
             **super().get_config_dict(),
             "root": None if self.root is None else str(self.root),

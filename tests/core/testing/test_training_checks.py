@@ -1,0 +1,213 @@
+"""Each check of what training is made of fails a component that has the fault it catches."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from quaterion_core.dataset import BatchSampler
+from quaterion_core.plugins import registry
+from quaterion_core.testing import Example, Status
+from quaterion_core.testing.batch_sampler_checks import BATCH_SAMPLER_CHECKS, BatchSamplerSubject
+from quaterion_core.testing.optimizer_checks import OPTIMIZER_CHECKS, OptimizerSubject
+from quaterion_core.testing.schedule_checks import SCHEDULE_CHECKS, ScheduleSubject
+from quaterion_core.train.optimizers import choose_optimizer
+from quaterion_core.train.schedules import Decay, build_schedule
+
+
+class SignDescent(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.01):
+        super().__init__(params, {"lr": lr})
+
+    def rate(self, group):
+        return group["lr"]
+
+    def direction(self, parameter):
+        return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.sign()
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        if closure is not None:
+            with torch.enable_grad():
+                closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter -= self.rate(group) * self.direction(parameter)
+
+
+class NeedsMore(SignDescent):
+    def __init__(self, params, lr, scale):
+        super().__init__(params, lr)
+
+
+class NoOptimizer:
+    def __init__(self, params, lr=0.01):
+        self.param_groups = [{"params": [p]} for p in params]
+
+
+class Climbs(SignDescent):
+    def direction(self, parameter):
+        return -super().direction(parameter)
+
+
+class IgnoresGroups(SignDescent):
+    def rate(self, group):
+        return 0.01
+
+
+class NeedsGradients(SignDescent):
+    def direction(self, parameter):
+        return parameter.grad.sign()
+
+
+class Forgets(SignDescent):
+    def __init__(self, params, lr=0.01):
+        super().__init__(params, lr)
+        self.steps = 0
+
+    def step(self, closure=None):
+        self.steps += 1
+        super().step(closure)
+
+    def rate(self, group):
+        return group["lr"] / self.steps
+
+
+class Falling(Decay):
+    def __init__(self, power: int = 2):
+        self.power = power
+
+    def factor(self, progress):
+        return (1 - progress) ** self.power
+
+
+class NeedsPower(Falling):
+    def __init__(self, power: int):
+        if power is None:
+            raise ValueError("no power")
+        super().__init__(power)
+
+
+class NoDecay:
+    def factor(self, progress):
+        return 1.0
+
+
+class BelowZero(Falling):
+    def factor(self, progress):
+        return math.cos(math.pi * progress)
+
+
+class Counts(Falling):
+    calls = 0
+
+    def factor(self, progress):
+        self.calls += 1
+        return 1.0 / self.calls
+
+
+class HoldsALambda(Falling):
+    def __init__(self):
+        super().__init__()
+        self.function = lambda progress: 1.0
+
+    def __deepcopy__(self, memo):
+        return HoldsALambda()
+
+
+class Shuffled(BatchSampler):
+    def batches(self, facts, batch_size, generator):
+        order = self.order(facts, generator)
+        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+    def order(self, facts, generator):
+        return torch.randperm(len(facts), generator=generator).tolist()
+
+
+class NeedsGroups(Shuffled):
+    def __init__(self, groups):
+        super().__init__()
+
+
+class NoBatchSampler:
+    def __init__(self):
+        self.batches = Shuffled().batches
+
+
+class Twice(Shuffled):
+    def order(self, facts, generator):
+        return [*super().order(facts, generator), 0]
+
+
+class GlobalChance(Shuffled):
+    def order(self, facts, generator):
+        return torch.randperm(len(facts)).tolist()
+
+
+class AlwaysInOrder(Shuffled):
+    def order(self, facts, generator):
+        return list(range(len(facts)))
+
+
+class ChangesFacts(Shuffled):
+    def order(self, facts, generator):
+        facts.objects.add_(1)
+        return super().order(facts, generator)
+
+
+class AnyBatchSize(Shuffled):
+    def check_batch_size(self, batch_size):
+        pass
+
+
+KINDS = {
+    "optimizer": (OPTIMIZER_CHECKS, OptimizerSubject, choose_optimizer, SignDescent),
+    "schedule": (SCHEDULE_CHECKS, ScheduleSubject, build_schedule, Falling),
+    "batch-sampler": (BATCH_SAMPLER_CHECKS, BatchSamplerSubject, lambda c: None, Shuffled),
+}
+FAULTS = {
+    ("optimizer", "construction"): NeedsMore,
+    ("optimizer", "interface"): NoOptimizer,
+    ("optimizer", "progress"): Climbs,
+    ("optimizer", "groups"): IgnoresGroups,
+    ("optimizer", "unused_parameters"): NeedsGradients,
+    ("optimizer", "resumption"): Forgets,
+    ("schedule", "construction"): NeedsPower,
+    ("schedule", "interface"): NoDecay,
+    ("schedule", "factors"): BelowZero,
+    ("schedule", "resumption"): Counts,
+    ("schedule", "is_picklable"): HoldsALambda,
+    ("batch-sampler", "construction"): NeedsGroups,
+    ("batch-sampler", "interface"): NoBatchSampler,
+    ("batch-sampler", "batches"): Twice,
+    ("batch-sampler", "determinism"): GlobalChance,
+    ("batch-sampler", "randomness"): AlwaysInOrder,
+    ("batch-sampler", "arguments_unchanged"): ChangesFacts,
+    ("batch-sampler", "batch_size"): AnyBatchSize,
+}
+
+
+def report(kind, cls):
+    checks, subject, build, _ = KINDS[kind]
+    make = cls if kind == "batch-sampler" else lambda: build("local/tested")
+    with registry.given({"local/tested": cls}):
+        return checks.run(subject("tested", make, Example()), "tested")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_good_component_passes_every_check(kind):
+    results = report(kind, KINDS[kind][3]).results
+    assert {result.status for result in results} == {Status.PASSED}, results
+
+
+@pytest.mark.parametrize(("kind", "check"), FAULTS, ids=map("-".join, FAULTS))
+def test_a_check_fails_the_component_with_its_fault(kind, check):
+    results = {result.check: result for result in report(kind, FAULTS[kind, check]).results}
+    assert results[check].status is Status.FAILED
+
+
+def test_every_check_has_a_component_that_it_fails():
+    checks = {(kind, name) for kind, (checks, *_) in KINDS.items() for name in checks}
+    assert checks == set(FAULTS)
