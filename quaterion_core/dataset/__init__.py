@@ -8,9 +8,15 @@ from quaterion_core.dataset.batch_samplers import (
     build_batch_sampler,
     read_facts,
 )
+from quaterion_core.dataset.file_stream import FileStream
 from quaterion_core.dataset.hugging_face_dataset import HuggingFaceDataset
 from quaterion_core.dataset.queries_and_documents import QueriesAndDocuments
-from quaterion_core.dataset.readers import CsvDataset, JsonLinesDataset, ParquetDataset
+from quaterion_core.dataset.readers import (
+    CsvDataset,
+    ExcelDataset,
+    JsonLinesDataset,
+    ParquetDataset,
+)
 from quaterion_core.dataset.similarity_data_loader import (
     GroupSimilarityDataLoader,
     PairsSimilarityDataLoader,
@@ -30,6 +36,8 @@ __all__ = [
     "BatchSampler",
     "CsvDataset",
     "Document",
+    "ExcelDataset",
+    "FileStream",
     "GroupBatchSampler",
     "GroupSimilarityDataLoader",
     "HuggingFaceDataset",

@@ -1,34 +1,60 @@
-"""Datasets read from files: JSON lines, CSV and Parquet, with columns named by the user."""
+"""Datasets read from files: JSON lines, CSV, Excel and Parquet, with columns named by the user."""
 
 from __future__ import annotations
 
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
+from zipfile import BadZipFile
 
+from quaterion_core.dataset.file_stream import FileStream
 from quaterion_core.dataset.sample_columns import Row, SampleColumns
 from quaterion_core.dataset.similarity_samples import SimilaritySample
 from quaterion_core.dataset.split_dataset import SplitDataset
+from quaterion_core.dataset.splitting import check_fractions, divide
 from quaterion_core.dataset.text_files import (
+    UTF_8,
+    check_encoding_name,
     check_is_file,
-    decode,
     read_csv,
     read_header,
     read_lines,
     read_tsv,
+    read_unquoted,
 )
+from quaterion_core.plugins.nearest import unknown_name
+
+Files: TypeAlias = str | Path | Sequence[str | Path]
+"""A path, a pattern such as ``"data/*.csv"``, or several of either."""
+
+OnError: TypeAlias = Literal["raise", "skip"]
+"""Whether a faulty row is an error, or is left out and counted."""
+
+Quoting: TypeAlias = Literal["auto", "standard", "none"]
+"""What a quote means in a CSV file."""
+
+_DIVIDED: Final = "train"
+"""The split that fractions are parts of."""
 
 
 class TableDataset(SplitDataset):
-    """The base of readers: one file for each split, one sample for each row.
+    """The base of readers: one file or several for each split, one sample for each row.
 
     Name the columns of either a pair (``obj_a`` and ``obj_b``, optionally ``negatives``, ``score``
-    and ``subgroup``) or a group sample (``obj`` and ``group``).
+    and ``subgroup``) or a group sample (``obj`` and ``group``). Columns of anchors, positives and
+    negatives are ``obj_a``, ``obj_b`` and ``negatives``; train on them with the batch sampler
+    ``no-duplicates``, which keeps hard negatives in the batch of their anchor.
 
     Args:
-        files: Path of the file of each split, such as ``{"train": "train.jsonl"}``.
+        files: The files of each split: a path, a pattern such as ``"data/*.csv"``, or a list. A
+            number between 0 and 1 is the fraction of ``train`` that the split gets instead, such as
+            ``{"train": "faq.csv", "validation": 0.1}``: equal objects, and pairs that share an
+            object, lie on one side, and each group is divided in this ratio; see
+            :func:`~quaterion_core.dataset.splitting.divide`.
         obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
         obj_b: Column of a pair's second object, the positive.
         negatives: Column of hard negatives, or several; see
@@ -39,17 +65,22 @@ class TableDataset(SplitDataset):
         group: Column of a group sample's group.
         score_range: The lowest and the highest score of the data, such as ``[0, 5]``; they become
             0 and 1. By default scores stay as they are.
+        limit: The number of rows to read of each split, before it is divided; all by default.
+        on_error: ``"raise"``: rows that lack a value or cannot be read are an error. ``"skip"``:
+            they are left out, and a warning counts them.
+        seed: Seed of the division into fractions.
 
     A value is missing where it is ``null``, NaN, or a text of nothing but whitespace. A missing
     subgroup states nothing, as ``None`` does; a missing object, group or score is an error.
 
     Raises:
-        ValueError: The columns name neither a pair nor a group sample, or both.
+        ValueError: The columns name neither a pair nor a group sample, or both; or a fraction,
+            ``limit`` or ``on_error`` is not one of those above.
     """
 
     def __init__(
         self,
-        files: Mapping[str, str | Path],
+        files: Mapping[str, Files | float],
         *,
         obj_a: str | None = None,
         obj_b: str | None = None,
@@ -59,53 +90,201 @@ class TableDataset(SplitDataset):
         obj: str | None = None,
         group: str | None = None,
         score_range: Sequence[float] | None = None,
+        limit: int | None = None,
+        on_error: OnError = "raise",
+        seed: int = 0,
     ):
         if not files:
             raise ValueError("files names no split. Give at least {'train': 'path/to/file'}.")
-        self._files = {split: Path(path) for split, path in files.items()}
+        self._fractions = {
+            split: float(given) for split, given in files.items() if isinstance(given, (int, float))
+        }
+        self._given = {
+            split: [Path(path) for path in ([given] if isinstance(given, (str, Path)) else given)]
+            for split, given in files.items()
+            if not isinstance(given, (int, float))
+        }
+        self._splits = tuple(files)
         self._columns = SampleColumns(
             obj_a, obj_b, negatives, score, subgroup, obj, group, score_range
         )
+        self._limit, self._on_error, self._seed = limit, on_error, seed
+        self._check_options()
+
+    def _check_options(self) -> None:
+        """Refuse options that say nothing."""
+        if self._fractions:
+            check_fractions(list(self._fractions.values()))
+            if _DIVIDED not in self._given:
+                raise ValueError(
+                    f"The splits {', '.join(map(repr, self._fractions))} are fractions of the split"
+                    f" {_DIVIDED!r}, which has no file. Give files={{{_DIVIDED!r}: 'path/to/file', "
+                    "'validation': 0.1}."
+                )
+        for split, paths in self._given.items():
+            if not paths:
+                raise ValueError(f"Expected a file or several for the split {split!r}, got none.")
+        if self._limit is not None and (type(self._limit) is not int or self._limit < 1):
+            raise ValueError(f"Expected limit as a positive number of rows, got {self._limit!r}.")
+        if self._on_error not in ("raise", "skip"):
+            raise ValueError(f"Expected on_error as 'raise' or 'skip', got {self._on_error!r}.")
 
     @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, as given."""
-        return tuple(self._files)
+        return self._splits
 
     def load(self, split: str) -> Sequence[SimilaritySample]:
         """Read all samples of a split.
 
         Raises:
-            ValueError: There is no such split, or the file or some of its rows cannot be read.
-                Faulty rows are counted, and the first ones are named.
-            FileNotFoundError: The split's file is missing.
+            ValueError: There is no such split, or a file or some of its rows cannot be read, or
+                the samples cannot be divided. Faulty rows are counted, and the first ones are
+                named.
+            FileNotFoundError: A file of the split is missing.
         """
         self.check_source(split)
-        path = self._files[split]
-        return self._columns.read((f"{path}, {place}", row) for place, row in self._rows(path))
+        if self._fractions and (split == _DIVIDED or split in self._fractions):
+            return list(self._parts[split])
+        return self._read(split)
+
+    def stream(self, split: str, buffer_size: int = 10_000) -> FileStream:
+        """Return the samples of a split as a stream, for data beyond memory.
+
+        Args:
+            split: The split, which is no fraction and of which none is taken.
+            buffer_size: Number of samples among which the next one is drawn at random; 1 for the
+                order of the files.
+
+        Raises:
+            ValueError: There is no such split, or it is divided, which takes all of its samples.
+            FileNotFoundError: A file of the split is missing.
+
+        Example:
+            >>> import tempfile
+            >>> file = Path(tempfile.mkdtemp(), "faq.jsonl")
+            >>> _ = file.write_text('{"q": "Is it free?", "a": "Yes."}')
+            >>> list(JsonLinesDataset({"train": file}, obj_a="q", obj_b="a").stream("train"))
+            [SimilarityPairSample(obj_a='Is it free?', obj_b='Yes.', score=1.0, subgroup=None)]
+        """
+        self.check_source(split)
+        if self._fractions and (split == _DIVIDED or split in self._fractions):
+            raise ValueError(
+                f"The split {split!r} cannot be streamed, since {_DIVIDED!r} is divided by "
+                "fractions, for which all of its samples have to be known. Give each split files of"
+                " its own."
+            )
+        return FileStream(self, split, buffer_size)
+
+    def iterate(self, split: str) -> Iterator[SimilaritySample]:
+        """Yield the samples of a split in the order of the files, read one after another.
+
+        Raises:
+            ValueError: A row cannot be read.
+        """
+        rows = self._rows_of(split)
+        if self._on_error == "skip":
+            return self._columns.iterate_sound(rows, f"the split {split!r}")
+        return self._columns.iterate(rows)
 
     def check_source(self, split: str) -> None:
-        """Check that a split exists and that its file is there.
+        """Check that a split exists and that its files are there.
 
         Raises:
             ValueError: There is no such split.
-            FileNotFoundError: The split's file is missing.
+            FileNotFoundError: A file of the split is missing.
         """
         self.check_split(split)
-        check_is_file(self._files[split], f"The file of the split {split!r}")
+        for path in self._paths(_DIVIDED if split in self._fractions else split):
+            check_is_file(path, f"The file of the split {split!r}")
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the files and the columns."""
-        files = {split: str(path) for split, path in self._files.items()}
-        return {"files": files, **self._columns.get_config_dict()}
+        """Return the arguments that build this dataset again, as JSON values."""
+        files: dict[str, Any] = {}
+        for split in self._splits:
+            if split in self._fractions:
+                files[split] = self._fractions[split]
+            else:
+                paths = [str(path) for path in self._given[split]]
+                files[split] = paths[0] if len(paths) == 1 else paths
+        options: dict[str, Any] = {}
+        if self._limit is not None:
+            options["limit"] = self._limit
+        if self._on_error != "raise":
+            options["on_error"] = self._on_error
+        if self._seed:
+            options["seed"] = self._seed
+        return {"files": files, **self._columns.get_config_dict(), **options}
+
+    def _read(self, split: str) -> list[SimilaritySample]:
+        if self._on_error == "skip":
+            return self._columns.read_sound(self._rows_of(split), f"the split {split!r}")
+        return self._columns.read(self._rows_of(split))
+
+    @cached_property
+    def _parts(self) -> dict[str, list[SimilaritySample]]:
+        """The samples of the divided split, and of the fractions of it."""
+        parts = divide(self._read(_DIVIDED), list(self._fractions.values()), self._seed)
+        return dict(zip((_DIVIDED, *self._fractions), parts, strict=True))
+
+    def _paths(self, split: str) -> list[Path]:
+        """Return the files of a split.
+
+        Raises:
+            FileNotFoundError: A pattern matches nothing.
+        """
+        return [path for given in self._given[split] for path in _matching(given, split)]
+
+    def _rows_of(self, split: str) -> Iterator[tuple[str, Row]]:
+        rows = (
+            (f"{path}, {place}", row)
+            for path in self._paths(split)
+            for place, row in self._rows(path)
+        )
+        return islice(rows, self._limit)
 
     @abstractmethod
     def _rows(self, path: Path) -> Iterator[tuple[str, Row]]:
         """Yield the place of each row in the file, and the row."""
 
 
+def _matching(given: Path, split: str) -> list[Path]:
+    """Return the files that a path or a pattern stands for, sorted."""
+    if not any(wildcard in str(given) for wildcard in "*?[") or given.exists():
+        return [given]
+    anchor = given.anchor
+    pattern = str(given).removeprefix(anchor)
+    found = sorted(path for path in Path(anchor).glob(pattern) if not path.is_dir())
+    if not found:
+        raise FileNotFoundError(
+            f"The file of the split {split!r} is missing: nothing matches {given.absolute()}"
+        )
+    return found
+
+
 class JsonLinesDataset(TableDataset):
-    """Reads files with one JSON object on each line; see :class:`TableDataset`.
+    """Reads files with one JSON object on each line, or one JSON array; see :class:`TableDataset`.
+
+    A file that is compressed by gzip, bzip2, xz or Zstandard (which needs pyarrow) is read as it
+    is. An array is read into memory whole.
+
+    Args:
+        files: The files of each split, or the fraction of ``train`` that it gets.
+        encoding: The encoding of the files, such as ``"utf-8"``, ``"utf-16"``, ``"latin-1"``.
+        obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
+        obj_b: Column of a pair's second object, the positive.
+        negatives: Column of hard negatives, or several.
+        score: Column of a pair's score; without it every pair has score 1.
+        subgroup: Column of a pair's subgroup.
+        obj: Column of a group sample's object.
+        group: Column of a group sample's group.
+        score_range: The lowest and the highest score of the data, such as ``[0, 5]``.
+        limit: The number of rows to read of each split; all by default.
+        on_error: ``"raise"``, or ``"skip"`` to leave faulty rows out and count them.
+        seed: Seed of the division into fractions.
+
+    Raises:
+        ValueError: The columns or another option are wrong.
 
     Example:
         >>> import tempfile
@@ -115,27 +294,86 @@ class JsonLinesDataset(TableDataset):
         [SimilarityPairSample(obj_a='Is it free?', obj_b='Yes.', score=1.0, subgroup=None)]
     """
 
+    def __init__(
+        self,
+        files: Mapping[str, Files | float],
+        *,
+        encoding: str = UTF_8,
+        obj_a: str | None = None,
+        obj_b: str | None = None,
+        negatives: str | Sequence[str] | None = None,
+        score: str | None = None,
+        subgroup: str | None = None,
+        obj: str | None = None,
+        group: str | None = None,
+        score_range: Sequence[float] | None = None,
+        limit: int | None = None,
+        on_error: OnError = "raise",
+        seed: int = 0,
+    ):
+        check_encoding_name(encoding)
+        self._encoding = encoding
+        super().__init__(
+            files,
+            obj_a=obj_a,
+            obj_b=obj_b,
+            negatives=negatives,
+            score=score,
+            subgroup=subgroup,
+            obj=obj,
+            group=group,
+            score_range=score_range,
+            limit=limit,
+            on_error=on_error,
+            seed=seed,
+        )
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this dataset again, as JSON values."""
+        encoding = {} if self._encoding == UTF_8 else {"encoding": self._encoding}
+        return {**super().get_config_dict(), **encoding}
+
     def _rows(self, path: Path) -> Iterator[tuple[str, Row]]:
-        for number, line in read_lines(path):
-            text = decode(line, path, number).strip()
-            if not text:
-                continue
-            if number == 1 and text.startswith("["):
-                raise ValueError(
-                    f"{path}, line {number} begins a JSON array: {text!r:.60}. Expected one JSON "
-                    "object per line. Convert the file with: jq -c '.[]'"
-                )
+        lines = (
+            (number, text)
+            for number, line in read_lines(path, self._encoding)
+            if (text := line.strip())
+        )
+        first = next(lines, None)
+        if first is None:
+            return
+        number, text = first
+        if text.startswith("["):
+            yield from _array_items(path, [text, *(text for _, text in lines)])
+            return
+        yield f"line {number}", _json_object(text)
+        for number, text in lines:
             yield f"line {number}", _json_object(text)
 
 
-def _json_object(text: str) -> dict[str, Any] | ValueError:
+def _array_items(path: Path, lines: list[str]) -> Iterator[tuple[str, Row]]:
+    """Yield the items of a JSON array."""
+    try:
+        items = json.loads("\n".join(lines), object_pairs_hook=_with_unique_keys)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path} begins like a JSON array, but is not JSON: {error}. Expected one array of "
+            'objects, such as [{"column": "value"}], or one object on each line.'
+        ) from None
+    for number, item in enumerate(items):
+        yield f"item {number}", item if isinstance(item, dict) else _no_object(repr(item))
+
+
+def _json_object(text: str) -> Row:
     try:
         row = json.loads(text, object_pairs_hook=_with_unique_keys)
     except (ValueError, RecursionError) as error:
         return ValueError(f"is not a JSON object: {error} in {text!r:.60}")
-    if not isinstance(row, dict):
-        return ValueError(f"is not a JSON object, but {text!r:.60}")
-    return row
+    return row if isinstance(row, dict) else _no_object(repr(text))
+
+
+def _no_object(text: str) -> ValueError:
+    return ValueError(f"is not a JSON object, but {text:.60}")
 
 
 def _with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -152,21 +390,100 @@ class CsvDataset(TableDataset):
 
     Values are separated by commas, or by tabs in a file whose name ends with ``.tsv``. A value of a
     CSV file may be quoted (RFC 4180). In a TSV file a quote is a character like others, except for
-    one at each end of a value with all quotes between them doubled.
+    one at each end of a value with all quotes between them doubled. A file that is compressed by
+    gzip, bzip2, xz or Zstandard (which needs pyarrow) is read as it is.
+
+    Args:
+        files: The files of each split, or the fraction of ``train`` that it gets.
+        delimiter: The character that separates values, such as ``";"``; by default a comma, or a
+            tab where the name of the file says so.
+        encoding: The encoding of the files, such as ``"utf-8"``, ``"utf-16"``, ``"latin-1"``.
+        quoting: ``"standard"``: values may be quoted, as in RFC 4180. ``"none"``: a quote is a
+            character like others. ``"auto"``: as said above.
+        obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
+        obj_b: Column of a pair's second object, the positive.
+        negatives: Column of hard negatives, or several.
+        score: Column of a pair's score; without it every pair has score 1.
+        subgroup: Column of a pair's subgroup.
+        obj: Column of a group sample's object.
+        group: Column of a group sample's group.
+        score_range: The lowest and the highest score of the data, such as ``[0, 5]``.
+        limit: The number of rows to read of each split; all by default.
+        on_error: ``"raise"``, or ``"skip"`` to leave faulty rows out and count them.
+        seed: Seed of the division into fractions.
+
+    Raises:
+        ValueError: The columns or another option are wrong.
 
     Example:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp(), "intents.csv")
-        >>> _ = file.write_text("text,intent\nWhere is my card?,card_arrival")
-        >>> CsvDataset({"train": file}, obj="text", group="intent").load("train")
+        >>> _ = file.write_text("text;intent\nWhere is my card?;card_arrival")
+        >>> dataset = CsvDataset({"train": file}, delimiter=";", obj="text", group="intent")
+        >>> dataset.load("train")
         [SimilarityGroupSample(obj='Where is my card?', group='card_arrival')]
     """
 
+    def __init__(
+        self,
+        files: Mapping[str, Files | float],
+        *,
+        delimiter: str | None = None,
+        encoding: str = UTF_8,
+        quoting: Quoting = "auto",
+        obj_a: str | None = None,
+        obj_b: str | None = None,
+        negatives: str | Sequence[str] | None = None,
+        score: str | None = None,
+        subgroup: str | None = None,
+        obj: str | None = None,
+        group: str | None = None,
+        score_range: Sequence[float] | None = None,
+        limit: int | None = None,
+        on_error: OnError = "raise",
+        seed: int = 0,
+    ):
+        check_encoding_name(encoding)
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+            raise ValueError(
+                f"Expected delimiter as one character, such as ',' or ';' or '\\t', got "
+                f"{delimiter!r}."
+            )
+        if quoting not in ("auto", "standard", "none"):
+            raise ValueError(f"Expected quoting as 'auto', 'standard' or 'none', got {quoting!r}.")
+        self._delimiter, self._encoding, self._quoting = delimiter, encoding, quoting
+        super().__init__(
+            files,
+            obj_a=obj_a,
+            obj_b=obj_b,
+            negatives=negatives,
+            score=score,
+            subgroup=subgroup,
+            obj=obj,
+            group=group,
+            score_range=score_range,
+            limit=limit,
+            on_error=on_error,
+            seed=seed,
+        )
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this dataset again, as JSON values."""
+        options = {
+            "delimiter": (self._delimiter, None),
+            "encoding": (self._encoding, UTF_8),
+            "quoting": (self._quoting, "auto"),
+        }
+        chosen = {name: value for name, (value, usual) in options.items() if value != usual}
+        return {**super().get_config_dict(), **chosen}
+
     def _rows(self, path: Path) -> Iterator[tuple[str, Row]]:
-        rows = read_tsv(path) if path.suffix.lower() == ".tsv" else read_csv(path)
+        rows = self._cells(path)
         line, header = next(rows, (1, []))
-        names = read_header(header, self._columns.names, f"{path}, line {line}")
-        self._columns.check(names, f"{path}, line {line}")
+        place = f"{path}, line {line}"
+        names = read_header(header, self._columns.names, place)
+        self._check_delimiter(names, place)
+        self._columns.check(names, place)
         for number, row in rows:
             if len(row) > len(names):
                 fault = (
@@ -174,8 +491,33 @@ class CsvDataset(TableDataset):
                     f"{row[len(names)]!r:.60} on: quote values that contain the separator"
                 )
                 yield f"line {number}", ValueError(fault)
-                continue
-            yield f"line {number}", {**dict.fromkeys(names), **dict(zip(names, row, strict=False))}
+            else:
+                yield f"line {number}", dict.fromkeys(names) | dict(zip(names, row, strict=False))
+
+    def _cells(self, path: Path) -> Iterator[tuple[int, list[str]]]:
+        delimiter = self._delimiter or ("\t" if ".tsv" in path.suffixes[-2:] else ",")
+        if self._quoting == "none":
+            return read_unquoted(path, self._encoding, delimiter)
+        if self._quoting == "auto" and delimiter == "\t":
+            return read_tsv(path, self._encoding)
+        return read_csv(path, self._encoding, delimiter)
+
+    def _check_delimiter(self, names: list[str], place: str) -> None:
+        """Refuse a header of one column in which another separator divides what is needed.
+
+        Raises:
+            ValueError: The message names the separator.
+        """
+        for other in _DELIMITERS:
+            parts = [part.strip().strip('"') for name in names for part in name.split(other)]
+            if len(names) == 1 and set(self._columns.names) <= set(parts):
+                raise ValueError(
+                    f"{place} has a single column, {names[0]!r:.80}, which looks like one for each "
+                    f"of {', '.join(map(repr, parts))}. Give delimiter={other!r}."
+                )
+
+
+_DELIMITERS: Final = (";", "\t", "|", ",", ":", " ")
 
 
 class ParquetDataset(TableDataset):
@@ -224,3 +566,116 @@ class ParquetDataset(TableDataset):
                 for row in rows:
                     yield f"row {number}", row
                     number += 1
+
+
+class ExcelDataset(TableDataset):
+    """Reads Excel workbooks (``.xlsx``) whose first row is a header; see :class:`TableDataset`.
+
+    Of a formula, the value that Excel saved is read. It needs openpyxl
+    (``quaterion-core[excel]``).
+
+    Args:
+        files: The files of each split, or the fraction of ``train`` that it gets.
+        sheet: The name of the sheet to read; by default the one that was shown last.
+        obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
+        obj_b: Column of a pair's second object, the positive.
+        negatives: Column of hard negatives, or several.
+        score: Column of a pair's score; without it every pair has score 1.
+        subgroup: Column of a pair's subgroup.
+        obj: Column of a group sample's object.
+        group: Column of a group sample's group.
+        score_range: The lowest and the highest score of the data, such as ``[0, 5]``.
+        limit: The number of rows to read of each split; all by default.
+        on_error: ``"raise"``, or ``"skip"`` to leave faulty rows out and count them.
+        seed: Seed of the division into fractions.
+
+    Raises:
+        ImportError: openpyxl is missing, when a split is loaded.
+        ValueError: The columns or another option are wrong.
+
+    Example:
+        >>> import tempfile
+        >>> import openpyxl
+        >>> file = Path(tempfile.mkdtemp(), "intents.xlsx")
+        >>> workbook = openpyxl.Workbook()
+        >>> workbook.active.append(["text", "intent"])
+        >>> workbook.active.append(["Where is my card?", "card_arrival"])
+        >>> workbook.save(file)
+        >>> ExcelDataset({"train": file}, obj="text", group="intent").load("train")
+        [SimilarityGroupSample(obj='Where is my card?', group='card_arrival')]
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, Files | float],
+        *,
+        sheet: str | None = None,
+        obj_a: str | None = None,
+        obj_b: str | None = None,
+        negatives: str | Sequence[str] | None = None,
+        score: str | None = None,
+        subgroup: str | None = None,
+        obj: str | None = None,
+        group: str | None = None,
+        score_range: Sequence[float] | None = None,
+        limit: int | None = None,
+        on_error: OnError = "raise",
+        seed: int = 0,
+    ):
+        self._sheet = sheet
+        super().__init__(
+            files,
+            obj_a=obj_a,
+            obj_b=obj_b,
+            negatives=negatives,
+            score=score,
+            subgroup=subgroup,
+            obj=obj,
+            group=group,
+            score_range=score_range,
+            limit=limit,
+            on_error=on_error,
+            seed=seed,
+        )
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return the arguments that build this dataset again, as JSON values."""
+        sheet = {} if self._sheet is None else {"sheet": self._sheet}
+        return {**super().get_config_dict(), **sheet}
+
+    def _rows(self, path: Path) -> Iterator[tuple[str, Row]]:
+        try:
+            from openpyxl import load_workbook
+            from openpyxl.utils.exceptions import InvalidFileException
+        except ImportError as error:
+            raise ImportError(
+                'Reading Excel workbooks takes openpyxl: pip install "quaterion-core[excel]"'
+            ) from error
+        try:
+            workbook = load_workbook(path, read_only=True, data_only=True)
+        except (InvalidFileException, BadZipFile, KeyError, ValueError) as error:
+            raise ValueError(
+                f"{path} is not an Excel workbook of the format .xlsx: {error}. Save it as .xlsx, "
+                "or read text with the dataset 'csv'."
+            ) from None
+        try:
+            if self._sheet is not None and self._sheet not in workbook.sheetnames:
+                statement = f"{path} has no sheet"
+                raise ValueError(
+                    unknown_name(statement, self._sheet, workbook.sheetnames, known_as="Its sheets")
+                )
+            sheet = workbook.active if self._sheet is None else workbook[self._sheet]
+            yield from self._rows_of_sheet(sheet, str(path))
+        finally:
+            workbook.close()
+
+    def _rows_of_sheet(self, sheet: Any, path: str) -> Iterator[tuple[str, Row]]:
+        rows = enumerate(sheet.iter_rows(values_only=True), 1)
+        filled = ((n, row) for n, row in rows if any(value is not None for value in row))
+        number, header = next(filled, (1, ()))
+        place = f"{path}, row {number}"
+        given = ["" if name is None else str(name) for name in header]
+        names = read_header(given, self._columns.names, place)
+        self._columns.check(names, place)
+        for number, row in filled:
+            yield f"row {number}", dict(zip(names, row, strict=False))

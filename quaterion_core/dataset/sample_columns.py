@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -25,6 +26,9 @@ Column: TypeAlias = str | int
 
 _NEGATIVE: Final = re.compile(r"(?:negatives?|neg)(?:_?\d+)?")
 """What columns of hard negatives are usually called."""
+
+_MOST_KEPT: Final = 10
+"""Faults that are kept to be named."""
 
 _TRUTHS: Final = {"true": 1.0, "false": 0.0}
 """How many tables write whether the objects of a pair are similar."""
@@ -198,21 +202,60 @@ class SampleColumns:
             Traceback (most recent call last):
             ValueError: line 2 has no value for 'a'; line 3 has no value for 'q' (2 of 2 rows).
         """
-        samples: list[SimilaritySample] = []
-        faults: list[str] = []
-        count = 0
-        for place, row in rows:
-            count += 1
-            if isinstance(row, ValueError):
-                faults.append(f"{place} {row}")
-            elif (fault := self._fault(row)) is not None:
-                faults.append(f"{place} {fault}")
-            else:
-                samples += self._samples(row)
-        if faults:
-            total = f" ({len(faults):,} of {count:,} rows)" if len(faults) > 1 else ""
-            raise ValueError(f"{listed(faults, len(faults))}{total}.")
+        samples, faults = self._sorted_out(rows)
+        if faults.count:
+            raise ValueError(f"{faults}.")
         return samples
+
+    def read_sound(self, rows: Iterable[tuple[str, Row]], source: str) -> list[SimilaritySample]:
+        """Return the samples of all rows but those that are faulty, which a warning counts.
+
+        Args:
+            rows: The place of each row, for the warning, and its values by column.
+            source: What the rows are of, for the warning.
+
+        Raises:
+            ValueError: No row is left.
+        """
+        samples, faults = self._sorted_out(rows)
+        _tell_skipped(faults, source)
+        return samples
+
+    def iterate(self, rows: Iterable[tuple[str, Row]]) -> Iterator[SimilaritySample]:
+        """Yield the samples of rows that are read one after another.
+
+        Raises:
+            ValueError: A row is faulty.
+        """
+        for place, row in rows:
+            fault = self._fault(row)
+            if fault is not None:
+                raise ValueError(f"{place} {fault}.")
+            yield from self._samples(row)
+
+    def iterate_sound(
+        self, rows: Iterable[tuple[str, Row]], source: str
+    ) -> Iterator[SimilaritySample]:
+        """Yield the samples of rows but the faulty ones, which a warning counts in the end."""
+        faults = _Faults()
+        for place, row in rows:
+            fault = self._fault(row)
+            faults.add(place, fault)
+            if fault is None:
+                yield from self._samples(row)
+        _tell_skipped(faults, source)
+
+    def _sorted_out(
+        self, rows: Iterable[tuple[str, Row]]
+    ) -> tuple[list[SimilaritySample], _Faults]:
+        samples: list[SimilaritySample] = []
+        faults = _Faults()
+        for place, row in rows:
+            fault = self._fault(row)
+            faults.add(place, fault)
+            if fault is None:
+                samples += self._samples(row)
+        return samples, faults
 
     def samples(self, row: Mapping[Any, Any], place: str) -> Iterator[SimilaritySample]:
         """Yield the samples of a row: one, and for a pair one more for each hard negative.
@@ -229,8 +272,10 @@ class SampleColumns:
             raise ValueError(f"{place} {fault}.")
         yield from self._samples(row)
 
-    def _fault(self, row: Mapping[Any, Any]) -> str | None:
+    def _fault(self, row: Row) -> str | None:
         """Say what is wrong with a row, if anything is."""
+        if isinstance(row, ValueError):
+            return str(row)
         columns = self._pair or self._single
         absent = [name for name in self.names if name not in row]
         if absent:
@@ -254,7 +299,8 @@ class SampleColumns:
             return f"has the score {score:g}, outside of the score_range [{low:g}, {high:g}]"
         return None
 
-    def _samples(self, row: Mapping[Any, Any]) -> Iterator[SimilaritySample]:
+    def _samples(self, row: Row) -> Iterator[SimilaritySample]:
+        assert not isinstance(row, ValueError)
         columns = self._pair or self._single
         values = {field: row[column] for field, column in columns.items()}
         if self._single:
@@ -276,6 +322,44 @@ class SampleColumns:
             return score
         low, high = self._score_range
         return (score - low) / (high - low)
+
+
+class _Faults:
+    """What is wrong with rows, the first ones by name.
+
+    Attributes:
+        count: Number of faulty rows.
+        total: Number of all rows.
+    """
+
+    def __init__(self) -> None:
+        self.count = self.total = 0
+        self._first: list[str] = []
+
+    def add(self, place: str, fault: str | None) -> None:
+        """Count a row, which has this fault or none."""
+        self.total += 1
+        if fault is None:
+            return
+        self.count += 1
+        if len(self._first) < _MOST_KEPT:
+            self._first.append(f"{place} {fault}")
+
+    def __str__(self) -> str:
+        of = f" ({self.count:,} of {self.total:,} rows)" if self.count > 1 else ""
+        return f"{listed(self._first, self.count)}{of}"
+
+
+def _tell_skipped(faults: _Faults, source: str) -> None:
+    """Warn of rows that are left out; raise an error where none is left."""
+    if not faults.count:
+        return
+    if faults.count == faults.total:
+        raise ValueError(f"No row of {source} is left: {faults}.")
+    warnings.warn(
+        f"{faults.count:,} of {faults.total:,} rows of {source} are left out: {faults}.",
+        stacklevel=2,
+    )
 
 
 def _range(given: Sequence[float] | None, column: Column | None) -> tuple[float, float] | None:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import csv
-from collections.abc import Iterator
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, BinaryIO, Final
+
+UTF_8: Final = "utf-8"
 
 _COMPRESSED: Final = {
-    b"\x1f\x8b": ("a gzip file", "gunzip"),
-    b"BZh": ("a bzip2 file", "bunzip2"),
-    b"\xfd7zXZ": ("an xz file", "unxz"),
-    b"\x28\xb5\x2f\xfd": ("a Zstandard file", "unzstd"),
-    b"PK\x03\x04": ("a ZIP archive or an Excel workbook", None),
-    b"PAR1": ("a Parquet file", None),
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+_OTHER: Final = {
+    b"PK\x03\x04": (
+        "a ZIP archive or an Excel workbook",
+        "Unpack the archive, or read the workbook with the dataset 'excel'.",
+    ),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook (.xls)", "Save it as .xlsx, or export it as CSV."),
+    b"PAR1": ("a Parquet file", "Read it with the dataset 'parquet'."),
+    b"ARROW1": ("an Arrow file", "Read it with the dataset 'hugging-face', or as a table."),
+    b"SQLite format 3": ("an SQLite database", "Export the table as CSV."),
 }
 _WIDE: Final = {
     b"\xff\xfe\x00\x00": "UTF-32",
@@ -47,41 +63,89 @@ def check_is_file(path: Path, role: str) -> None:
     raise ValueError(f"{role} should be a regular file, but {path.absolute()} is {kind}.")
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def read_lines(path: Path, encoding: str = UTF_8) -> Iterator[tuple[int, str]]:
     r"""Yield the numbers and contents of the lines of a file, without their ends.
 
     Lines end with ``\n``, ``\r\n`` or ``\r``, and nothing else: U+2028, for one, is part of a line.
+    A file that is compressed by gzip, bzip2, xz or Zstandard, which its first bytes tell, is
+    decompressed as it is read. A byte order mark is left out.
+
+    Args:
+        path: The file.
+        encoding: The encoding, by any name that Python knows.
 
     Raises:
-        ValueError: The file is compressed, in UTF-16, or holds NUL bytes.
+        ValueError: The file is of another format, is broken, is not in this encoding, or holds NUL
+            characters.
+        ImportError: It is compressed by Zstandard, and pyarrow is missing.
     """
-    check_encoding(path)
-    number = 0
-    with path.open("rb") as file:
-        for part in file:
-            for line in part.splitlines():
-                number += 1
-                if number == 1:
-                    line = line.removeprefix(b"\xef\xbb\xbf")
-                if b"\0" in line:
-                    raise ValueError(
-                        f"{path}, line {number} holds a NUL byte. Expected text in UTF-8."
-                    )
-                yield number, line
+    is_utf_8 = _codec(encoding) == UTF_8
+    with _decompressed(path) as file:
+        _check_start(file.peek(64)[:64], path, is_utf_8=is_utf_8)
+        lines = _utf_8_lines(file, path) if is_utf_8 else _decoded_lines(file, path, encoding)
+        for number, line in lines:
+            if number == 1:
+                line = line.removeprefix("\ufeff")
+            if "\0" in line:
+                raise ValueError(
+                    f"{path}, line {number} holds a NUL byte. Expected text in {encoding.upper()}."
+                )
+            yield number, line
 
 
-def check_encoding(path: Path) -> None:
-    """Refuse a file whose first bytes are those of another format.
+def check_encoding_name(encoding: str) -> None:
+    """Refuse the name of an encoding that Python does not know.
 
     Raises:
-        ValueError: It is compressed, or in UTF-16 or UTF-32.
+        ValueError: It names none, or one that is not of text.
     """
+    try:
+        is_text = codecs.lookup(encoding)._is_text_encoding
+    except LookupError:
+        is_text = False
+    if not is_text:
+        raise ValueError(
+            f"Expected the name of an encoding, such as 'utf-8', 'latin-1', 'windows-1252' or "
+            f"'utf-16', got {encoding!r}."
+        )
+
+
+@contextmanager
+def _decompressed(path: Path) -> Iterator[io.BufferedReader]:
+    """Open a file to read its bytes, decompressed where it is compressed."""
     with path.open("rb") as file:
-        start = file.read(64)
-    for magic, (kind, command) in _COMPRESSED.items():
+        start = file.peek(8)
+        kind = next((k for magic, k in _COMPRESSED.items() if start.startswith(magic)), None)
+        if kind is None:
+            yield file
+            return
+        try:
+            with io.BufferedReader(_opener(kind)(file)) as content:
+                yield content
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            raise ValueError(f"{path} is a broken {kind} file: {error}") from None
+
+
+def _opener(kind: str) -> Callable[[BinaryIO], Any]:
+    if kind != "zstd":
+        return {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}[kind]  # type: ignore[return-value]
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise ImportError(
+            "Reading files compressed by Zstandard takes pyarrow: pip install "
+            '"quaterion-core[parquet]"'
+        ) from error
+    return lambda file: pyarrow.CompressedInputStream(file, "zstd")
+
+
+def _check_start(start: bytes, path: Path, *, is_utf_8: bool) -> None:
+    """Refuse a file whose first bytes are those of another format or encoding."""
+    for magic, (kind, way_out) in _OTHER.items():
         if start.startswith(magic):
-            way_out = f"Unpack it first: {command} {path.name}" if command else "Export it as text."
-            raise ValueError(f"{path} is {kind}. Expected text in UTF-8. {way_out}")
+            raise ValueError(f"{path} is {kind}. Expected text. {way_out}")
+    if not is_utf_8:
+        return
     for mark, encoding in _WIDE.items():
         if start.startswith(mark):
             raise ValueError(_wrong_encoding(path, encoding))
@@ -89,35 +153,60 @@ def check_encoding(path: Path) -> None:
         raise ValueError(_wrong_encoding(path, "UTF-16"))
 
 
-def decode(line: bytes, path: Path, number: int) -> str:
-    """Return a line as text.
-
-    Raises:
-        ValueError: It is not UTF-8.
-    """
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        byte = line[error.start]
-        raise ValueError(
-            f"{path}, line {number} is not UTF-8: byte 0x{byte:02x} in column {error.start + 1}. "
-            "The file may be in Latin-1 or Windows-1252. Convert it: "
-            f"iconv -f WINDOWS-1252 -t UTF-8 {path.name}"
-        ) from None
-
-
 def _wrong_encoding(path: Path, encoding: str) -> str:
     return (
-        f"{path} is in {encoding}. Expected text in UTF-8. Convert it: "
-        f"iconv -f {encoding} -t UTF-8 {path.name}"
+        f"{path} is in {encoding}. Expected text in UTF-8. Give encoding={encoding.lower()!r}, or "
+        f"convert it: iconv -f {encoding} -t UTF-8 {path.name}"
     )
 
 
-def read_csv(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _codec(encoding: str) -> str:
+    name = codecs.lookup(encoding).name
+    return UTF_8 if name == "utf-8-sig" else name
+
+
+def _utf_8_lines(file: io.BufferedReader, path: Path) -> Iterator[tuple[int, str]]:
+    number = 0
+    for part in file:
+        for line in part.splitlines():
+            number += 1
+            try:
+                yield number, line.decode(UTF_8)
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"{path}, line {number} is not UTF-8: byte 0x{line[error.start]:02x} in column "
+                    f"{error.start + 1}. The file may be in Latin-1 or Windows-1252. Give "
+                    "encoding='windows-1252', or convert it: "
+                    f"iconv -f WINDOWS-1252 -t UTF-8 {path.name}"
+                ) from None
+
+
+def _decoded_lines(file: io.BufferedReader, path: Path, encoding: str) -> Iterator[tuple[int, str]]:
+    number = 0
+    text = io.TextIOWrapper(file, encoding)
+    try:
+        for number, line in enumerate(text, 1):
+            yield number, line.removesuffix("\n")
+    except UnicodeError as error:
+        raise ValueError(
+            f"{path}, line {number + 1} or soon after, is not in {encoding}: {error}"
+        ) from None
+    finally:
+        text.detach()
+
+
+def read_csv(
+    path: Path, encoding: str = UTF_8, delimiter: str = ","
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of a file of comma-separated values, with the numbers of their first lines.
 
     A cell may be quoted, and hold line breaks and doubled quotes then (RFC 4180). Blank lines are
     left out.
+
+    Args:
+        path: The file.
+        encoding: Its encoding.
+        delimiter: The character that separates values.
 
     Raises:
         ValueError: The file is no text in UTF-8, or a quote is not closed.
@@ -126,11 +215,12 @@ def read_csv(path: Path) -> Iterator[tuple[int, list[str]]]:
 
     def lines() -> Iterator[str]:
         nonlocal number
-        for number, line in read_lines(path):
-            yield decode(line, path, number) + "\n"
+        for place, line in read_lines(path, encoding):
+            number = place
+            yield line + "\n"
 
     with _long_cells():
-        reader = csv.reader(lines(), strict=True)
+        reader = csv.reader(lines(), strict=True, delimiter=delimiter)
         while True:
             first = number + 1
             try:
@@ -146,7 +236,7 @@ def read_csv(path: Path) -> Iterator[tuple[int, list[str]]]:
                 yield first, row
 
 
-def read_tsv(path: Path) -> Iterator[tuple[int, list[str]]]:
+def read_tsv(path: Path, encoding: str = UTF_8) -> Iterator[tuple[int, list[str]]]:
     r"""Yield the rows of a file of tab-separated values, with the numbers of their first lines.
 
     A row is a line, and a quote is a character like others: most such files are written without
@@ -160,8 +250,7 @@ def read_tsv(path: Path) -> Iterator[tuple[int, list[str]]]:
     width = 0
     open_lines: list[str] = []  # of a row whose last value is quoted and not closed yet
     first = 0
-    for number, line in read_lines(path):
-        text = decode(line, path, number)
+    for number, text in read_lines(path, encoding):
         if open_lines:
             open_lines.append(text)
             row = _quoted_row(open_lines) if '"' in text else None
@@ -190,6 +279,24 @@ def read_tsv(path: Path) -> Iterator[tuple[int, list[str]]]:
             f"{path}, line {first} has fewer values than the header's {width} columns, and its "
             f"last one begins with a quote that is not closed: {open_lines[0]!r:.60}"
         )
+
+
+def read_unquoted(path: Path, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a file in which a row is a line, and a quote a character like others.
+
+    Blank lines are left out.
+
+    Args:
+        path: The file.
+        encoding: Its encoding.
+        delimiter: The character that separates values.
+
+    Raises:
+        ValueError: The file is no text in this encoding.
+    """
+    for number, text in read_lines(path, encoding):
+        if text.strip():
+            yield number, text.split(delimiter)
 
 
 def _quoted_row(lines: list[str]) -> list[str] | None:

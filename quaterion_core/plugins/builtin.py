@@ -120,6 +120,7 @@ def quaterion_datasets() -> dict[str, str | Component]:
     """Declare core's readers of files."""
     return {
         "csv": "quaterion_core.dataset.readers:CsvDataset",
+        "excel": Component("quaterion_core.dataset.readers:ExcelDataset", extra="excel"),
         "hugging-face": Component(
             "quaterion_core.dataset.hugging_face_dataset:HuggingFaceDataset", extra="hugging-face"
         ),

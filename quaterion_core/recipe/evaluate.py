@@ -31,11 +31,16 @@ RECIPE_FILE: Final = "recipe.yaml"
 READERS: Final = {
     ".csv": "quaterion-core/csv",
     ".tsv": "quaterion-core/csv",
+    ".xlsx": "quaterion-core/excel",
+    ".json": "quaterion-core/jsonl",
     ".jsonl": "quaterion-core/jsonl",
     ".ndjson": "quaterion-core/jsonl",
     ".parquet": "quaterion-core/parquet",
 }
 """The datasets that read files, by the suffix of the file."""
+
+_COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst")
+"""Suffixes that follow that of a compressed text file."""
 
 
 @dataclass(frozen=True)
@@ -210,12 +215,13 @@ def _with_file(choice: Any, path: Path) -> Any:
 
 def _reader_of(path: Path) -> str:
     """Return the dataset that reads a file, by its suffix."""
-    if path.suffix.lower() not in READERS:
+    suffix = next((s for s in reversed(path.suffixes) if s not in _COMPRESSED), "").lower()
+    if suffix not in READERS:
         raise ValueError(
             f"Expected a file that ends with {', '.join(READERS)}, got {path.name!r}. Choose the "
             "dataset that reads it: {'name': ..., 'files': ...}."
         )
-    return READERS[path.suffix.lower()]
+    return READERS[suffix]
 
 
 def _default_split(settings: Recipe | None, dataset: SplitDataset) -> str:

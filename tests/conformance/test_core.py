@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pyarrow
 import torch
 from pyarrow import parquet
@@ -32,6 +33,11 @@ QUESTIONS = {
 TEMPORARY = tempfile.TemporaryDirectory()
 os.environ["HF_DATASETS_CACHE"] = TEMPORARY.name  # before datasets is imported
 PARQUET = str(Path(TEMPORARY.name, "questions.parquet"))
+WORKBOOK = str(Path(TEMPORARY.name, "questions.xlsx"))
+workbook = openpyxl.Workbook()
+for row in (["question", "answer"], ["Is it free?", "Yes."], ["Where is it?", "In the attic."]):
+    workbook.active.append(row)
+workbook.save(WORKBOOK)
 parquet.write_table(
     pyarrow.Table.from_pylist(
         [json.loads(line) for line in (DATA / "questions.jsonl").read_text().splitlines()]
@@ -82,6 +88,11 @@ test_conformance = conformance_tests(
         "csv": Example(
             arguments={
                 "files": {"train": str(DATA / "intents.csv")}, "obj": "text", "group": "intent",
+            }
+        ),
+        "excel": Example(
+            arguments={
+                "files": {"train": WORKBOOK}, "obj_a": "question", "obj_b": "answer",
             }
         ),
         "hugging-face": Example(

@@ -180,7 +180,9 @@ def test_csv_columns_are_checked_even_without_rows(tmp_path):
         (b"text,intent\na\0,b\n", "line 2 holds a NUL byte"),
         ("text,intent\na,b".encode("utf-16"), "is in UTF-16.*iconv"),
         ("text,intent\na,b".encode("utf-16-le"), "is in UTF-16.*iconv"),
-        (gzip.compress(b"text,intent\na,b", mtime=0), "is a gzip file.*gunzip"),
+        (gzip.compress(b"text,intent\na,b", mtime=0)[:-8], "is a broken gzip file"),
+        (b"PAR1" + b"a" * 30, "is a Parquet file.*the dataset 'parquet'"),
+        (b"\xd0\xcf\x11\xe0" + b"a" * 30, "is an old Excel workbook.*Save it as .xlsx"),
         (b"PK\x03\x04" + b"a" * 30, "is a ZIP archive or an Excel workbook"),
     ],
 )
@@ -303,16 +305,11 @@ def test_lines_end_as_on_any_system(tmp_path, end):
     assert [sample.obj for sample in samples] == ["a\u2028b", "d"]
 
 
-def test_a_json_array_and_keys_that_are_there_twice_are_refused(tmp_path):
+def test_keys_that_occur_twice_are_refused(tmp_path):
     file = tmp_path / "a.jsonl"
-    for content, message in (
-        ('[{"text": "a", "intent": 1}]', "line 1 begins a JSON array.*jq"),
-        ('[\n{"text": "a", "intent": 1}]', "line 1 begins a JSON array.*jq"),
-        ('{"text": "a", "text": "b", "intent": 1}', "the key 'text' occurs more than once"),
-    ):
-        file.write_text(content)
-        with pytest.raises(ValueError, match=message):
-            JsonLinesDataset({"train": file}, obj="text", group="intent").load("train")
+    file.write_text('{"text": "a", "text": "b", "intent": 1}')
+    with pytest.raises(ValueError, match="the key 'text' occurs more than once"):
+        JsonLinesDataset({"train": file}, obj="text", group="intent").load("train")
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path):

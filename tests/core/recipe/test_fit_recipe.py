@@ -1,6 +1,8 @@
 """A recipe is fitted from Python, from a path, a text or a mapping, with the same result."""
 
+import gzip
 import json
+import lzma
 import sys
 import types
 import warnings
@@ -49,6 +51,19 @@ def test_a_path_a_text_and_a_mapping_give_the_same_model(recipe, folder, monkeyp
     ]
     for embedding in embeddings[1:]:
         assert (embedding == embeddings[0]).all()
+
+
+def test_a_pattern_and_a_fraction_are_files_of_a_recipe(recipe, folder):
+    path = recipe(("{train: train.csv, validation: val.csv}", "{train: '*.csv', validation: 0.3}"))
+    result = fit_recipe(path, folder / "model", write=quiet)
+    assert result.after
+    saved = read_recipe(folder / "model" / "recipe.yaml")
+    assert saved.data["files"] == {"train": str(folder / "*.csv"), "validation": 0.3}
+    for suffix, content in ((".gz", gzip.compress), (".xz", lzma.compress)):
+        packed = folder / f"new.csv{suffix}"
+        packed.write_bytes(content((folder / "val.csv").read_bytes()))
+        evaluated = evaluate_recipe(folder / "model", data=packed)
+        assert evaluated.samples == 6
 
 
 def test_paths_are_relative_to_the_recipe_wherever_it_is_run_from(recipe, folder, monkeypatch):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from quaterion_core.dataset.readers import CsvDataset
+from quaterion_core.dataset.missing import is_missing
+from quaterion_core.dataset.readers import CsvDataset, Files, Quoting
+from quaterion_core.dataset.sample_columns import Row
 from quaterion_core.dataset.similarity_samples import SimilaritySample
 from quaterion_cv.datasets.image_files import ImageFiles, OnError
 
@@ -24,8 +25,13 @@ class ImageCsvDataset(CsvDataset):
     needed, in the workers of a loader.
 
     Args:
-        files: Path of the file of each split, such as ``{"train": "train.csv"}``.
-        root: The folder that the paths are relative to; by default that of the CSV file.
+        files: The files of each split, or the fraction of ``train`` that it gets, such as
+            ``{"train": "images.csv", "validation": 0.1}``.
+        root: The folder that the paths are relative to; by default that of the CSV file. Of
+            several folders, an image is taken from the first one that has it.
+        delimiter: The character that separates values; by default a comma, or a tab in a TSV file.
+        encoding: The encoding of the files.
+        quoting: What a quote means; see :class:`~quaterion_core.dataset.readers.CsvDataset`.
         on_error: ``"raise"``: missing images are an error when the split is loaded, a broken one
             stops the run when it is read, with its name. ``"skip"``: the samples with an image
             that is missing or broken are left out, and these images are counted; for that, each
@@ -43,6 +49,8 @@ class ImageCsvDataset(CsvDataset):
         group: Column of a group sample's group.
         score_range: The lowest and the highest score of the data, such as ``[0, 5]``; they become
             0 and 1. By default scores stay as they are.
+        limit: The number of rows to read of each split; all by default.
+        seed: Seed of the division into fractions.
 
     Raises:
         ValueError: The columns name neither a pair nor a group sample, or both, or ``text`` is
@@ -61,9 +69,12 @@ class ImageCsvDataset(CsvDataset):
 
     def __init__(
         self,
-        files: Mapping[str, str | Path],
+        files: Mapping[str, Files | float],
         *,
-        root: str | Path | None = None,
+        root: str | Path | Sequence[str | Path] | None = None,
+        delimiter: str | None = None,
+        encoding: str = "utf-8",
+        quoting: Quoting = "auto",
         on_error: OnError = "raise",
         text: str | None = None,
         obj_a: str | None = None,
@@ -74,6 +85,8 @@ class ImageCsvDataset(CsvDataset):
         obj: str | None = None,
         group: str | None = None,
         score_range: Sequence[float] | None = None,
+        limit: int | None = None,
+        seed: int = 0,
     ):
         if not any((obj_a, obj_b, negatives, score, subgroup, obj, group)):
             obj, group = "path", "group"
@@ -87,13 +100,20 @@ class ImageCsvDataset(CsvDataset):
             obj=obj,
             group=group,
             score_range=score_range,
+            delimiter=delimiter,
+            encoding=encoding,
+            quoting=quoting,
+            on_error=on_error,
+            limit=limit,
+            seed=seed,
         )
         if text is not None and text not in (obj_a, obj_b):
             raise ValueError(
                 f"text is {text!r}, but should be the column obj_a ({obj_a!r}) or obj_b "
                 f"({obj_b!r}) of a pair."
             )
-        self.root = None if root is None else Path(root)
+        given = [root] if isinstance(root, (str, Path)) else root or ()
+        self.roots = [Path(folder) for folder in given]
         self.text = text
         fields = {"obj": obj, "obj_a": obj_a, "obj_b": obj_b}
         self._path_fields = [
@@ -101,6 +121,9 @@ class ImageCsvDataset(CsvDataset):
         ]
         if not self._path_fields:
             raise ValueError(f"Both columns of a pair are {text!r}, so that there are no images.")
+        named = [negatives] if isinstance(negatives, str) else list(negatives or [])
+        columns = [obj, obj_a, obj_b, *(named if "obj_b" in self._path_fields else [])]
+        self._path_columns = {column for column in columns if column not in (None, text)}
         self._images = ImageFiles(on_error)
 
     @property
@@ -117,28 +140,43 @@ class ImageCsvDataset(CsvDataset):
             FileNotFoundError: The split's file is missing, or images are that are not skipped.
         """
         samples = super().load(split)
-        file = self._files[split]
-        root = file.parent if self.root is None else self.root
-        placed = [
-            replace(sample, **{field: root / getattr(sample, field) for field in self._path_fields})
-            for sample in samples
-        ]
+        place = ", ".join(map(str, self._paths("train" if split in self._fractions else split)))
         readable = self._images.readable(
-            (path for sample in placed for path in self._paths(sample)), str(file)
+            (path for sample in samples for path in self._images_of(sample)), place
         )
-        left = [sample for sample in placed if readable.issuperset(self._paths(sample))]
+        left = [sample for sample in samples if readable.issuperset(self._images_of(sample))]
         if samples and not left:
-            raise ValueError(f"No sample of {file} is left: none of its images can be read.")
+            raise ValueError(f"No sample of {place} is left: none of its images can be read.")
         return left
 
-    def _paths(self, sample: SimilaritySample) -> list[Path]:
+    def _rows(self, path: Path) -> Iterator[tuple[str, Row]]:
+        for place, row in super()._rows(path):
+            if isinstance(row, ValueError):
+                yield place, row
+                continue
+            placed = {
+                column: self._placed(row[column], path)
+                for column in self._path_columns
+                if not is_missing(row[column])
+            }
+            yield place, {**row, **placed}
+
+    def _placed(self, name: str, file: Path) -> Path:
+        """Return the path of an image in the first folder that has it."""
+        candidates = [root / name for root in self.roots or [file.parent]]
+        if len(candidates) == 1:
+            return candidates[0]
+        return next((path for path in candidates if path.is_file()), candidates[0])
+
+    def _images_of(self, sample: SimilaritySample) -> list[Path]:
         return [getattr(sample, field) for field in self._path_fields]
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that build this dataset again, as JSON values."""
+        roots = [str(root) for root in self.roots]
         return {
             **super().get_config_dict(),
-            "root": None if self.root is None else str(self.root),
+            "root": roots[0] if len(roots) == 1 else roots or None,
             "on_error": self._images.on_error,
             "text": self.text,
         }
