@@ -62,8 +62,8 @@ def components(kind: str | None, name: str | None) -> None:
 
 
 def _kinds() -> dict[str, Kind]:
-    """Return all kinds by name."""
-    return {kind.value: _registered(kind) for kind in ComponentKind}
+    """Return the kinds of what a recipe chooses, by name; `quaterion --help` lists commands."""
+    return {kind.value: _registered(kind) for kind in ComponentKind if kind.is_class}
 
 
 def _registered(kind: ComponentKind) -> Kind:

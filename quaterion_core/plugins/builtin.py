@@ -162,3 +162,32 @@ def quaterion_batch_samplers() -> dict[str, str]:
         "groups": f"{package}.group_batch_sampler:GroupBatchSampler",
         "no-duplicates": f"{package}.no_duplicates_batch_sampler:NoDuplicatesBatchSampler",
     }
+
+
+@hookimpl
+def quaterion_commands() -> dict[str, Component]:
+    """Declare core's subcommands of ``quaterion``."""
+    package = "quaterion_core.cli"
+    return {
+        "components": Component(
+            f"{package}.components:components",
+            summary="List what is installed, and the arguments that it takes.",
+        ),
+        "evaluate": Component(
+            f"{package}.evaluate:evaluate", summary="Compute the metrics of a saved model."
+        ),
+        "fit": Component(
+            f"{package}.fit:fit", summary="Train a model as a recipe says, and save it."
+        ),
+        "new-plugin": Component(
+            f"{package}.new_plugin:new_plugin",
+            summary="Write a package with components of your own.",
+        ),
+        "plugins": Component(
+            f"{package}.plugins:plugins",
+            summary="List the installed plugins and what they bring.",
+        ),
+        "search": Component(
+            f"{package}.search:search", summary="Find the objects nearest to a query."
+        ),
+    }

@@ -20,11 +20,21 @@ def import_target(target: str) -> type[Any]:
         >>> import_target("collections.abc:Mapping")
         <class 'collections.abc.Mapping'>
     """
-    module, _, qualname = target.partition(":")
-    found: Any = reduce(getattr, qualname.split("."), importlib.import_module(module))
+    found = import_object(target)
     if not isinstance(found, type):
         raise TypeError(f"{target} is not a class but {found!r:.80}")
     return found
+
+
+def import_object(target: str) -> Any:
+    """Import whatever is at a target.
+
+    Raises:
+        Exception: Whatever the import raises; an ``AttributeError`` if the module has no such
+            attribute.
+    """
+    module, _, qualname = target.partition(":")
+    return reduce(getattr, qualname.split("."), importlib.import_module(module))
 
 
 def target_of(cls: type[Any]) -> str:

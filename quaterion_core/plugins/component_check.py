@@ -46,8 +46,10 @@ def check_components(records: Iterable[ComponentRecord]) -> Iterator[CheckedComp
 def interface_problem(record: ComponentRecord, cls: type[Any]) -> str:
     """Return the fault of the interface of a component's class; empty if there is none."""
     base = import_target(record.kind.base)
-    if issubclass(cls, base):
+    if issubclass(cls, base) if record.kind.is_class else isinstance(cls, base):
         return ""
+    if not record.kind.is_class:
+        return f"{record.target} is not a {base.__module__}.{base.__qualname__}, but {cls!r:.80}"
     return (
         f"{record.target} is not derived from {base.__module__}.{base.__qualname__}"
         f"{_declared_as_another_kind(cls)}"
@@ -56,12 +58,15 @@ def interface_problem(record: ComponentRecord, cls: type[Any]) -> str:
 
 def docstring_problem(record: ComponentRecord, cls: type[Any]) -> str:
     """Return a message if the class of a component has no docstring; empty if it has one."""
+    if not record.kind.is_class:
+        has_help = bool(record.summary or getattr(cls, "help", None))
+        return "" if has_help else f"{record.target} has neither a summary nor a help text"
     return "" if cls.__doc__ else f"{record.target} has no docstring"
 
 
 def _declared_as_another_kind(cls: type[Any]) -> str:
     """Return a hint on the kind of component that a class is; empty if it is none."""
     for kind in ComponentKind:
-        if issubclass(cls, import_target(kind.base)):
+        if kind.is_class and issubclass(cls, import_target(kind.base)):
             return f"; it is one of the {kind.plural}: declare it in {kind.hook}"
     return ""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from quaterion_core.plugins import builtin
-from quaterion_core.plugins.class_paths import import_target, names_class, target_of
+from quaterion_core.plugins.class_paths import import_object, import_target, names_class, target_of
 from quaterion_core.plugins.discovery import discover, discover_distribution, warn_of_broken
 from quaterion_core.plugins.errors import (
     AmbiguousNameError,
@@ -108,7 +108,7 @@ class Registry:
         return self.require([(kind, name)])[0]
 
     def load(self, kind: ComponentKind | str, name: str) -> type[Any]:
-        """Import a component.
+        """Import a component: its class, or a command itself.
 
         Raises:
             MissingComponentError: There is no such component, or importing it failed.
@@ -119,7 +119,7 @@ class Registry:
             given = self._given.get().get(record.id)
             return given if given is not None else self._classes[record.kind, record.id]
         try:
-            return import_target(record.target)
+            return (import_target if record.kind.is_class else import_object)(record.target)
         except (Exception, SystemExit) as error:
             explanation = explain_import_failure(record, error)
             raise MissingComponentError([explanation.missing]) from error
@@ -159,6 +159,12 @@ class Registry:
         kinds = list(ComponentKind) if kind is None else [ComponentKind(kind)]
         chosen = [record for record in self._records.values() if record.kind in kinds]
         return tuple(sorted(chosen, key=lambda record: (kinds.index(record.kind), record.id)))
+
+    def core_components(self, kind: ComponentKind | str) -> tuple[ComponentRecord, ...]:
+        """Return core's components of a kind, sorted by id, without looking at plugins."""
+        kind = ComponentKind(kind)
+        chosen = [record for record in self._core.components if record.kind is kind]
+        return tuple(sorted(chosen, key=lambda record: record.id))
 
     def plugins(self) -> tuple[PluginReport, ...]:
         """Return a report on every plugin: core itself, then all others by distribution."""

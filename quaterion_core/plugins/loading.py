@@ -130,6 +130,7 @@ def _records(
             version=provenance.version,
             entry_point=provenance.entry_point,
             former_ids=tuple(component.former_ids),
+            summary=" ".join(str(component.summary).split()),
         )
 
 

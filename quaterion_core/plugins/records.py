@@ -51,6 +51,7 @@ class ComponentKind(str, Enum):
         "batch samplers",
         "quaterion_core.dataset.batch_samplers.batch_sampler:BatchSampler",
     )
+    COMMAND = "command", "commands", "click.core:Command"
 
     def __new__(cls, value: str, plural: str = "", base: str = "") -> ComponentKind:
         """Make a kind from its row of the table."""
@@ -75,6 +76,11 @@ class ComponentKind(str, Enum):
         """The decorator that registers a class of this process, such as ``register_loss``."""
         return f"register_{self.value.replace('-', '_')}"
 
+    @property
+    def is_class(self) -> bool:
+        """Whether components of the kind are classes; a command is an object."""
+        return self is not ComponentKind.COMMAND
+
     @classmethod
     def _missing_(cls, value: object) -> ComponentKind:
         kinds = ", ".join(kind.value for kind in cls)
@@ -96,6 +102,8 @@ class Component:
         target: Where the class is, ``"package.module:Class"``.
         extra: The extra of the plugin's distribution that the class needs.
         former_ids: Ids that the component had before, ``"distribution/name"``.
+        summary: What it is, in one line. ``quaterion --help`` shows that of a command, which is
+            not imported for it.
 
     Example:
         >>> Component("acme.encoders.fasttext:FasttextEncoder", extra="fasttext").extra
@@ -107,6 +115,7 @@ class Component:
     target: str
     extra: str | None = None
     former_ids: tuple[str, ...] = ()
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,7 @@ class ComponentRecord:
         entry_point: The entry point that declared it, ``"name = module"``; ``None`` for core's
             own components and for classes registered in this process.
         former_ids: Ids that it had before it was renamed or moved; see :class:`Component`.
+        summary: What it is, in one line, where its plugin says so.
     """
 
     kind: ComponentKind
@@ -133,6 +143,7 @@ class ComponentRecord:
     version: str | None
     entry_point: str | None
     former_ids: tuple[str, ...] = ()
+    summary: str = ""
 
     @property
     def name(self) -> str:

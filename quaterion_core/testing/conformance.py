@@ -8,10 +8,11 @@ from typing import Any, Final, TypeAlias
 
 from quaterion_core.components import build_component
 from quaterion_core.dataset.batch_samplers import build_batch_sampler
-from quaterion_core.plugins import ComponentKind, ComponentRecord
+from quaterion_core.plugins import ComponentKind, ComponentRecord, registry
 from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.testing.batch_sampler_checks import BATCH_SAMPLER_CHECKS, BatchSamplerSubject
 from quaterion_core.testing.checks import Check, CheckError, Checks, run_check
+from quaterion_core.testing.command_checks import COMMAND_CHECKS, CommandSubject
 from quaterion_core.testing.dataset_checks import DATASET_CHECKS, DatasetSubject
 from quaterion_core.testing.encoder_checks import ENCODER_CHECKS, EncoderSubject
 from quaterion_core.testing.head_checks import HEAD_CHECKS, HeadSubject
@@ -43,6 +44,7 @@ CHECKS: Final[dict[ComponentKind, Checks[Any]]] = {
     ComponentKind.OPTIMIZER: OPTIMIZER_CHECKS,
     ComponentKind.SCHEDULE: SCHEDULE_CHECKS,
     ComponentKind.BATCH_SAMPLER: BATCH_SAMPLER_CHECKS,
+    ComponentKind.COMMAND: COMMAND_CHECKS,
 }
 """Checks for each kind of component."""
 
@@ -55,6 +57,7 @@ _SUBJECTS: Final[dict[ComponentKind, type[Subject[Any]]]] = {
     ComponentKind.OPTIMIZER: OptimizerSubject,
     ComponentKind.SCHEDULE: ScheduleSubject,
     ComponentKind.BATCH_SAMPLER: BatchSamplerSubject,
+    ComponentKind.COMMAND: CommandSubject,
 }
 _PROVIDED: Final[dict[ComponentKind, dict[str, Callable[[], int]]]] = {
     ComponentKind.HEAD: {"input_embedding_size": lambda: 8},
@@ -62,10 +65,16 @@ _PROVIDED: Final[dict[ComponentKind, dict[str, Callable[[], int]]]] = {
 }
 """Arguments that a training run provides to components that accept them."""
 
+
+def _command(choice: Any) -> Any:
+    return registry.load(ComponentKind.COMMAND, choice["name"])
+
+
 _BUILD: Final[dict[ComponentKind, Callable[[object], Any]]] = {
     ComponentKind.OPTIMIZER: choose_optimizer,
     ComponentKind.SCHEDULE: build_schedule,
     ComponentKind.BATCH_SAMPLER: build_batch_sampler,
+    ComponentKind.COMMAND: _command,
 }
 """How a training run builds what has no configuration of its own."""
 

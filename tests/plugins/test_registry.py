@@ -260,7 +260,9 @@ def test_what_is_given_has_to_be_a_class():
 
 
 @pytest.mark.parametrize(
-    "record", Registry([]).components(), ids=lambda record: f"{record.kind.value}-{record.name}"
+    "record",
+    [record for record in Registry([]).components() if record.kind.is_class],
+    ids=lambda record: f"{record.kind.value}-{record.name}",
 )
 def test_core_declares_its_components_where_they_are(record):
     assert registry.id_of(record.kind, registry.load(record.kind, record.id)) == record.id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import click
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from quaterion_core.dataset import BatchSampler
 from quaterion_core.plugins import registry
 from quaterion_core.testing import Example, Status
 from quaterion_core.testing.batch_sampler_checks import BATCH_SAMPLER_CHECKS, BatchSamplerSubject
+from quaterion_core.testing.command_checks import COMMAND_CHECKS, CommandSubject
 from quaterion_core.testing.optimizer_checks import OPTIMIZER_CHECKS, OptimizerSubject
 from quaterion_core.testing.schedule_checks import SCHEDULE_CHECKS, ScheduleSubject
 from quaterion_core.train.optimizers import choose_optimizer
@@ -162,10 +164,31 @@ class AnyBatchSize(Shuffled):
         pass
 
 
+@click.command()
+def good():
+    """Print nothing."""
+
+
+@click.command()
+def without_help():
+    pass
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("anything", nargs=-1)
+def takes_anything(anything):
+    """Take anything."""
+
+
+def not_importable():
+    raise ImportError("no module")
+
+
 KINDS = {
     "optimizer": (OPTIMIZER_CHECKS, OptimizerSubject, choose_optimizer, SignDescent),
     "schedule": (SCHEDULE_CHECKS, ScheduleSubject, build_schedule, Falling),
     "batch-sampler": (BATCH_SAMPLER_CHECKS, BatchSamplerSubject, lambda c: None, Shuffled),
+    "command": (COMMAND_CHECKS, CommandSubject, lambda c: None, lambda: good),
 }
 FAULTS = {
     ("optimizer", "construction"): NeedsMore,
@@ -186,12 +209,18 @@ FAULTS = {
     ("batch-sampler", "randomness"): AlwaysInOrder,
     ("batch-sampler", "arguments_unchanged"): ChangesFacts,
     ("batch-sampler", "batch_size"): AnyBatchSize,
+    ("command", "construction"): not_importable,
+    ("command", "interface"): lambda: print,
+    ("command", "help_text"): lambda: without_help,
+    ("command", "usage_errors"): lambda: takes_anything,
 }
 
 
 def report(kind, cls):
     checks, subject, build, _ = KINDS[kind]
-    make = cls if kind == "batch-sampler" else lambda: build("local/tested")
+    if kind in ("batch-sampler", "command"):
+        return checks.run(subject("tested", cls, Example()), "tested")
+    make = lambda: build("local/tested")  # noqa: E731
     with registry.given({"local/tested": cls}):
         return checks.run(subject("tested", make, Example()), "tested")
 
