@@ -24,7 +24,6 @@ from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.plugins import PluginError, is_id, registry
 from quaterion_core.storage import (
     InvalidFolderError,
-    NotSavableError,
     OutputExistsError,
     SavedFolder,
     StorageError,
@@ -39,7 +38,11 @@ from quaterion_core.storage import (
     restore_folder,
     write_json,
 )
-from quaterion_core.utils.child_components import component_id
+from quaterion_core.utils.child_components import (
+    component_id,
+    remembered_classes,
+    remembering_classes,
+)
 from quaterion_core.utils.options import KEY_PATTERN
 from quaterion_core.version import __version__
 
@@ -85,8 +88,10 @@ def save_parts(
     notes: Mapping[str, str],
 ) -> None:
     """Write encoders and head into a model folder that appears whole or not at all."""
-    _check_local_names([*encoders.values(), head])
-    with new_folder(target, may_replace=is_model_folder if overwrite else None) as folder:
+    with (
+        remembering_classes(target),
+        new_folder(target, may_replace=is_model_folder if overwrite else None) as folder,
+    ):
         for key, encoder in encoders.items():
             path = folder / "encoders" / key
             path.mkdir(parents=True)
@@ -115,11 +120,13 @@ def load_parts(
     The version, the ids, the names of the files and the paths are checked before anything is
     built; each file is checked as it is read. All files are those of one saved model, even while
     another one is saved to the path: if it was replaced in the middle, reading begins again.
+    Unregistered classes are those that are given, or that this process saved to the same path.
 
     Raises:
         InvalidFolderError: The folder holds no model, or not what was saved.
         PluginError: Components are missing.
     """
+    components = {**remembered_classes(path), **components}
     for attempt in range(_ATTEMPTS):
         found = restore_folder(path)
         before = _identity(found)
@@ -196,19 +203,6 @@ def _check_places(folder: SavedFolder, encoders: Mapping[str, str]) -> None:
             raise InvalidFolderError(
                 f"{folder.path / name} belongs to no part of the model. Remove it to load the "
                 "model."
-            )
-
-
-def _check_local_names(parts: list[Encoder | EncoderHead]) -> None:
-    """Refuse two classes that nobody registered and that would be saved under one id."""
-    classes: dict[str, type] = {}
-    for part in parts:
-        kind = "head" if isinstance(part, EncoderHead) else "encoder"
-        name = component_id(kind, type(part))
-        if classes.setdefault(name, type(part)) is not type(part):
-            raise NotSavableError(
-                f"Two classes of this model would be saved as {name!r}: {classes[name]!r} and "
-                f"{type(part)!r}. Rename one of them, or register it: @register_{kind}(...)."
             )
 
 

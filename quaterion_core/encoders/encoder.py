@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 from typing_extensions import Self
 
+from quaterion_core.plugins import registry
 from quaterion_core.storage import SavedFolder, load_module, open_saved_folder, save_module
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
+from quaterion_core.utils.child_components import remembered_classes, remembering_classes
 
 
 class Encoder(nn.Module, ABC):
@@ -178,7 +180,8 @@ class Encoder(nn.Module, ABC):
 
     def save(self, output_path: str | Path) -> None:
         """Save configuration (JSON) and weights (safetensors) into an existing folder."""
-        save_module(self, Path(output_path))
+        with remembering_classes(output_path):
+            save_module(self, Path(output_path))
 
     @classmethod
     def load(cls, input_path: str | Path) -> Self:
@@ -187,7 +190,10 @@ class Encoder(nn.Module, ABC):
         A saved model gives an encoder that overrides this a private copy of the files, which is
         removed when it returns.
         """
-        with open_saved_folder(input_path) as folder:
+        with (
+            registry.given(remembered_classes(input_path)),
+            open_saved_folder(input_path) as folder,
+        ):
             return cls.load_from(folder)
 
     @classmethod

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from quaterion_core.plugins import ComponentKind, is_id, registry
 from quaterion_core.storage import NotSavableError
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z0-9]+")
+_being_saved: Final[ContextVar[dict[str, type[Any]] | None]] = ContextVar(
+    "being_saved", default=None
+)
+_saved_to: Final[dict[str, dict[str, type[Any]]]] = {}
+"""Unregistered classes by id, by the folder to which this process saved them."""
 
 
 class Configurable(Protocol):
@@ -27,10 +38,11 @@ def component_id(kind: ComponentKind | str, cls: type[Any]) -> str:
 
     Returns:
         Its id in the registry. A class that nobody registered gets one that is made of its name,
-        such as ``"local/my-head"`` for ``MyHead``; who loads it has to give the class.
+        such as ``"local/my-head"`` for ``MyHead``. Another process needs the class to load it.
 
     Raises:
-        NotSavableError: The class is not registered, and no id can be made of its name.
+        NotSavableError: The class is not registered, and no id can be made of its name, or
+            another class that is being saved has the same one.
 
     Example:
         >>> class BestHeadOf2024: ...
@@ -46,7 +58,50 @@ def component_id(kind: ComponentKind | str, cls: type[Any]) -> str:
             f"No id can be made of the name of the class {cls.__name__}. Register it: "
             f'@{ComponentKind(kind).decorator}("my-{ComponentKind(kind).value}").'
         )
+    named = _being_saved.get()
+    if named is not None and named.setdefault(local, cls) is not cls:
+        raise NotSavableError(
+            f"Two classes of this model would be saved as {local!r}: {named[local]!r} and {cls!r}. "
+            f"Rename one of them, or register it: @register_{ComponentKind(kind).value}(...)."
+        )
     return local
+
+
+@contextmanager
+def remembering_classes(folder: str | Path) -> Iterator[None]:
+    """Remember the unregistered classes that are saved to a folder inside a ``with`` statement.
+
+    See :func:`remembered_classes`. What is saved as a part of something else belongs to that.
+    """
+    if _being_saved.get() is not None:
+        yield
+        return
+    named: dict[str, type[Any]] = {}
+    token = _being_saved.set(named)
+    try:
+        yield
+    finally:
+        _being_saved.reset(token)
+    _saved_to[os.path.realpath(folder)] = named
+
+
+def remembered_classes(folder: str | Path) -> dict[str, type[Any]]:
+    """Return the unregistered classes that this process saved to a folder, by id.
+
+    A process that saves a component may load it again without stating its class. The folder
+    can name those classes alone, and no other process knows them. A class that was defined again
+    in the meantime, as in a notebook, is left out, since it is unclear which one is meant.
+    """
+    saved = _saved_to.get(os.path.realpath(folder), {})
+    return {name: cls for name, cls in saved.items() if _is_current(cls)}
+
+
+def _is_current(cls: type[Any]) -> bool:
+    """Tell whether a class is what its name means in its module, as far as that can be seen."""
+    value: Any = sys.modules.get(cls.__module__)
+    for name in cls.__qualname__.split("."):
+        value = getattr(value, name, None)
+    return value is None or value is cls
 
 
 def describe(kind: ComponentKind | str, component: Configurable) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from quaterion_core import SimilarityModel
 from quaterion_core.encoders import Encoder
-from quaterion_core.heads import EncoderHead, GatedHead, SkipConnectionHead
+from quaterion_core.heads import EncoderHead, GatedHead, SequentialHead, SkipConnectionHead
 from quaterion_core.plugins import MissingComponentError
 from quaterion_core.storage import (
     InvalidFolderError,
@@ -180,13 +180,56 @@ def test_all_missing_components_are_told_at_once_and_nothing_is_advised_to_insta
 
     edit(saved, rename)
     with pytest.raises(MissingComponentError) as caught:
-        SimilarityModel.load(saved)
+        SimilarityModel.load(saved.rename(saved.with_name("elsewhere")))
     message = str(caught.value)
     assert "evil-package/thing" in message
     assert "quaterion-core/gatd" in message
     assert "gated" in message
     assert "local/vector-encoder" in message
     assert "pip install evil-package" not in message
+
+
+class Doubling(EncoderHead):
+    @property
+    def output_size(self):
+        return self.input_embedding_size
+
+    def transform(self, input_vectors):
+        return 2 * input_vectors
+
+
+def test_classes_that_this_process_saved_there_need_not_be_given(model, tmp_path):
+    head = SequentialHead(Doubling(7), SequentialHead(Doubling(7), output_size=7), output_size=7)
+    model = SimilarityModel(model.encoders, head)
+    model.save(tmp_path / "model")
+    loaded = SimilarityModel.load(tmp_path / "model")
+    assert [type(module) for module in loaded.modules()] == [type(m) for m in model.modules()]
+    np.testing.assert_array_equal(loaded.encode(OBJECTS), model.encode(OBJECTS))
+
+
+def test_a_class_is_remembered_for_the_folder_that_it_was_saved_to_alone(model, saved, tmp_path):
+    SimilarityModel(model.encoders, Doubling(7)).save(tmp_path / "doubling")
+    with pytest.raises(MissingComponentError, match="local/vector-encoder"):
+        SimilarityModel.load(saved.rename(tmp_path / "elsewhere"))
+    model.save(saved)
+    edit(saved, lambda config: config["head"].update(component="local/doubling"))
+    with pytest.raises(MissingComponentError, match="local/doubling"):
+        SimilarityModel.load(saved)
+
+
+def test_a_class_that_is_defined_again_has_to_be_given(model, tmp_path, monkeypatch):
+    SimilarityModel(model.encoders, Doubling(7)).save(tmp_path / "model")
+    monkeypatch.setitem(globals(), "Doubling", type("Doubling", (Doubling,), {}))
+    with pytest.raises(MissingComponentError, match="local/doubling"):
+        SimilarityModel.load(tmp_path / "model")
+
+
+def test_two_classes_of_one_id_are_refused_at_any_depth(model, tmp_path):
+    inner = type("Doubling", (Doubling,), {})(7)
+    head = SequentialHead(Doubling(7), inner, output_size=7)
+    with pytest.raises(NotSavableError, match="'local/doubling': .*Rename one of them"):
+        SimilarityModel(model.encoders, head).save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize("name", ["subprocess:Popen", "os.system", "../head", "torch.nn/Linear", 5])

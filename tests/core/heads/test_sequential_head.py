@@ -163,9 +163,16 @@ def test_class_that_nobody_registered_is_given_to_be_loaded(tmp_path):
 
 
 def test_class_that_nobody_registered_or_gave_is_missing(tmp_path):
-    SequentialHead(DoublingHead(2), output_size=2).save(tmp_path)
+    (tmp_path / "saved").mkdir()
+    SequentialHead(DoublingHead(2), output_size=2).save(tmp_path / "saved")
+    elsewhere = (tmp_path / "saved").rename(tmp_path / "elsewhere")
     with pytest.raises(MissingComponentError, match="local/doubling-head"):
-        SequentialHead.load(tmp_path)
+        SequentialHead.load(elsewhere)
+
+
+def test_class_that_this_process_saved_need_not_be_given(tmp_path):
+    SequentialHead(DoublingHead(2), output_size=2).save(tmp_path)
+    assert type(SequentialHead.load(tmp_path)[0]) is DoublingHead
 
 
 @pytest.mark.parametrize(
