@@ -1,11 +1,12 @@
 from .main import Quaterion
-from .model import SimilarityModel
+from .model import MetricModel, SimilarityModel
 from .recipe.evaluate import evaluate_recipe
 from .recipe.fit import fit_recipe
 from .train.trainable_model import TrainableModel
 from .version import __version__
 
 __all__ = [
+    "MetricModel",
     "Quaterion",
     "SimilarityModel",
     "TrainableModel",

@@ -28,7 +28,7 @@ from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead, ch
 from quaterion_core.model_folder import load_parts, save_parts
 from quaterion_core.storage import InvalidFolderError, NotSavableError
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
-from quaterion_core.utils.objects import object_list, positive_count
+from quaterion_core.utils.objects import about_object, as_part_of, object_list, positive_count
 from quaterion_core.utils.options import KEY_PATTERN
 from quaterion_core.utils.tensors import move_to_device
 
@@ -184,11 +184,14 @@ class SimilarityModel(nn.Module):
             rows = torch.isfinite(output).all(dim=1)
             if not rows.all():
                 bad = (~rows).nonzero().flatten().tolist()
-                raise ValueError(
-                    f"The encoder {key!r} ({type(encoder).__name__}) returns NaN or infinity for "
-                    f"{len(bad)} of {len(rows)} objects of a batch, the first at position "
-                    f"{bad[0]}. "
-                    "Check its input for such values and its weights for a diverged training."
+                raise about_object(
+                    ValueError(
+                        f"The encoder {key!r} ({type(encoder).__name__}) returns NaN or infinity "
+                        f"for {len(bad)} of {len(rows)} objects of a batch, the first of which is "
+                        f"object {bad[0]}. Check its input for such values and its weights for a "
+                        "training run that diverged."
+                    ),
+                    bad[0],
                 )
 
     @overload
@@ -228,7 +231,9 @@ class SimilarityModel(nn.Module):
 
         Args:
             inputs: A list of n objects, or one object, which counts as a list of one. A column of
-                a table, an iterator, or an array of texts is embedded like a list.
+                a table, an iterator, or an array of texts is embedded like a list. A tensor or an
+                array of numbers is one object, unless its encoder returns an embedding for each of
+                its rows.
             batch_size: Number of objects that go through the encoders at once; of similar length,
                 where an encoder tells lengths, so that little is padded.
             to_numpy: Return a NumPy array; otherwise a tensor on the model's device.
@@ -252,6 +257,19 @@ class SimilarityModel(nn.Module):
             )
         batch_size = positive_count(batch_size, "batch_size")
         objects = object_list(inputs)
+        try:
+            result = self._encode(objects, batch_size, to_numpy, dim)
+        except _OutputError as error:
+            # What has several embeddings as one object is a batch of objects.
+            if isinstance(inputs, list) or not error.is_of_batch(inputs):
+                raise
+            result = self._encode(list(inputs), batch_size, to_numpy, dim)
+        if not to_numpy:
+            return result
+        return (result.float() if result.dtype == torch.bfloat16 else result).numpy()
+
+    def _encode(self, objects: list[Any], batch_size: int, to_cpu: bool, dim: int | None) -> Tensor:
+        """Embed a list of n objects; returns embeddings (n, D)."""
         held = chain(self.parameters(), self.buffers())
         device = next((tensor.device for tensor in held), torch.device("cpu"))
         collate = self.get_collate_fn()
@@ -262,20 +280,18 @@ class SimilarityModel(nn.Module):
         try:
             with torch.no_grad():
                 for rows in chunks:
-                    batch = move_to_device(collate([objects[row] for row in rows]), device)
-                    output = self.forward(batch)
-                    if not torch.isfinite(output).all():
-                        self._explain_not_finite(batch)
+                    with as_part_of(rows):
+                        batch = move_to_device(collate([objects[row] for row in rows]), device)
+                        output = self.forward(batch)
+                        if not torch.isfinite(output).all():
+                            self._explain_not_finite(batch)
                     output = output[:, :dim]
-                    embeddings.append(output.cpu() if to_numpy else output)
+                    embeddings.append(output.cpu() if to_cpu else output)
         finally:
             for module, mode in modes.items():
                 module.training = mode
         result = torch.cat(embeddings) if embeddings else torch.empty(0, dim or self.embedding_size)
-        result = result[torch.tensor(list(chain.from_iterable(chunks))).argsort()]
-        if not to_numpy:
-            return result
-        return (result.float() if result.dtype == torch.bfloat16 else result).numpy()
+        return result[torch.tensor(list(chain.from_iterable(chunks))).argsort()]
 
     def _chunks(self, objects: list[Any], size: int) -> list[list[int]]:
         """Return the rows to embed at once: of similar length, where an encoder tells lengths."""
@@ -387,7 +403,8 @@ class SimilarityModel(nn.Module):
         Args:
             input_path: The folder.
             components: Classes that no plugin registers, by the id that they were saved under,
-                such as ``{"local/my-encoder": MyEncoder}``.
+                such as ``{"local/my-encoder": MyEncoder}``. Those that this process itself saved to
+                ``input_path`` need not be given.
 
         Raises:
             InvalidFolderError: The folder is no saved model, is incomplete or was changed.
@@ -493,10 +510,30 @@ def _check_output(key: str, encoder: Encoder, output: object, count: int) -> Non
     if not isinstance(output, Tensor):
         raise ValueError(f"{name} returned a {type(output).__name__} instead of {expected}.")
     if output.shape != (count, encoder.embedding_size) or not output.is_floating_point():
-        raise ValueError(
+        error = _OutputError(
             f"{name} returned {tuple(output.shape)} of {output.dtype} instead of {expected}: one "
             "row for each object, and as many columns as its embedding_size says."
         )
+        error.shape, error.embedding_size = tuple(output.shape), encoder.embedding_size
+        raise error
+
+
+class _OutputError(ValueError):
+    """The embeddings of an encoder do not have the shape or the type that it declares.
+
+    Attributes:
+        shape: The shape that they have.
+        embedding_size: What the encoder declares.
+    """
+
+    shape: tuple[int, ...] = ()
+    embedding_size = 0
+
+    def is_of_batch(self, inputs: Any) -> bool:
+        """Tell whether one object that was embedded is a tensor or array of several objects."""
+        if not isinstance(inputs, (Tensor, np.ndarray)) or inputs.ndim < 2:
+            return False
+        return self.shape == (1, len(inputs), self.embedding_size)
 
 
 def _outside_inference_mode(key: str, encoder: Encoder, output: Tensor) -> Tensor:

@@ -248,6 +248,42 @@ def subgroup_tensor(values: Iterable[Hashable]) -> Tensor:
     )
 
 
+def exact_ids(ids: Tensor, name: str) -> Tensor:
+    """Return ids as int64, if their type tells them apart.
+
+    Args:
+        ids: Integers, or whole numbers in floating point that are small enough for the type to
+            represent all integers up to them: below 2^24 in float32.
+        name: What they are, for the error.
+
+    Raises:
+        TypeError: They are something else.
+
+    Example:
+        >>> exact_ids(torch.tensor([1.0, 2.0]), "groups")
+        tensor([1, 2])
+        >>> exact_ids(torch.tensor([1.5]), "groups")
+        Traceback (most recent call last):
+        TypeError: Expected groups as int64, got torch.float32 with 1.5. ...
+    """
+    if not ids.is_floating_point() and not ids.is_complex():
+        return ids.to(torch.int64)
+    if ids.is_complex():
+        inexact = ids
+    else:
+        inexact = ids[~((ids == ids.round()) & (ids.abs() < 2 / torch.finfo(ids.dtype).eps))]
+    if len(inexact):
+        raise TypeError(
+            f"Expected {name} as int64, got {ids.dtype} with {inexact[0].item()!r:.40}. Floating "
+            "point tells only whole numbers apart, and only small ones. Use "
+            f"quaterion_core.dataset.targets.{_MAKERS[name]}(values)."
+        )
+    return ids.to(torch.int64)
+
+
+_MAKERS: Final = {"groups": "target_tensor", "subgroups": "subgroup_tensor"}
+
+
 def score_tensor(values: Sequence[Any]) -> Tensor:
     """Return the scores of pairs as a tensor of shape (N,), float32.
 

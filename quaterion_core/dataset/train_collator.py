@@ -10,6 +10,7 @@ import torch
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, Targets
 from quaterion_core.utils.meta import merge_meta
+from quaterion_core.utils.objects import as_part_of
 
 Features: TypeAlias = dict[str, Any]
 """``{"data": {encoder key: batch}, "meta": [facts of object 1, ...], "count": N}``, or
@@ -78,15 +79,13 @@ class TrainCollator:
         objects, targets = self.pre_collate_fn(batch)
         if self.chunking is None:
             return collate_features(objects, self.encoder_collates, self.meta_extractors), targets
-        chunks = [
-            {
-                **collate_features(
+        chunks = []
+        for positions in self.chunking(objects):
+            with as_part_of(positions):
+                features = collate_features(
                     [objects[position] for position in positions],
                     self.encoder_collates,
                     self.meta_extractors,
-                ),
-                "positions": torch.tensor(positions),
-            }
-            for positions in self.chunking(objects)
-        ]
+                )
+            chunks.append({**features, "positions": torch.tensor(positions)})
         return {"chunks": chunks}, targets

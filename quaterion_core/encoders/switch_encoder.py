@@ -17,7 +17,13 @@ from quaterion_core.plugins import is_id, registry
 from quaterion_core.storage import InvalidFolderError, SavedFolder, load_component, write_json
 from quaterion_core.storage.modules import CONFIG_FILE
 from quaterion_core.types import CollateFnType, TensorTree
-from quaterion_core.utils.child_components import component_id, describe, rebuild
+from quaterion_core.utils.child_components import (
+    component_id,
+    describe,
+    rebuild,
+    remembering_classes,
+)
+from quaterion_core.utils.objects import as_part_of
 from quaterion_core.utils.options import check_option_keys, inverse_permutation, rows_by_option
 
 __all__ = ["SwitchEncoder", "inverse_permutation"]
@@ -152,13 +158,12 @@ class SwitchEncoder(Encoder):
         rows_of_options = rows_by_option(
             map(cls.encoder_selection, batch), encoder_collates.keys(), cls.__name__
         )
-        return {
-            key: {
-                "batch": encoder_collates[key]([batch[row] for row in rows]),
-                "ordering": torch.tensor(rows),
-            }
-            for key, rows in rows_of_options.items()
-        }
+        parts: TensorTree = {}
+        for key, rows in rows_of_options.items():
+            with as_part_of(rows):
+                collated = encoder_collates[key]([batch[row] for row in rows])
+            parts[key] = {"batch": collated, "ordering": torch.tensor(rows)}
+        return parts
 
     @classmethod
     def extract_meta(cls, batch: list[Any]) -> list[dict[str, Any]]:
@@ -208,14 +213,15 @@ class SwitchEncoder(Encoder):
             output_path: An existing folder.
         """
         folder = Path(output_path)
-        ids = {
-            key: {"component": component_id("encoder", type(option))}
-            for key, option in self.options.items()
-        }
-        write_json(folder / CONFIG_FILE, {"options": ids}, owner=type(self).__name__)
-        for key, option in self.options.items():
-            (folder / key).mkdir()
-            option.save(str(folder / key))
+        with remembering_classes(folder):
+            ids = {
+                key: {"component": component_id("encoder", type(option))}
+                for key, option in self.options.items()
+            }
+            write_json(folder / CONFIG_FILE, {"options": ids}, owner=type(self).__name__)
+            for key, option in self.options.items():
+                (folder / key).mkdir()
+                option.save(str(folder / key))
 
     @classmethod
     def load_from(cls, folder: SavedFolder) -> Self:

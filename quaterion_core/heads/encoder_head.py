@@ -10,20 +10,24 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from quaterion_core.plugins import registry
 from quaterion_core.storage import SavedFolder, load_module, open_saved_folder, save_module
+from quaterion_core.utils.child_components import remembered_classes, remembering_classes
 
 
 class EncoderHead(nn.Module, ABC):
     """Layer that maps the concatenated encoder embeddings to the embedding of the model.
 
     A subclass defines :attr:`output_size` and :meth:`transform`, and adds its own arguments to
-    :meth:`get_config_dict`. Saving and loading then work.
+    :meth:`get_config_dict`. Saving and loading then work. A head that needs the meta of objects
+    overrides :meth:`forward` instead of :meth:`transform`.
 
     Args:
         input_embedding_size: D_in, the sum of the encoders' embedding sizes.
         dropout: Probability of dropping each input value in :meth:`forward` during training.
 
     Raises:
+        TypeError: The class defines neither :meth:`transform` nor :meth:`forward`.
         ValueError: The size is not positive, or the probability is not in [0, 1).
 
     Example:
@@ -38,6 +42,12 @@ class EncoderHead(nn.Module, ABC):
 
     def __init__(self, input_embedding_size: int, dropout: float = 0.0):
         super().__init__()
+        own = type(self)
+        if own.transform is EncoderHead.transform and own.forward is EncoderHead.forward:
+            raise TypeError(
+                f"Expected a head that defines transform(), got {own.__name__}, which defines "
+                "neither transform() nor forward()."
+            )
         if input_embedding_size < 1:
             raise ValueError(
                 f"input_embedding_size should be positive, but is {input_embedding_size}."
@@ -53,9 +63,9 @@ class EncoderHead(nn.Module, ABC):
     def output_size(self) -> int:
         """D_out, the size of the model's embeddings."""
 
-    @abstractmethod
     def transform(self, input_vectors: Tensor) -> Tensor:
         """Map embeddings (N, D_in), after dropout, to embeddings (N, D_out)."""
+        raise NotImplementedError(f"{type(self).__name__} defines no transform().")
 
     def forward(self, input_vectors: Tensor, meta: list[Any] | None = None) -> Tensor:
         """Apply dropout, then :meth:`transform`.
@@ -102,12 +112,16 @@ class EncoderHead(nn.Module, ABC):
 
     def save(self, output_path: str | Path) -> None:
         """Save configuration (JSON) and weights (safetensors) into an existing folder."""
-        save_module(self, Path(output_path))
+        with remembering_classes(output_path):
+            save_module(self, Path(output_path))
 
     @classmethod
     def load(cls, input_path: str | Path) -> Self:
         """Load a head from a folder that :meth:`save` filled."""
-        with open_saved_folder(input_path) as folder:
+        with (
+            registry.given(remembered_classes(input_path)),
+            open_saved_folder(input_path) as folder,
+        ):
             return cls.load_from(folder)
 
     @classmethod

@@ -11,6 +11,7 @@ from typing_extensions import Self
 
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.utils.child_components import describe, rebuild
+from quaterion_core.utils.objects import about_object
 from quaterion_core.utils.options import check_option_keys, inverse_permutation, rows_by_option
 
 
@@ -135,9 +136,12 @@ def _checked(meta: list[Any] | None, count: int) -> list[Any]:
         )
     for row, facts in enumerate(meta):
         if "encoder" not in facts:
-            raise ValueError(
-                f"The meta of object {row} does not name an option of SwitchHead: it has no "
-                f"'encoder', but {facts}. A SwitchEncoder writes it, or the extract_meta of "
-                "another encoder."
+            raise about_object(
+                ValueError(
+                    f"The meta of object {row} does not name an option of SwitchHead: it has no "
+                    f"'encoder', but {facts}. A SwitchEncoder writes it, or the extract_meta of "
+                    "another encoder."
+                ),
+                row,
             )
     return meta

@@ -20,7 +20,7 @@ class AnchoredGroupLoss(GroupLoss):
 
     def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
         """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
-        self.check_batch(embeddings, groups)
+        groups = self.check_batch(embeddings, groups)
         embeddings = embeddings_for_loss(embeddings)
         positive, negative = get_anchor_positive_mask(groups), get_anchor_negative_mask(groups)
         return self.anchored_loss(embeddings, embeddings, positive, negative)
@@ -33,8 +33,8 @@ class AnchoredGroupLoss(GroupLoss):
         memory_groups: Tensor,
     ) -> Tensor:
         """Compute the loss of a batch (N, D) against a memory (M, D); returns a scalar."""
-        self.check_batch(embeddings, groups)
-        self.check_batch(memory_embeddings, memory_groups)
+        groups = self.check_batch(embeddings, groups)
+        memory_groups = self.check_batch(memory_embeddings, memory_groups)
         return self.anchored_loss(
             embeddings_for_loss(embeddings),
             embeddings_for_loss(memory_embeddings.detach()),

@@ -72,7 +72,7 @@ class CenterLoss(GroupLoss):
         Raises:
             ValueError: There are more groups than ``num_groups``, or D is not ``embedding_size``.
         """
-        self.check_batch(embeddings, groups)
+        groups = self.check_batch(embeddings, groups)
         if embeddings.shape[1] != self.embedding_size:
             raise ValueError(
                 f"CenterLoss was built with embedding_size={self.embedding_size}, but got "

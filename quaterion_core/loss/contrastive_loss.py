@@ -89,7 +89,7 @@ class ContrastiveLoss(PairwiseLoss):
         Returns:
             A scalar.
         """
-        self.check_batch(embeddings, pairs, labels, subgroups)
+        subgroups = self.check_batch(embeddings, pairs, labels, subgroups)
         if not len(pairs):
             return self.nothing_to_learn(embeddings)
         embeddings = embeddings_for_loss(embeddings)

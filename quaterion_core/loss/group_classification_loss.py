@@ -61,7 +61,7 @@ class GroupClassificationLoss(GroupLoss, ABC):
         Raises:
             ValueError: There are more groups than ``num_groups``, or D is not ``embedding_size``.
         """
-        self.check_batch(embeddings, groups)
+        groups = self.check_batch(embeddings, groups)
         if embeddings.shape[1] != self.embedding_size:
             raise ValueError(
                 f"{type(self).__name__} was built with embedding_size={self.embedding_size}, but "

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from quaterion_core.dataset.targets import exact_ids
 from quaterion_core.loss.similarity_loss import SampleKind, SimilarityLoss
 
 
@@ -59,8 +60,8 @@ class GroupLoss(SimilarityLoss, ABC):
         Returns:
             A scalar; 0 for an empty memory.
         """
-        self.check_batch(embeddings, groups)
-        self.check_batch(memory_embeddings, memory_groups)
+        groups = self.check_batch(embeddings, groups)
+        memory_groups = self.check_batch(memory_embeddings, memory_groups)
         if not len(memory_embeddings):
             return self.nothing_to_learn(embeddings)
         together: Tensor = self(
@@ -70,20 +71,20 @@ class GroupLoss(SimilarityLoss, ABC):
         return together
 
     @staticmethod
-    def check_batch(embeddings: Tensor, groups: Tensor) -> None:
+    def check_batch(embeddings: Tensor, groups: Tensor) -> Tensor:
         """Refuse a batch whose shapes or data types cannot be right.
+
+        Returns:
+            ``groups`` as int64.
 
         Raises:
             ValueError: ``embeddings`` is not (N, D), or ``groups`` is not (N,).
-            TypeError: ``groups`` holds no integers: large ids would collide as floating point.
+            TypeError: ``groups`` holds numbers that are not whole, or too large for their type to
+                tell them apart.
         """
         if embeddings.ndim != 2 or groups.shape != embeddings.shape[:1]:
             raise ValueError(
                 "A group loss takes embeddings (N, D) and groups (N,), but got "
                 f"{tuple(embeddings.shape)} and {tuple(groups.shape)}."
             )
-        if groups.is_floating_point() or groups.is_complex():
-            raise TypeError(
-                f"Groups should be int64, but are {groups.dtype}, which cannot tell large ids "
-                "apart. Use quaterion_core.dataset.targets.target_tensor(values)."
-            )
+        return exact_ids(groups, "groups")

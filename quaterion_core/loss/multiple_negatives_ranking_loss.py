@@ -114,8 +114,7 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         """
         if not len(labels) and not len(subgroups):
             labels = torch.ones(len(pairs), device=embeddings.device)
-            subgroups = torch.full((len(embeddings),), NO_SUBGROUP, device=embeddings.device)
-        self.check_batch(embeddings, pairs, labels, subgroups)
+        subgroups = self.check_batch(embeddings, pairs, labels, subgroups)
         if not len(labels):
             return self.nothing_to_learn(embeddings)
         embeddings = embeddings_for_loss(embeddings)
@@ -153,8 +152,10 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         The negatives are chosen as in a batch, out of the memory alone. Shapes are those of
         :meth:`PairwiseLoss.xbm_loss <quaterion_core.loss.PairwiseLoss.xbm_loss>`.
         """
-        self.check_batch(embeddings, pairs, labels, subgroups)
-        self.check_batch(memory_embeddings, memory_pairs, memory_labels, memory_subgroups)
+        subgroups = self.check_batch(embeddings, pairs, labels, subgroups)
+        memory_subgroups = self.check_batch(
+            memory_embeddings, memory_pairs, memory_labels, memory_subgroups
+        )
         if not len(labels) or not len(memory_labels):
             return self.nothing_to_learn(embeddings)
         embeddings = embeddings_for_loss(embeddings)

@@ -97,7 +97,7 @@ class NTXentLoss(PairwiseLoss):
         Returns:
             A scalar; 0 if there are no two views.
         """
-        self.check_batch(embeddings, pairs, labels, subgroups)
+        subgroups = self.check_batch(embeddings, pairs, labels, subgroups)
         embeddings = embeddings_for_loss(embeddings)
         views = pairs[labels >= self.positive_from]
         if not len(views):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from quaterion_core.dataset.targets import NO_SUBGROUP, exact_ids
 from quaterion_core.loss.known_positives import link_equal_positives
 from quaterion_core.loss.similarity_loss import SampleKind, SimilarityLoss
 from quaterion_core.utils.accepted import names_argument
@@ -95,8 +96,10 @@ class PairwiseLoss(SimilarityLoss, ABC):
         Returns:
             A scalar; 0 for an empty memory.
         """
-        self.check_batch(embeddings, pairs, labels, subgroups)
-        self.check_batch(memory_embeddings, memory_pairs, memory_labels, memory_subgroups)
+        subgroups = self.check_batch(embeddings, pairs, labels, subgroups)
+        memory_subgroups = self.check_batch(
+            memory_embeddings, memory_pairs, memory_labels, memory_subgroups
+        )
         if not len(memory_pairs):
             return self.nothing_to_learn(embeddings)
         if objects is not None and memory_objects is not None:
@@ -172,15 +175,22 @@ class PairwiseLoss(SimilarityLoss, ABC):
 
     def check_batch(
         self, embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor
-    ) -> None:
+    ) -> Tensor:
         """Refuse a batch whose shapes, data types or labels cannot be right.
 
         Labels on a GPU are looked at in the first batch only.
 
+        Returns:
+            ``subgroups`` as int64. If they are empty, no subgroup is stated:
+            :data:`~quaterion_core.dataset.targets.NO_SUBGROUP` for each object.
+
         Raises:
             ValueError: A shape does not fit the others, or a label is out of range.
-            TypeError: ``subgroups`` holds no integers: large ids would collide as floating point.
+            TypeError: ``subgroups`` holds numbers that are not whole, or too large for their type
+                to tell them apart.
         """
+        if not subgroups.numel():
+            subgroups = torch.full(embeddings.shape[:1], NO_SUBGROUP, device=embeddings.device)
         if (
             embeddings.ndim != 2
             or pairs.shape != (*labels.shape, 2)
@@ -192,11 +202,8 @@ class PairwiseLoss(SimilarityLoss, ABC):
                 f"(N,), but got {tuple(embeddings.shape)}, {tuple(pairs.shape)}, "
                 f"{tuple(labels.shape)} and {tuple(subgroups.shape)}."
             )
-        if subgroups.is_floating_point() or subgroups.is_complex():
-            raise TypeError(
-                f"Subgroups should be int64, but are {subgroups.dtype}, which cannot tell large "
-                "ids apart. Use quaterion_core.dataset.targets.subgroup_tensor(values)."
-            )
+        subgroups = exact_ids(subgroups, "subgroups")
         if not self._scores_checked or labels.device.type == "cpu":
             self.check_scores(labels)
             self._scores_checked = True
+        return subgroups

@@ -82,7 +82,7 @@ class ProxyAnchorLoss(GroupLoss):
         Raises:
             ValueError: There are more groups than ``num_groups``, or D is not ``embedding_size``.
         """
-        self.check_batch(embeddings, groups)
+        groups = self.check_batch(embeddings, groups)
         if embeddings.shape[1] != self.embedding_size:
             raise ValueError(
                 f"ProxyAnchorLoss was built with embedding_size={self.embedding_size}, but got "

@@ -232,6 +232,12 @@ class TrainableModel(pl.LightningModule, ABC):
         ours: list[pl.Callback] = [MetricsCallback(), LossParametersCallback()]
         return [callback for callback in ours if type(callback) not in present]
 
+    def setup_dataloader(self, dataloader: Any) -> None:
+        """Do nothing: any loader can be trained with as it is.
+
+        Scripts for Quaterion 0.1 call this before they call ``Trainer.fit`` themselves.
+        """
+
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Collate the raw objects of a loader that a trainer reads directly.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from quaterion_core.utils.objects import about_object
+
 
 def merge_meta(meta: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Merge what each encoder read off a batch into one dictionary for each object.
@@ -40,10 +42,13 @@ def _merge_object(facts_by_encoder: dict[str, dict[str, Any]], index: int) -> di
     for encoder, facts in facts_by_encoder.items():
         for name, value in facts.items():
             if name in merged and merged[name] != value:
-                raise ValueError(
-                    f"The encoders {said_by[name]!r} and {encoder!r} disagree on {name!r} of "
-                    f"object {index}: {merged[name]!r} and {value!r}. Let extract_meta of one of "
-                    "them use another name."
+                raise about_object(
+                    ValueError(
+                        f"The encoders {said_by[name]!r} and {encoder!r} disagree on {name!r} of "
+                        f"object {index}: {merged[name]!r} and {value!r}. Let extract_meta of one "
+                        "of them use another name."
+                    ),
+                    index,
                 )
             merged[name] = value
             said_by.setdefault(name, encoder)

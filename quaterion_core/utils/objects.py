@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import ItemsView, Iterator, KeysView, MappingView, Sequence, Set, ValuesView
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 import numpy as np
+
+_INDEX: Final = "object_index"
+
+ErrorT = TypeVar("ErrorT", bound=Exception)
 
 
 def object_list(inputs: Any) -> list[Any]:
@@ -77,3 +83,38 @@ def positive_count(value: Any, name: str) -> int:
     if count < 1:
         raise ValueError(message)
     return count
+
+
+def about_object(error: ErrorT, index: int) -> ErrorT:
+    """Mark an error as being about one object of a list, and return it.
+
+    Args:
+        error: Its message names the object as ``object <index>``.
+        index: Position of the object.
+    """
+    setattr(error, _INDEX, index)
+    return error
+
+
+@contextmanager
+def as_part_of(positions: Sequence[int]) -> Iterator[None]:
+    """Make errors about one object of a part name its position in the whole.
+
+    Args:
+        positions: Position in the whole of each object of the part.
+
+    Example:
+        >>> with as_part_of([3, 8]):
+        ...     raise about_object(ValueError("Object 1 is empty."), 1)
+        Traceback (most recent call last):
+        ValueError: Object 8 is empty.
+    """
+    try:
+        yield
+    except Exception as error:
+        index = getattr(error, _INDEX, None)
+        if index is not None:
+            named = re.compile(rf"\b([Oo]bject) {index}\b")
+            error.args = (named.sub(rf"\1 {positions[index]}", str(error), count=1),)
+            about_object(error, positions[index])
+        raise

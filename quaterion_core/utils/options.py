@@ -9,6 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from quaterion_core.utils.objects import about_object
+
 KEY_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """What a key of an encoder or an option looks like: it names a folder on every system."""
 
@@ -77,9 +79,12 @@ def rows_by_option(
     rows: dict[Hashable, list[int]] = {key: [] for key in options}
     for row, key in enumerate(choices):
         if key not in rows:
-            raise ValueError(
-                f"{owner} has no option {key!r}, which object {row} of the batch needs; the "
-                f"options are {_quoted(options)}."
+            raise about_object(
+                ValueError(
+                    f"{owner} has no option {key!r}, which object {row} needs; the options are "
+                    f"{_quoted(options)}."
+                ),
+                row,
             )
         rows[key].append(row)
     return {key: rows[key] for key in options if rows[key]}

@@ -9,8 +9,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from quaterion_core import SimilarityModel
-from quaterion_core.encoders import Encoder
+from quaterion_core.encoders import Encoder, SwitchEncoder
 from quaterion_core.heads import EmptyHead, GatedHead, SkipConnectionHead
+from quaterion_core.utils.objects import about_object
 
 OBJECTS = [[1.0, 2.0], [0.0, -1.0], [3.0, 0.5]]
 
@@ -152,7 +153,7 @@ def test_a_wrong_output_of_an_encoder_is_named(vector_encoder, output, message):
 
 def test_nan_of_an_encoder_is_named_with_its_object(model):
     with pytest.raises(
-        ValueError, match=r"'a' .* 1 of 2 objects of a batch, the first at position 1"
+        ValueError, match=r"'a' .* 1 of 2 objects of a batch, the first of which is object 1"
     ):
         model.encode([[1.0, 2.0], [float("nan"), 0.0]])
 
@@ -322,3 +323,75 @@ def test_an_iterator_is_encoded_like_a_list(vector_encoder):
     model = SimilarityModel(vector_encoder(2, 3), EmptyHead(3))
     objects = [[1.0, 2.0], [3.0, 4.0]]
     assert (model.encode(iter(objects)) == model.encode(objects)).all()
+
+
+class Rows(Encoder):
+    """Embeds vectors of two numbers, in whatever shape they come."""
+
+    trainable = False
+    embedding_size = 2
+
+    def get_collate_fn(self):
+        return lambda objects: torch.stack([torch.as_tensor(row).float() for row in objects])
+
+    def get_length_fn(self):
+        return lambda objects: [int(row[0]) for row in objects]
+
+    def forward(self, batch):
+        return 2 * batch
+
+
+@pytest.mark.parametrize("make", [torch.tensor, np.array], ids=["tensor", "array"])
+def test_rows_of_a_tensor_are_objects_where_the_encoder_embeds_each(make):
+    model = SimilarityModel(Rows(), EmptyHead(2))
+    rows = make([[5.0, 2.0], [3.0, 4.0], [1.0, 0.0]])
+    expected = [[10.0, 4.0], [6.0, 8.0], [2.0, 0.0]]
+    assert model.encode(rows, batch_size=2).tolist() == expected
+    assert model.encode(rows[0]).tolist() == expected[:1]
+    with pytest.raises(ValueError, match=r"returned \(1, 3, 2\)"):
+        model.encode([rows])
+    with pytest.raises(ValueError, match=r"returned \(1, 2, 3, 2\)"):
+        model.encode(make([rows.tolist()] * 2))
+
+
+def test_errors_name_the_position_in_the_whole_list():
+    model = SimilarityModel(Rows(), EmptyHead(2))
+    objects = [[float(9 - row), 1.0] for row in range(9)]
+    objects[2][1] = float("nan")
+    with pytest.raises(ValueError, match="1 of 2 objects of a batch, .* object 2"):
+        model.encode(objects, batch_size=2)
+
+
+def test_errors_of_a_collate_function_name_the_position_in_the_whole_list():
+    def collate(words):
+        for index, word in enumerate(words):
+            if not word:
+                raise about_object(ValueError(f"Object {index} is empty."), index)
+        return torch.tensor([[len(word)] for word in words]).float()
+
+    class Lengths(Encoder):
+        trainable = False
+        embedding_size = 1
+
+        def get_collate_fn(self):
+            return collate
+
+        def get_length_fn(self):
+            return lambda words: list(map(len, words))
+
+        def forward(self, batch):
+            return batch
+
+    class ByCase(SwitchEncoder):
+        @classmethod
+        def encoder_selection(cls, record):
+            return "upper" if record.isupper() else "lower"
+
+    options = {"upper": Lengths(), "lower": Lengths()}
+    for encoder in (Lengths(), ByCase(options)):
+        model = SimilarityModel(encoder, EmptyHead(1))
+        words = ["abcd", "ABC", "ab", "A", "", "ABCDE"]
+        with pytest.raises(ValueError, match="^Object 4 is empty"):
+            model.encode(words, batch_size=6)
+        with pytest.raises(ValueError, match="^Object 4 is empty"):
+            model.encode(words, batch_size=2)

@@ -82,7 +82,7 @@ class PytorchMetricLearningWrapper(GroupLoss):
 
     def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
         """Compute the loss of embeddings (N, D) and their groups (N,); returns a scalar."""
-        self.check_batch(embeddings, groups)
+        groups = self.check_batch(embeddings, groups)
         mined = None if self.miner is None else self.miner(embeddings, groups)
         loss: Tensor = self.loss(embeddings, groups, mined)
         return loss

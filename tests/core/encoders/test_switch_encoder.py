@@ -262,9 +262,16 @@ def test_saved_encoder_gives_the_same_bits(tmp_path):
 
 
 def test_missing_class_of_an_option_is_named(tmp_path):
-    switch().save(tmp_path)
+    (tmp_path / "saved").mkdir()
+    switch().save(tmp_path / "saved")
+    elsewhere = (tmp_path / "saved").rename(tmp_path / "elsewhere")
     with pytest.raises(MissingComponentError, match="local/numbers"):
-        ByType.load(tmp_path)
+        ByType.load(elsewhere)
+
+
+def test_options_that_this_process_saved_need_not_be_given(tmp_path):
+    switch().save(tmp_path)
+    assert type(ByType.load(tmp_path).options["int"]) is Numbers
 
 
 def test_configuration_builds_it_again_where_all_options_declare_theirs():

@@ -177,3 +177,16 @@ def test_dropout_has_to_be_a_probability(dropout):
 def test_input_size_has_to_be_positive():
     with pytest.raises(ValueError, match="input_embedding_size should be positive, but is 0"):
         EmptyHead(0)
+
+
+def test_head_defines_transform_or_forward():
+    class Neither(EncoderHead):
+        output_size = 2
+
+    class OfForward(Neither):
+        def forward(self, input_vectors, meta=None):
+            return input_vectors[:, :2]
+
+    with pytest.raises(TypeError, match="Neither, which defines neither transform"):
+        Neither(3)
+    assert OfForward(3)(torch.ones(4, 3)).shape == (4, 2)

@@ -397,9 +397,17 @@ def test_group_losses_refuse_shapes_that_do_not_fit(make):
 
 
 @of(GROUP)
-def test_group_losses_refuse_ids_that_are_no_integers(make):
-    with pytest.raises(TypeError, match=r"int64, but are torch\.float32"):
-        make()(vectors(2), torch.tensor([1.0, 2.0]))
+def test_group_losses_refuse_ids_that_their_type_does_not_tell_apart(make):
+    for inexact in (0.5, 2.0**24, float("nan")):
+        with pytest.raises(TypeError, match=r"groups as int64, got torch\.float32 with"):
+            make()(vectors(2), torch.tensor([1.0, inexact]))
+
+
+@of(GROUP)
+def test_group_losses_take_whole_numbers(make):
+    ids = torch.tensor([1.0, 2.0, 2.0**24 - 1, 1.0, -5.0, 2.0])
+    loss = make()
+    torch.testing.assert_close(loss(vectors(), ids), loss(vectors(), ids.long()))
 
 
 @of(PAIRWISE)
@@ -410,10 +418,21 @@ def test_pairwise_losses_refuse_shapes_that_do_not_fit(make):
 
 
 @of(PAIRWISE)
-def test_pairwise_losses_refuse_ids_that_are_no_integers(make):
-    targets = pair_targets([1.0, 1.0], [5.0, 6.0])
-    with pytest.raises(TypeError, match=r"int64, but are torch\.float32"):
+def test_pairwise_losses_refuse_ids_that_their_type_does_not_tell_apart(make):
+    targets = pair_targets([1.0, 1.0], [5.0, 6.5])
+    with pytest.raises(TypeError, match=r"subgroups as int64, got torch\.float32 with 6\.5"):
         make()(vectors(4), **targets)
+
+
+@of(PAIRWISE)
+def test_pairwise_losses_take_whole_numbers_and_no_subgroups(make):
+    targets = pair_targets([1.0, 1.0, 0.0], [5, 6, 7])
+    loss, embeddings = make(), vectors()
+    floats = {**targets, "subgroups": targets["subgroups"].float()}
+    torch.testing.assert_close(loss(embeddings, **floats), loss(embeddings, **targets))
+    stated = {**targets, "subgroups": torch.full((6,), NO_SUBGROUP)}
+    empty = {**targets, "subgroups": torch.tensor([])}
+    torch.testing.assert_close(loss(embeddings, **empty), loss(embeddings, **stated))
 
 
 def test_a_zero_that_can_be_back_propagated_is_there_for_every_loss():

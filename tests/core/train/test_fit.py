@@ -301,7 +301,7 @@ def test_what_is_no_loss_is_refused(make_model):
 
 def test_nan_of_an_encoder_stops_the_first_batch(make_model, make_trainer, groups):
     groups[3].obj[0] = math.nan
-    with pytest.raises(ValueError, match="'default' .* the first at position 3"):
+    with pytest.raises(ValueError, match="'default' .* the first of which is object 3"):
         Quaterion.fit(
             make_model(TripletLoss()),
             make_trainer(),

@@ -28,6 +28,7 @@ METRICS = {"metrics": {"precision": RetrievalRPrecision()}}
 def test_a_trainer_trains_as_fit_does(build, make_trainer, groups, loss):
     loader = GroupSimilarityDataLoader(groups, batch_size=8)
     plain, ours = build(loss=loss, **METRICS), build(loss=loss, **METRICS)
+    plain.setup_dataloader(loader)  # as scripts for Quaterion 0.1 do
     trainer, reference = make_trainer(), make_trainer()
     trainer.fit(plain, loader, loader)
     Quaterion.fit(ours, reference, loader, loader)

@@ -11,6 +11,7 @@ from timm.data.transforms_factory import create_transform
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
+from quaterion_core.utils.objects import about_object
 from quaterion_cv.encoders.augmentations import AugmentationChoice, build_augmentation
 from quaterion_cv.images import Background, background_colour, read_image
 
@@ -89,11 +90,11 @@ class ImageCollator:
         try:
             return read_image(obj, self.in_chans, self.background)
         except FileNotFoundError as error:
-            raise FileNotFoundError(f"Object {index}: {error}") from error
+            raise about_object(FileNotFoundError(f"Object {index}: {error}"), index) from error
         except TypeError as error:
-            raise TypeError(f"Object {index}: {error}") from error
+            raise about_object(TypeError(f"Object {index}: {error}"), index) from error
         except ValueError as error:
-            raise ValueError(f"Object {index}: {error}") from error
+            raise about_object(ValueError(f"Object {index}: {error}"), index) from error
 
 
 def model_data_config(

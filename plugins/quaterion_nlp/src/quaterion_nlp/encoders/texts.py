@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from quaterion_core.utils.objects import about_object
+
 
 def check_texts(objects: Iterable[object], encoder: str) -> None:
     """Refuse objects that are not strings, and strings that are not Unicode text.
@@ -24,20 +26,27 @@ def check_texts(objects: Iterable[object], encoder: str) -> None:
     """
     for index, value in enumerate(objects):
         if not isinstance(value, str):
-            raise TypeError(
-                f"{encoder} encodes strings, but object {index} is a {type(value).__name__}: "
-                f"{value!r:.60}. {_way_out(value)}"
+            raise about_object(
+                TypeError(
+                    f"{encoder} encodes strings, but object {index} is a {type(value).__name__}: "
+                    f"{value!r:.60}. {_way_out(value)}"
+                ),
+                index,
             )
         if value.isascii():
             continue
         try:
             value.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise ValueError(
-                f"{encoder} encodes Unicode text, but object {index} contains a lone surrogate, "
-                f"U+{ord(value[error.start]):04X}, at character {error.start}: {value!r:.60}. It "
-                "comes from a text that was cut or decoded wrongly. Read the source again, or "
-                "replace it: text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')."
+            raise about_object(
+                ValueError(
+                    f"{encoder} encodes Unicode text, but object {index} contains a lone "
+                    f"surrogate, U+{ord(value[error.start]):04X}, at character {error.start}: "
+                    f"{value!r:.60}. It comes from a text that was cut or decoded wrongly. Read "
+                    "the source again, or replace it: "
+                    "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')."
+                ),
+                index,
             ) from None
 
 

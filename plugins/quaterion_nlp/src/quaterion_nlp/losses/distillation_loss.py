@@ -83,7 +83,7 @@ class DistillationLoss(PairwiseLoss):
         Returns:
             A scalar; 0 if no query has two pairs.
         """
-        self.check_batch(embeddings, pairs, labels, subgroups)
+        subgroups = self.check_batch(embeddings, pairs, labels, subgroups)
         stated = subgroups[pairs[:, 0]]
         _, queries, counts = torch.unique(stated, return_inverse=True, return_counts=True)
         is_compared = (stated != NO_SUBGROUP) & (counts[queries] > 1)

@@ -124,7 +124,7 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
         Raises:
             ValueError: A shape does not fit the others.
         """
-        self.check_batch(embeddings, pairs, labels, subgroups)
+        subgroups = self.check_batch(embeddings, pairs, labels, subgroups)
         if guide_embeddings is not None and len(guide_embeddings) != len(embeddings):
             raise ValueError(
                 "The guide should have one embedding for each object of the batch, but has "
