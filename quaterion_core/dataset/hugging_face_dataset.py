@@ -112,7 +112,7 @@ class HuggingFaceDataset(SplitDataset):
         return self._columns.read((f"{place}, row {n}", row) for n, row in enumerate(rows))
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this dataset again, as JSON values."""
+        """Return the arguments that rebuild this dataset, as JSON values."""
         return {
             "path": self._path,
             "subset": self._subset,

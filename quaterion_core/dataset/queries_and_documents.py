@@ -61,7 +61,7 @@ class QueriesAndDocuments(SplitDataset):
         return with_roles(self._dataset.load(split))  # type: ignore[arg-type]  # it checks them
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this dataset again, as JSON values.
+        """Return the arguments that rebuild this dataset, as JSON values.
 
         Raises:
             NotImplementedError: The dataset is not registered.

@@ -61,10 +61,10 @@ class SplitDataset(ABC):
         self.check_split(split)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this dataset again, as JSON values; none by default."""
+        """Return the arguments that rebuild this dataset, as JSON values; none by default."""
         return {}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Build a dataset from what :meth:`get_config_dict` returned."""
+        """Build a dataset from the result of :meth:`get_config_dict`."""
         return cls(**config)

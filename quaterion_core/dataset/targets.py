@@ -249,15 +249,15 @@ def subgroup_tensor(values: Iterable[Hashable]) -> Tensor:
 
 
 def exact_ids(ids: Tensor, name: str) -> Tensor:
-    """Return ids as int64, if their type tells them apart.
+    """Return ids as int64, if they are exact in their type.
 
     Args:
-        ids: Integers, or whole numbers in floating point that are small enough for the type to
-            represent all integers up to them: below 2^24 in float32.
-        name: What they are, for the error.
+        ids: Integers, or whole numbers in floating point below the limit up to which the type
+            represents all integers, such as 2^24 in float32.
+        name: Name of the ids in the error.
 
     Raises:
-        TypeError: They are something else.
+        TypeError: The ids are not whole numbers, or are not exact.
 
     Example:
         >>> exact_ids(torch.tensor([1.0, 2.0]), "groups")
@@ -274,8 +274,8 @@ def exact_ids(ids: Tensor, name: str) -> Tensor:
         inexact = ids[~((ids == ids.round()) & (ids.abs() < 2 / torch.finfo(ids.dtype).eps))]
     if len(inexact):
         raise TypeError(
-            f"Expected {name} as int64, got {ids.dtype} with {inexact[0].item()!r:.40}. Floating "
-            "point tells only whole numbers apart, and only small ones. Use "
+            f"Expected {name} as int64, got {ids.dtype} with {inexact[0].item()!r:.40}. Floating-"
+            "point ids must be whole numbers, small enough to be exact. Use "
             f"quaterion_core.dataset.targets.{_MAKERS[name]}(values)."
         )
     return ids.to(torch.int64)

@@ -1,4 +1,4 @@
-"""Losses over groups and over pairs."""
+"""Losses over groups and losses over pairs."""
 
 from quaterion_core.loss.arcface_loss import ArcFaceLoss
 from quaterion_core.loss.batch_hard_triplet_loss import BatchHardTripletLoss

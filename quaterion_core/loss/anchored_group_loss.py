@@ -1,4 +1,4 @@
-"""The interface of group losses that compare anchors with other objects."""
+"""Interface of group losses that compare anchors with other objects."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from quaterion_core.utils.utils import get_anchor_negative_mask, get_anchor_posi
 
 
 class AnchoredGroupLoss(GroupLoss):
-    """A group loss of anchors against others: a batch against itself, or against a memory.
+    """Group loss that compares anchors with other objects, of the same batch or of a memory.
 
-    A subclass defines :meth:`anchored_loss`, in full precision, and has both.
+    A subclass implements :meth:`anchored_loss`, which serves both cases and receives embeddings of
+    at least float32.
     """
 
     def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:
@@ -50,9 +51,10 @@ class AnchoredGroupLoss(GroupLoss):
 
         Args:
             anchors: Shape (N, D), at least float32.
-            others: Shape (M, D); the very same tensor where a batch is compared with itself.
-            positive: Which of the others are of an anchor's group, itself apart, shape (N, M).
-            negative: Which of the others are of another group, shape (N, M).
+            others: Shape (M, D); the same tensor as ``anchors`` if a batch is compared with itself.
+            positive: Whether each of the others belongs to the group of each anchor, except for the
+                anchor itself, shape (N, M), bool.
+            negative: Whether each of the others belongs to another group, shape (N, M), bool.
 
         Returns:
             A scalar.

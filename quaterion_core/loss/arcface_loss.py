@@ -1,4 +1,4 @@
-"""ArcFace loss: a margin on the angle."""
+"""ArcFace loss: cross-entropy over groups with an angular margin."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from quaterion_core.loss.group_classification_loss import GroupClassificationLos
 
 
 class ArcFaceLoss(GroupClassificationLoss):
-    """ArcFace: cross-entropy over groups with an additive margin on the angle.
+    """Cross-entropy over groups with an additive angular margin (ArcFace).
 
-    With the angle θ_j between an embedding of the group y and the weight vector of the group j,
-    this is the cross-entropy of the logits::
+    With the angle θ_j between an embedding of group y and the weight vector of group j, this is the
+    cross-entropy of the logits::
 
-        scale cos(θ_y + margin)  for the own group
-        scale cos θ_j            for others
+        scale cos(θ_y + margin)  for j = y
+        scale cos θ_j            for j ≠ y
 
-    averaged over the batch. Where θ_y + margin would exceed π and the cosine rise again, cos θ_y -
-    margin sin(margin) takes its place, so that a larger angle always costs more. At θ_y = 0, where
-    the angle has no direction in which it grows, the gradient is that of cos(margin) cos θ_y.
+    averaged over the batch. Where θ_y + margin exceeds π, its cosine would rise again; cos θ_y -
+    margin sin(margin) is used there, so that a larger angle always has a larger loss. At θ_y = 0,
+    where the angle is not differentiable, the gradient is that of cos(margin) cos θ_y.
 
     Source: Deng, Guo, Xue, Zafeiriou, ArcFace: Additive Angular Margin Loss for Deep Face
     Recognition, CVPR 2019, section 2.1, equation 3.
 
     Args:
-        embedding_size: Size of an embedding.
+        embedding_size: Embedding size D.
         num_groups: Number of groups in the training data.
         scale: Factor of the cosines.
-        margin: In radians.
+        margin: Angular margin in radians.
 
     Raises:
         ValueError: A size or the scale is not positive, or the margin is not in [0, π].
@@ -49,18 +49,18 @@ class ArcFaceLoss(GroupClassificationLoss):
     ):
         super().__init__(embedding_size, num_groups)
         if scale <= 0:
-            raise ValueError(f"scale should be positive, but is {scale}.")
+            raise ValueError(f"Expected scale to be positive, got {scale}.")
         if not 0 <= margin <= math.pi:
-            raise ValueError(f"margin is an angle in [0, π], in radians, but is {margin}.")
+            raise ValueError(f"Expected margin to be an angle in [0, π] radians, got {margin}.")
         self.scale = scale
         self.margin = margin
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {**super().get_config_dict(), "scale": self.scale, "margin": self.margin}
 
     def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:
-        """Return the scaled cosines with the margin on the own group, shape (N, C)."""
+        """Return the scaled cosines with the margin on each own group, shape (N, C)."""
         cosines = self.cosines(embeddings)
         own = rows.clamp(min=0).unsqueeze(1)
         return self.scale * cosines.scatter(1, own, self._with_margin(cosines.gather(1, own)))
@@ -71,7 +71,7 @@ class ArcFaceLoss(GroupClassificationLoss):
 
     def _with_margin(self, cosine: Tensor) -> Tensor:
         # cos(θ + m) = cos θ cos m - sin θ sin m. The slope of sin θ = √(1 - cos² θ) is infinite at
-        # θ = 0, so angles that rounding cannot tell from 0 stay out of the root.
+        # θ = 0, so angles that rounding makes 0 are excluded from the root.
         squared_sine = 1 - cosine.square()
         is_angle = squared_sine > torch.finfo(cosine.dtype).eps
         sine = squared_sine.where(is_angle, 1.0).sqrt() * is_angle

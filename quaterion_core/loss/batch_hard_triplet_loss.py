@@ -13,27 +13,26 @@ from quaterion_core.loss.hardest_triplets import hardest_triplets
 
 
 class BatchHardTripletLoss(AnchoredGroupLoss):
-    """Batch-hard triplet loss: the furthest positive and the nearest negative of each anchor.
+    """Triplet loss over the furthest positive and the nearest negative of each anchor (batch-hard).
 
     With the distance d_p of an anchor to its furthest positive and d_n to its nearest negative, the
     mean over all anchors of::
 
         max(0, d_p - d_n + margin)
 
-    An object without a positive or without a negative is no anchor. Early in training the hardest
-    triplets can pull all embeddings into one point, where the loss equals the margin.
+    Objects without a positive or without a negative are not anchors. Early in training, the hardest
+    triplets can collapse all embeddings to one point, where the loss equals the margin.
     :class:`~quaterion_core.loss.TripletLoss` with ``mining="hard"`` divides the distances by their
     mean to prevent this.
 
-    Against a memory, the anchors are of the batch and the others of the memory.
+    With a cross-batch memory, anchors come from the batch, positives and negatives from the memory.
 
     Source: Hermans, Beyer, Leibe, In Defense of the Triplet Loss for Person Re-Identification,
     2017, section 2, equation 5.
 
     Args:
-        margin: By how much a negative should be further away than a positive, in units of the
-            distance.
-        distance_metric_name: The distance d; the paper's is the Euclidean distance.
+        margin: Margin by which the distance to a negative should exceed that to a positive.
+        distance_metric_name: Distance d. The paper uses the Euclidean distance.
 
     Raises:
         ValueError: ``margin`` is negative.
@@ -55,7 +54,7 @@ class BatchHardTripletLoss(AnchoredGroupLoss):
         self.margin = margin
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {**super().get_config_dict(), "margin": self.margin}
 
     def anchored_loss(

@@ -1,4 +1,4 @@
-"""Center loss: objects near the centre of their group."""
+"""Center loss: distance of embeddings from the centre of their group."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from quaterion_core.utils.utils import l2_norm
 
 
 class CenterLoss(GroupLoss):
-    """Center loss: squared distance of each object from the learned center of its group.
+    """Squared distance of embeddings from the learned centre of their group (center loss).
 
-    For embeddings x, scaled to the length 1, with the centre c_y of their group::
+    For embeddings x, normalised to unit length, and the centre c_y of their group::
 
         lambda_c mean of (x - c_y)²
 
-    over the values of all embeddings. It does not hold groups apart: use it beside a loss that
-    does.
+    where the mean is over all values of all embeddings. The loss does not separate groups: combine
+    it with one that does.
 
-    Group ids are any int64 values: :class:`~quaterion_core.loss.group_index.GroupIndex` gives
-    each a centre when training first shows it. In evaluation, objects of groups that training has
-    not shown are left out.
+    Group ids may be any int64 values: :class:`~quaterion_core.loss.group_index.GroupIndex` assigns
+    each a centre when it first occurs in training. In evaluation, objects of other groups are
+    ignored.
 
     Source: Wen, Zhang, Li, Qiao, A Discriminative Feature Learning Approach for Deep Face
-    Recognition, ECCV 2016, section 3.2, equation 2; the centres follow the optimizer instead of
-    equation 4.
+    Recognition, ECCV 2016, section 3.2, equation 2; the centres are updated by the optimizer
+    instead of equation 4.
 
     Args:
-        embedding_size: Size of an embedding.
+        embedding_size: Embedding size D.
         num_groups: Number of groups in the training data.
-        lambda_c: Weight of the loss.
+        lambda_c: Factor of the loss.
 
     Raises:
         ValueError: A size is not positive.
@@ -51,7 +51,7 @@ class CenterLoss(GroupLoss):
     def __init__(self, embedding_size: int, num_groups: int, lambda_c: float = 0.5):
         super().__init__(Distance.EUCLIDEAN)
         if embedding_size < 1:
-            raise ValueError(f"embedding_size should be positive, but is {embedding_size}.")
+            raise ValueError(f"Expected embedding_size to be positive, got {embedding_size}.")
         self.embedding_size = embedding_size
         self.num_groups = num_groups
         self.lambda_c = lambda_c
@@ -59,7 +59,7 @@ class CenterLoss(GroupLoss):
         self.centers = nn.Parameter(l2_norm(torch.randn(num_groups, embedding_size), dim=1))
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {
             "embedding_size": self.embedding_size,
             "num_groups": self.num_groups,
@@ -75,8 +75,8 @@ class CenterLoss(GroupLoss):
         groups = self.check_batch(embeddings, groups)
         if embeddings.shape[1] != self.embedding_size:
             raise ValueError(
-                f"CenterLoss was built with embedding_size={self.embedding_size}, but got "
-                f"embeddings of the shape {tuple(embeddings.shape)}."
+                f"Expected embeddings of shape (N, {self.embedding_size}), as CenterLoss was built "
+                f"with embedding_size={self.embedding_size}, got {tuple(embeddings.shape)}."
             )
         rows: Tensor = self.group_index(groups)
         is_known = rows >= 0

@@ -1,4 +1,4 @@
-"""Circle loss."""
+"""Circle loss: pairs weighted by how far their similarity is from its optimum."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ class CircleLoss(AnchoredGroupLoss):
         α_p = max(0, 1 + m - s_p),   α_n = max(0, s_n + m)
 
     averaged over the anchors that have both, with the margin m and the scale factor γ. The weights
-    α are constants for the gradient, as in equation 10.
+    α are treated as constants in the gradient, as in equation 10.
 
-    Against a memory, the anchors are of the batch and the others of the memory.
+    With a cross-batch memory, anchors come from the batch, positives and negatives from the memory.
 
     Source: Sun et al., Circle Loss: A Unified Perspective of Pair Similarity Optimization, CVPR
     2020, equations 6 to 10.
 
     Args:
-        margin: m, the relaxation: positives should reach 1 - m, negatives stay below m.
-        scale_factor: γ.
-        distance_metric_name: The distance whose similarity is s; the equations are made for the
+        margin: Relaxation m: similarities to positives should exceed 1 - m, those to negatives be
+            below m.
+        scale_factor: Scale factor γ.
+        distance_metric_name: Distance that defines the similarity s; the equations assume the
             cosine.
 
     Example:
@@ -53,7 +54,7 @@ class CircleLoss(AnchoredGroupLoss):
         self.scale_factor = scale_factor
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {
             **super().get_config_dict(),
             "margin": self.margin,

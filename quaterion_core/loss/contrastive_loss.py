@@ -1,4 +1,4 @@
-"""Contrastive loss over pairs."""
+"""Contrastive loss over labelled pairs."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class ContrastiveLoss(PairwiseLoss):
         1/2 (y d² + (1 - y) max(0, margin - d)²)
           + max(0, margin - nearest(a))² + max(0, margin - nearest(b))²
 
-    where nearest(x) is the distance of x from the nearest object of the batch that is of another
-    subgroup. An object that states no subgroup has no such neighbour, and is none. Neither are
-    equal objects neighbours of one another, nor an object and one that equals its similar partner.
+    where nearest(x) is the distance of x to the nearest object of another subgroup in the batch.
+    Objects without a subgroup take no part in these two terms. Equal objects are not neighbours of
+    each other, nor is an object a neighbour of one that equals its similar partner.
 
-    Labels are from 0 to 1 (:attr:`score_range`): a graded label weighs both terms.
+    Labels range from 0 to 1 (:attr:`score_range`); a graded label weights both terms.
 
     Source: Hadsell, Chopra, LeCun, Dimensionality Reduction by Learning an Invariant Mapping, CVPR
-    2006, equation 4, where Y = 1 - y; the terms of other subgroups are Quaterion's.
+    2006, equation 4, where Y = 1 - y; the terms for other subgroups are specific to Quaterion.
 
     Args:
-        distance_metric_name: The distance d; the same for stated pairs and for others.
-        margin: How far apart dissimilar objects should be.
-        size_average: Return the mean over pairs rather than their sum.
+        distance_metric_name: Distance d, within pairs and between subgroups.
+        margin: Distance from which dissimilar objects have no loss.
+        size_average: Whether to return the mean over pairs instead of the sum.
 
     Example:
         >>> embeddings = torch.tensor([[0.0], [1.0], [0.5], [1.0]])
@@ -59,7 +59,7 @@ class ContrastiveLoss(PairwiseLoss):
         self.size_average = size_average
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {
             **super().get_config_dict(),
             "margin": self.margin,
@@ -79,11 +79,12 @@ class ContrastiveLoss(PairwiseLoss):
 
         Args:
             embeddings: Shape (N, D).
-            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
-            labels: 1.0 similar, 0.0 not similar, or a graded similarity between, shape (B,).
+            pairs: Rows of ``embeddings`` that form each pair, shape (B, 2).
+            labels: 1.0 for similar, 0.0 for dissimilar, or a graded similarity in between, shape
+                (B,).
             subgroups: Subgroup of each object, shape (N,), int64.
-            objects: Id of each object, equal for equal objects, shape (N,), int64. By default no
-                two objects are equal.
+            objects: Id of each object, equal for equal objects, shape (N,), int64. By default all
+                objects are distinct.
             **kwargs: Other targets, ignored.
 
         Returns:

@@ -1,4 +1,4 @@
-"""CosFace loss: a margin on the cosine."""
+"""CosFace loss: cross-entropy over groups with a margin on the cosine."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from quaterion_core.loss.group_classification_loss import GroupClassificationLos
 
 
 class CosFaceLoss(GroupClassificationLoss):
-    """CosFace: cross-entropy over groups with an additive margin on the cosine.
+    """Cross-entropy over groups with an additive margin on the cosine (CosFace).
 
-    With the cosine cos θ_j between an embedding of the group y and the weight vector of the group
-    j, this is the cross-entropy of the logits::
+    With the cosine cos θ_j between an embedding of group y and the weight vector of group j, this
+    is the cross-entropy of the logits::
 
-        scale (cos θ_y - margin)  for the own group
-        scale cos θ_j             for others
+        scale (cos θ_y - margin)  for j = y
+        scale cos θ_j             for j ≠ y
 
     averaged over the batch.
 
@@ -24,9 +24,9 @@ class CosFaceLoss(GroupClassificationLoss):
     section 3.1, equation 4.
 
     Args:
-        embedding_size: Size of an embedding.
+        embedding_size: Embedding size D.
         num_groups: Number of groups in the training data.
-        margin: By how much the own cosine should exceed the others.
+        margin: Margin by which the cosine with the own group should exceed the others.
         scale: Factor of the cosines.
 
     Raises:
@@ -46,16 +46,16 @@ class CosFaceLoss(GroupClassificationLoss):
     ):
         super().__init__(embedding_size, num_groups)
         if scale <= 0:
-            raise ValueError(f"scale should be positive, but is {scale}.")
+            raise ValueError(f"Expected scale to be positive, got {scale}.")
         self.margin = margin
         self.scale = scale
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {**super().get_config_dict(), "margin": self.margin, "scale": self.scale}
 
     def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:
-        """Return the scaled cosines with the margin on the own group, shape (N, C)."""
+        """Return the scaled cosines with the margin on each own group, shape (N, C)."""
         cosines = self.distance_metric.similarity_matrix(embeddings, self.weight)
         own = rows.clamp(min=0).unsqueeze(1)
         margin = cosines.new_full(own.shape, -self.margin)

@@ -1,4 +1,4 @@
-"""FastAP loss: average precision, made differentiable by soft histograms."""
+"""FastAP loss: average precision made differentiable by soft histograms."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
 
 
 class FastAPLoss(AnchoredGroupLoss):
-    """FastAP: one minus a differentiable average precision of retrieval in the batch.
+    """One minus a differentiable average precision of retrieval within the batch (FastAP).
 
-    Every object queries the others. Their squared Euclidean distances from it, of embeddings
-    scaled to the length 1 and so in [0, 4], fill histograms with ``num_bins`` + 1 bins centred at
-    0, Δ, 2Δ, ..., 4, where Δ = 4/num_bins; a distance between two centres is shared out between
-    them linearly. With h_k⁺ positives in the bin k, H_k⁺ positives and H_k objects up to it, and N⁺
-    positives in all::
+    Each object is a query for the others. Embeddings are normalised to unit length, so that squared
+    Euclidean distances are in [0, 4]. For each query, they are counted in histograms of
+    ``num_bins`` + 1 bins centred at 0, Δ, 2Δ, ..., 4, where Δ = 4/num_bins; a distance between two
+    centres is split linearly between them. With h_k⁺ positives in bin k, H_k⁺ positives and H_k
+    objects in bins up to k, and N⁺ positives in total::
 
         FastAP = 1/N⁺ Σ_k h_k⁺ H_k⁺ / H_k,   loss = 1 - mean FastAP
 
-    over the queries that have a positive.
+    where the mean is over the queries that have a positive.
 
-    Against a memory, the batch queries the memory.
+    With a cross-batch memory, queries come from the batch and retrieve from the memory.
 
     Source: Cakir, He, Xia, Kulis, Sclaroff, Deep Metric Learning to Rank, CVPR 2019, section 3.
 
     Args:
-        num_bins: Number of intervals; few bins make the gradient smooth, many the precision
-            exact.
+        num_bins: Number of intervals. Few bins give smooth gradients, many an exact precision.
 
     Raises:
         ValueError: ``num_bins`` is not positive.
@@ -47,18 +46,18 @@ class FastAPLoss(AnchoredGroupLoss):
     def __init__(self, num_bins: int = 10):
         super().__init__(Distance.EUCLIDEAN)
         if num_bins < 1:
-            raise ValueError(f"num_bins should be positive, but is {num_bins}.")
+            raise ValueError(f"Expected num_bins to be positive, got {num_bins}.")
         self.num_bins = num_bins
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {"num_bins": self.num_bins}
 
     def anchored_loss(
         self, anchors: Tensor, others: Tensor, positive: Tensor, negative: Tensor
     ) -> Tensor:
         """Compute the loss of anchors (N, D) against others (M, D); returns a scalar."""
-        # Squared distances are 2 (1 - cos), and in units of Δ the centres are whole numbers.
+        # Squared distances are 2 (1 - cos). In units of Δ, the centres are integers.
         positions = Cosine.distance_matrix(anchors, others) * (self.num_bins / 2)
         positions = positions.clamp(0, self.num_bins)
         positives, negatives = _soft_histograms(positions, positive, negative, self.num_bins)
@@ -74,12 +73,12 @@ class FastAPLoss(AnchoredGroupLoss):
 def _soft_histograms(
     positions: Tensor, positive: Tensor, negative: Tensor, num_bins: int
 ) -> tuple[Tensor, Tensor]:
-    """Count the positions of each row, shared out linearly between the two nearest bins.
+    """Count the positions of each row, split linearly between the two nearest bins.
 
     Args:
-        positions: In [0, num_bins], where whole numbers are the centres of bins, shape (N, M).
-        positive: Which ones to count in the first histogram, shape (N, M).
-        negative: Which other ones to count in the second, shape (N, M).
+        positions: In [0, num_bins], where integers are the centres of bins, shape (N, M).
+        positive: Whether to count each in the first histogram, shape (N, M).
+        negative: Whether to count each in the second histogram, shape (N, M).
         num_bins: Number of intervals between the centres of bins.
 
     Returns:
@@ -87,7 +86,7 @@ def _soft_histograms(
     """
     bins = positions.detach().long().clamp_(0, num_bins - 1)
     share = positions - bins
-    bins.add_(negative, alpha=num_bins + 1)  # the second histogram lies behind the first
+    bins.add_(negative, alpha=num_bins + 1)  # the second histogram follows the first
     is_counted = positive | negative
     histograms = positions.new_zeros(len(positions), 2 * (num_bins + 1))
     histograms = histograms.scatter_add(1, bins, (1 - share) * is_counted)

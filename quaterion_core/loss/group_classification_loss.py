@@ -1,4 +1,4 @@
-"""What losses share that classify objects by group."""
+"""Base class of losses that classify objects by group."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class GroupClassificationLoss(GroupLoss, ABC):
-    """Cross-entropy over groups, with one learned weight vector for each.
+    """Cross-entropy over groups, with one learned weight vector per group.
 
-    Group ids are any int64 values: :class:`~quaterion_core.loss.group_index.GroupIndex` gives
-    each a row of the weights when training first shows it. In evaluation, objects of groups that
-    training has not shown are left out.
+    Group ids may be any int64 values: :class:`~quaterion_core.loss.group_index.GroupIndex` assigns
+    each a row of the weights when it first occurs in training. In evaluation, objects of other
+    groups are ignored.
 
     Args:
-        embedding_size: Size D of an embedding.
-        num_groups: Number C of groups in the training data.
-        distance_metric_name: The distance whose similarity is compared with the weights.
+        embedding_size: Embedding size D.
+        num_groups: Number of groups C in the training data.
+        distance_metric_name: Distance that defines the similarity to the weight vectors.
 
     Raises:
         ValueError: A size is not positive.
@@ -36,7 +36,7 @@ class GroupClassificationLoss(GroupLoss, ABC):
     ):
         super().__init__(distance_metric_name)
         if embedding_size < 1:
-            raise ValueError(f"embedding_size should be positive, but is {embedding_size}.")
+            raise ValueError(f"Expected embedding_size to be positive, got {embedding_size}.")
         self.embedding_size = embedding_size
         self.num_groups = num_groups
         self.group_index = GroupIndex(num_groups)
@@ -45,11 +45,11 @@ class GroupClassificationLoss(GroupLoss, ABC):
 
     @abstractmethod
     def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:
-        """Compare embeddings with the weights of all groups.
+        """Compute the logits of all groups.
 
         Args:
             embeddings: Shape (N, D), float32 or float64.
-            rows: Row of each object's own group, shape (N,); -1 for an object that is left out.
+            rows: Row of each object's own group, shape (N,); -1 for objects to ignore.
 
         Returns:
             Shape (N, C).
@@ -64,8 +64,9 @@ class GroupClassificationLoss(GroupLoss, ABC):
         groups = self.check_batch(embeddings, groups)
         if embeddings.shape[1] != self.embedding_size:
             raise ValueError(
-                f"{type(self).__name__} was built with embedding_size={self.embedding_size}, but "
-                f"got embeddings of the shape {tuple(embeddings.shape)}."
+                f"Expected embeddings of shape (N, {self.embedding_size}), as "
+                f"{type(self).__name__} was built with embedding_size={self.embedding_size}, got "
+                f"{tuple(embeddings.shape)}."
             )
         rows: Tensor = self.group_index(groups)
         logits = self.logits(embeddings_for_loss(embeddings), rows)
@@ -73,5 +74,5 @@ class GroupClassificationLoss(GroupLoss, ABC):
         return total / (rows >= 0).sum().clamp(min=1)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {"embedding_size": self.embedding_size, "num_groups": self.num_groups}

@@ -1,4 +1,4 @@
-"""Which row of a loss's weights belongs to which group."""
+"""Mapping from group ids to the rows of a loss's weights."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _NO_ROW = -1
 
 
 class GroupIndex(nn.Module):
-    """Maps group ids, any int64 values, to rows 0, 1, ... in the order of their first sight.
+    """Mapping from group ids (any int64 values) to rows 0, 1, ..., in order of first occurrence.
 
-    Ids that are new in one batch get their rows in ascending order, so that all processes that see
-    the same batch agree. The mapping is part of the state dict.
+    Ids that first occur in the same batch are assigned rows in ascending order, so that all
+    processes with the same batch agree. The mapping is part of the state dict.
 
     Args:
         num_groups: Number of rows.
@@ -36,18 +36,18 @@ class GroupIndex(nn.Module):
     def __init__(self, num_groups: int):
         super().__init__()
         if num_groups < 1:
-            raise ValueError(f"num_groups should be positive, but is {num_groups}.")
-        # Known ids in ascending order with their rows, then the unused rest.
+            raise ValueError(f"Expected num_groups to be positive, got {num_groups}.")
+        # Known ids in ascending order with their rows, then unused entries.
         self.register_buffer("ids", torch.full((num_groups,), torch.iinfo(torch.int64).max))
         self.register_buffer("rows", torch.full((num_groups,), _NO_ROW))
         self._has_warned = False
 
     def forward(self, groups: Tensor) -> Tensor:
-        """Look up the rows of groups.
+        """Return the rows of groups.
 
-        In training a new group takes the next free row. In evaluation it has none, and the first
-        time after training has shown groups a warning says so; before, as in the look at
-        validation data that comes ahead of a training, it is nothing to warn of.
+        In training, a new group is assigned the next free row. In evaluation it has no row, which a
+        warning says once, unless training has not started yet, as in Lightning's sanity check of
+        the validation data.
 
         Args:
             groups: Shape (N,), int64.
@@ -69,8 +69,8 @@ class GroupIndex(nn.Module):
         if not self._has_warned and (self.rows != _NO_ROW).any():
             self._has_warned = True
             warnings.warn(
-                f"{int(is_new.sum())} of {len(groups)} objects are of groups that training has "
-                "not shown. They are left out of the loss in evaluation.",
+                f"{int(is_new.sum())} of {len(groups)} objects belong to groups that did not occur "
+                "in training. The loss ignores them in evaluation.",
                 stacklevel=2,
             )
         return rows
@@ -85,8 +85,8 @@ class GroupIndex(nn.Module):
         count = known + len(new_ids)
         if count > len(self.ids):
             raise ValueError(
-                f"The data has at least {count} groups, but the loss was built with "
-                f"num_groups={len(self.ids)}. Build it with the number of groups in the data."
+                f"Expected at most num_groups={len(self.ids)} groups, got at least {count}. Set "
+                "num_groups to the number of groups in the training data."
             )
         new_rows = torch.arange(known, count, device=new_ids.device)
         ids, order = torch.cat([self.ids[is_used], new_ids]).sort()

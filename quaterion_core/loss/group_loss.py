@@ -1,4 +1,4 @@
-"""The interface of losses over objects that belong to groups."""
+"""Interface of losses over objects that belong to groups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quaterion_core.loss.similarity_loss import SampleKind, SimilarityLoss
 
 
 class GroupLoss(SimilarityLoss, ABC):
-    """A loss for :class:`~quaterion_core.dataset.SimilarityGroupSample`.
+    """Base class of losses over :class:`~quaterion_core.dataset.SimilarityGroupSample`.
 
     Objects of the same group are similar, those of different groups are not.
     """
@@ -28,7 +28,7 @@ class GroupLoss(SimilarityLoss, ABC):
 
         Args:
             embeddings: Shape (N, D).
-            groups: Group of each object, shape (N,), int64. Any values.
+            groups: Group id of each object, any values, shape (N,), int64.
 
         Returns:
             A scalar.
@@ -45,16 +45,15 @@ class GroupLoss(SimilarityLoss, ABC):
 
         Source: Wang et al., Cross-Batch Memory for Embedding Learning, CVPR 2020, section 3.
 
-        By default this is the loss of batch and memory together. It suits a loss in which every
-        object counts by itself: where groups have weights or centres, the memory trains these as
-        a larger batch would, and the objects of the batch count as much as those of the memory.
-        Losses that compare objects with each other override it: they compare the objects of the
-        batch with those of the memory, and not the memory with itself.
+        By default, this is the loss of the batch and the memory together, which suits losses that
+        have one term per object: the memory then trains the weights or centres of groups as a
+        larger batch would. Losses that compare objects with each other override this method to
+        compare the batch with the memory, but not the memory with itself.
 
         Args:
             embeddings: Shape (N, D).
             groups: Group of each object, shape (N,), int64.
-            memory_embeddings: Shape (M, D). They get no gradient.
+            memory_embeddings: Shape (M, D). They receive no gradient.
             memory_groups: Group of each remembered object, shape (M,), int64.
 
         Returns:
@@ -72,19 +71,18 @@ class GroupLoss(SimilarityLoss, ABC):
 
     @staticmethod
     def check_batch(embeddings: Tensor, groups: Tensor) -> Tensor:
-        """Refuse a batch whose shapes or data types cannot be right.
+        """Raise an error if the shapes or data types of a batch are invalid.
 
         Returns:
             ``groups`` as int64.
 
         Raises:
             ValueError: ``embeddings`` is not (N, D), or ``groups`` is not (N,).
-            TypeError: ``groups`` holds numbers that are not whole, or too large for their type to
-                tell them apart.
+            TypeError: ``groups`` are not integers, or are too large to be exact in their type.
         """
         if embeddings.ndim != 2 or groups.shape != embeddings.shape[:1]:
             raise ValueError(
-                "A group loss takes embeddings (N, D) and groups (N,), but got "
+                "Expected embeddings of shape (N, D) and groups of shape (N,), got "
                 f"{tuple(embeddings.shape)} and {tuple(groups.shape)}."
             )
         return exact_ids(groups, "groups")

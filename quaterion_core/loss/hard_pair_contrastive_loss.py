@@ -14,25 +14,25 @@ from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class HardPairContrastiveLoss(PairwiseLoss):
-    """Contrastive loss over those pairs of a batch that are hard beside the others.
+    """Contrastive loss over the hard pairs of a batch.
 
     A similar pair is hard if it is further apart than the nearest dissimilar pair, and a dissimilar
-    pair if it is nearer than the furthest similar pair. The loss is the sum over the hard pairs of
-    d² for similar and of max(0, margin - d)² for dissimilar ones, where d is their distance. In a
-    batch of similar pairs alone, those further apart than their mean are hard; in a batch of
-    dissimilar pairs alone, those nearer than their mean.
+    pair if it is nearer than the furthest similar pair. With the distance d of a pair, the loss is
+    the sum over the hard pairs of d² for similar and of max(0, margin - d)² for dissimilar ones. If
+    all pairs of a batch are similar, those further apart than their mean distance are hard; if all
+    are dissimilar, those nearer than it.
 
-    sentence-transformers has it under the name ``OnlineContrastiveLoss``, which here is a loss over
+    sentence-transformers calls this loss ``OnlineContrastiveLoss``, which here is a loss over
     groups. Subgroups are not used.
 
     Source: Hadsell, Chopra, LeCun, Dimensionality Reduction by Learning an Invariant Mapping, CVPR
-    2006, equation 4 (without its factor 1/2); the choice of pairs:
-    ``OnlineContrastiveLoss`` of Reimers and Gurevych, Sentence-BERT, EMNLP 2019, in their library.
+    2006, equation 4 (without its factor 1/2); the selection of pairs: ``OnlineContrastiveLoss`` of
+    Reimers and Gurevych, Sentence-BERT, EMNLP 2019, in their library.
 
     Args:
-        distance_metric_name: The distance d.
-        margin: How far apart dissimilar objects should be.
-        size_average: Return the mean over the hard pairs rather than their sum.
+        distance_metric_name: Distance d.
+        margin: Distance from which dissimilar objects have no loss.
+        size_average: Whether to return the mean over the hard pairs instead of the sum.
 
     Raises:
         ValueError: ``margin`` is negative.
@@ -58,7 +58,7 @@ class HardPairContrastiveLoss(PairwiseLoss):
         self.size_average = size_average
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {
             **super().get_config_dict(),
             "margin": self.margin,
@@ -72,8 +72,8 @@ class HardPairContrastiveLoss(PairwiseLoss):
 
         Args:
             embeddings: Shape (N, D).
-            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
-            labels: Similarity of each pair, shape (B,): similar at 0.5 and above.
+            pairs: Rows of ``embeddings`` that form each pair, shape (B, 2).
+            labels: Similarity of each pair, shape (B,). At least 0.5 is similar.
             subgroups: Subgroup of each object, shape (N,), int64; not used.
             **kwargs: Other targets, ignored.
 
@@ -89,11 +89,11 @@ class HardPairContrastiveLoss(PairwiseLoss):
         with torch.no_grad():
             nearest_dissimilar = distances.masked_fill(similar, torch.inf).min()
             furthest_similar = distances.masked_fill(~similar, -torch.inf).max()
-            # The limit of a batch of one kind; then the other limit is infinite.
+            # If all pairs are of one kind, one limit is infinite and the mean replaces it.
             mean = distances.mean()
             lowest = torch.where(nearest_dissimilar.isinf(), mean, nearest_dissimilar)
             highest = torch.where(furthest_similar.isinf(), mean, furthest_similar)
-            # Negated, so that NaN counts and is seen in the loss.
+            # Selecting the easy pairs keeps NaN, so that it shows in the loss.
             is_easy = torch.where(similar, distances <= lowest, distances >= highest)
         losses = torch.where(similar, distances.square(), F.relu(self.margin - distances).square())
         total = losses.masked_fill(is_easy, 0).sum()

@@ -23,12 +23,12 @@ def hardest_triplets(
         distance: The distance.
         anchors: Shape (N, D).
         others: Shape (M, D), M at least 1.
-        positive: Which of the others are positives of an anchor, shape (N, M).
-        negative: Which of the others are negatives of an anchor, shape (N, M).
+        positive: Whether each of the others is a positive of each anchor, shape (N, M).
+        negative: Whether each of the others is a negative of each anchor, shape (N, M).
 
     Returns:
-        The distances to the positives and to the negatives, shape (N,), and 1.0 for each anchor
-        that has both, else 0.0; the distances of other anchors mean nothing.
+        Distances to the positives, distances to the negatives, and 1.0 for each anchor that has
+        both or else 0.0, each of shape (N,). Distances of anchors without both are undefined.
 
     Example:
         >>> from quaterion_core.distances import Euclidean
@@ -43,7 +43,7 @@ def hardest_triplets(
         hardest_positive = distances.masked_fill(~positive, -math.inf).argmax(dim=1)
         hardest_negative = distances.masked_fill(~negative, math.inf).argmin(dim=1)
         is_anchor = (positive.any(dim=1) & negative.any(dim=1)).to(anchors.dtype)
-    # Only the distances that were chosen need a gradient, so the matrix has no graph.
+    # Only the selected distances need gradients, so the matrix is computed without a graph.
     to_positive = distance.distance(anchors, others[hardest_positive])
     to_negative = distance.distance(anchors, others[hardest_negative])
     return to_positive, to_negative, is_anchor

@@ -1,4 +1,4 @@
-"""Which objects of a batch cannot be negatives of one another, because equal objects are one."""
+"""Known positives among the objects of a batch, in which equal objects count as one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from quaterion_core.dataset.targets import NO_SUBGROUP
 
 
 def has_equal_objects(objects: Tensor) -> bool:
-    """Whether two of the objects with these ids (N,) are equal.
+    """Return whether any two of the objects with these ids (N,) are equal.
 
     Example:
         >>> has_equal_objects(torch.tensor([5, 6])), has_equal_objects(torch.tensor([5, 6, 5]))
@@ -21,17 +21,16 @@ def has_equal_objects(objects: Tensor) -> bool:
 def known_positives(
     anchors: Tensor, candidates: Tensor, similar: Tensor, dissimilar: Tensor | None = None
 ) -> Tensor:
-    """Mark the candidates that are known to be no negatives of an anchor.
+    """Return which candidates are known positives of each anchor.
 
-    A candidate is no negative of an anchor if both are the same object, or if a pair states that
-    the two objects are similar, in either order. A pair that states that they are not similar
-    outweighs both.
+    A candidate is a known positive of an anchor if the two are the same object, or if a pair of
+    them, in either order, is labelled similar. A pair labelled dissimilar overrides both.
 
     Args:
         anchors: Ids of A objects, shape (A,), int64.
         candidates: Ids of C objects, shape (C,), int64.
         similar: Ids of the objects of similar pairs, shape (P, 2).
-        dissimilar: Ids of the objects of pairs that are stated not to be similar, shape (R, 2).
+        dissimilar: Ids of the objects of dissimilar pairs, shape (R, 2).
 
     Returns:
         Shape (A, C), bool.
@@ -54,7 +53,7 @@ def known_positives(
 
 
 def _mark(related: Tensor, rows: Tensor, columns: Tensor, pairs: Tensor, value: bool) -> None:
-    """Set the entries of those pairs of ids whose row and column there are."""
+    """Set the entries of the pairs whose ids occur in both ``rows`` and ``columns``."""
     if not len(rows) or not len(columns):
         return
     first, second = pairs[:, 0].contiguous(), pairs[:, 1].contiguous()
@@ -67,14 +66,14 @@ def _mark(related: Tensor, rows: Tensor, columns: Tensor, pairs: Tensor, value: 
 def link_equal_positives(
     pairs: Tensor, labels: Tensor, subgroups: Tensor, objects: Tensor
 ) -> Tensor:
-    """Put pairs that share an equal positive, and state no subgroup, into one subgroup.
+    """Assign pairs that share an equal positive and have no subgroup to one subgroup.
 
-    This is for losses that know subgroups, but not the ids of objects: they then take no pair's
-    partner as a negative of an object that has an equal partner. Subgroups that are stated are
-    kept. A pair that states none takes that of a pair with an equal positive, where there is one.
+    Losses that use subgroups but not the ids of objects then do not use the partner of one such
+    pair as a negative of another. Given subgroups are kept. A pair without one takes the subgroup
+    of a pair with an equal positive, if there is any.
 
     Args:
-        pairs: Rows that make up each pair, shape (B, 2).
+        pairs: Rows that form each pair, shape (B, 2).
         labels: Similarity of each pair, shape (B,).
         subgroups: Subgroup of each object, shape (N,), int64.
         objects: Id of each object, shape (N,), int64.

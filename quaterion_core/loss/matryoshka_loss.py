@@ -1,4 +1,4 @@
-"""Matryoshka representation learning: embeddings whose first numbers are embeddings too."""
+"""Matryoshka loss: a loss summed over truncations of the embeddings."""
 
 from __future__ import annotations
 
@@ -20,27 +20,28 @@ _MEMORY: Final = "memory_"
 
 
 class MatryoshkaLoss(SimilarityLoss):
-    """Matryoshka loss: a loss summed over truncations of the embeddings.
+    """Sum of a loss over truncations of the embeddings (Matryoshka representation learning).
 
     For the sizes m in ``dims``, with the weights c_m::
 
         Σ_m c_m · loss(first m dimensions of the embeddings)
 
-    ``encode(..., dim=m)`` then gives embeddings of that size. It takes the samples that the loss
-    takes, groups or pairs. A loss that has weights for every dimension, such as arcface, has
-    weights of its own for each size.
+    ``encode(..., dim=m)`` then gives embeddings of that size. It accepts the same samples as the
+    wrapped loss, groups or pairs. A loss with weights for every dimension, such as ArcFace, has
+    separate weights for each size.
 
     Source: Kusupati et al., Matryoshka Representation Learning, NeurIPS 2022, section 3,
     equation 1.
 
     Args:
-        loss: The loss: a group loss or a pairwise one.
-        dims: Sizes, usually with the whole embedding size among them.
-        weights: Weight of each size; 1 by default.
+        loss: The loss to wrap, a group loss or a pairwise loss.
+        dims: Sizes m, usually including the full embedding size.
+        weights: Weight c_m of each size; 1 by default.
 
     Raises:
-        TypeError: ``loss`` is neither a group loss nor a pairwise one.
-        ValueError: Sizes are not different positive integers, or weights do not fit them.
+        TypeError: ``loss`` is neither a group loss nor a pairwise loss.
+        ValueError: ``dims`` are not distinct positive integers, or there is not one weight for
+            each.
 
     Example:
         >>> from quaterion_core.loss import MultipleNegativesRankingLoss
@@ -72,7 +73,7 @@ class MatryoshkaLoss(SimilarityLoss):
             or len(set(self.dims)) < len(self.dims)
             or any(type(dim) is not int or dim < 1 for dim in self.dims)
         ):
-            raise ValueError(f"Expected dims to be different positive integers, got {self.dims}.")
+            raise ValueError(f"Expected dims to be distinct positive integers, got {self.dims}.")
         if len(self.weights) != len(self.dims):
             raise ValueError(
                 f"Expected one weight for each of the sizes {self.dims}, got {self.weights}."
@@ -81,16 +82,16 @@ class MatryoshkaLoss(SimilarityLoss):
 
     @property
     def loss(self) -> SimilarityLoss:
-        """The wrapped loss, of the first size."""
+        """The wrapped loss, for the first size."""
         return self._of_sizes[0]
 
     @property
     def sample_kind(self) -> SampleKind:
-        """The kind of samples that the wrapped loss is over."""
+        """The kind of samples of the wrapped loss."""
         return self.loss.sample_kind
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values.
+        """Return the arguments that rebuild this loss, as JSON values.
 
         Raises:
             NotImplementedError: The wrapped loss declares none or is not registered.
@@ -106,11 +107,11 @@ class MatryoshkaLoss(SimilarityLoss):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Build a loss from what :meth:`get_config_dict` returned."""
+        """Build a loss from the result of :meth:`get_config_dict`."""
         return cls(**{**config, "loss": build_component("loss", config["loss"])})
 
     def check_scores(self, labels: Tensor) -> None:
-        """Refuse labels (B,) that the wrapped loss refuses."""
+        """Check labels (B,) as the wrapped loss does."""
         self.loss.check_scores(labels)
 
     def forward(self, embeddings: Tensor, *targets: Tensor, **named_targets: Tensor) -> Tensor:
@@ -128,7 +129,7 @@ class MatryoshkaLoss(SimilarityLoss):
         return self.batch_loss(embeddings, given)
 
     def xbm_loss(self, embeddings: Tensor, *targets: Tensor, **named_targets: Tensor) -> Tensor:
-        """Compute the loss of a batch (N, D) against a memory, which is truncated, too.
+        """Compute the loss of a batch (N, D) against a memory, truncated likewise.
 
         Args:
             embeddings: Shape (N, D).
@@ -138,7 +139,7 @@ class MatryoshkaLoss(SimilarityLoss):
         Returns:
             A scalar.
         """
-        compute: Any = self.loss.xbm_loss  # which both kinds of losses have
+        compute: Any = self.loss.xbm_loss  # defined by both kinds of losses
         given = _by_name(compute, targets, named_targets)
         memory_embeddings = given.pop(f"{_MEMORY}embeddings")
         memory = {name for name in given if name.startswith(_MEMORY)}
@@ -179,11 +180,11 @@ class MatryoshkaLoss(SimilarityLoss):
         ).sum()
 
     def _sizes(self, embeddings: Tensor) -> Iterator[tuple[int, float, SimilarityLoss]]:
-        """Yield each size with its weight and loss, if the embeddings (N, D) have that size."""
+        """Yield each size with its weight and loss, if the embeddings (N, D) are large enough."""
         if embeddings.ndim != 2 or embeddings.shape[1] < max(self.dims):
             raise ValueError(
                 f"Expected embeddings (N, D) with D of at least {max(self.dims)}, got shape "
-                f"{tuple(embeddings.shape)}. Choose sizes up to the model's embedding_size."
+                f"{tuple(embeddings.shape)}. Choose dims up to the model's embedding_size."
             )
         yield from zip(self.dims, self.weights, self._of_sizes, strict=True)
 
@@ -196,13 +197,13 @@ class MatryoshkaLoss(SimilarityLoss):
 def _by_name(
     function: Callable[..., Any], positional: Sequence[Tensor], named: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Return the targets by the names that a function has for them after the embeddings."""
+    """Return the targets by the names of a function's arguments after the embeddings."""
     names = list(inspect.signature(function).parameters)[1:]
     return {**dict(zip(names, positional, strict=False)), **named}
 
 
 def _of_size(loss: SimilarityLoss, dim: int) -> SimilarityLoss:
-    """Return a loss for embeddings of a size: the same one, unless it has weights of another."""
+    """Return the loss itself, or one of the given size if it has weights of another size."""
     try:
         config = loss.get_config_dict()
     except NotImplementedError:

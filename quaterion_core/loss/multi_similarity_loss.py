@@ -1,4 +1,4 @@
-"""Multi-similarity loss."""
+"""Multi-similarity loss: mined pairs, weighted by their relative similarity."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class MultiSimilarityLoss(AnchoredGroupLoss):
     authors' code and of pytorch-metric-learning; the paper uses 1.
 
     Args:
-        positive_scale: α.
-        negative_scale: β.
-        threshold: λ, the similarity at which the weights of pairs change fastest.
-        mining_margin: ε. ``None`` selects all pairs.
-        distance_metric_name: The distance whose similarity is s; the equations assume the
+        positive_scale: Scale α of the positives.
+        negative_scale: Scale β of the negatives.
+        threshold: Similarity λ at which the weights of pairs change fastest.
+        mining_margin: Margin of the selection, ε in the paper. ``None`` selects all pairs.
+        distance_metric_name: Distance that defines the similarity s; the equations assume the
             cosine.
 
     Raises:
@@ -68,7 +68,7 @@ class MultiSimilarityLoss(AnchoredGroupLoss):
         super().__init__(distance_metric_name)
         if positive_scale <= 0 or negative_scale <= 0:
             raise ValueError(
-                "positive_scale and negative_scale should be positive, but are "
+                "Expected positive_scale and negative_scale to be positive, got "
                 f"{positive_scale} and {negative_scale}."
             )
         self.positive_scale = positive_scale
@@ -77,7 +77,7 @@ class MultiSimilarityLoss(AnchoredGroupLoss):
         self.mining_margin = mining_margin
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {
             **super().get_config_dict(),
             "positive_scale": self.positive_scale,
@@ -105,11 +105,11 @@ class MultiSimilarityLoss(AnchoredGroupLoss):
 def _mine(
     similarities: Tensor, positive: Tensor, negative: Tensor, margin: float
 ) -> tuple[Tensor, Tensor]:
-    """Return the positives and the negatives, both (N, M), that are hard beside the others."""
+    """Return the hard positives and the hard negatives, each of shape (N, M)."""
     least_positive = similarities.masked_fill(~positive, math.inf).amin(dim=1, keepdim=True)
     most_negative = similarities.masked_fill(~negative, -math.inf).amax(dim=1, keepdim=True)
     return (
-        # Negated, so that NaN is chosen and seen in the loss.
+        # Negated comparisons select NaN, so that it shows in the loss.
         positive & ~(similarities >= most_negative + margin),
         negative & ~(similarities <= least_positive - margin),
     )

@@ -1,4 +1,4 @@
-"""Multiple negatives ranking loss: cross-entropy over the other objects of the batch."""
+"""Multiple negatives ranking loss: cross-entropy with in-batch negatives."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
 
         -log( exp(scale s(a_i, b_i)) / (exp(scale s(a_i, b_i)) + Σ_j exp(scale s(a_i, b_j))) )
 
-    averaged over these pairs with their labels as weights. Labels are from 0 to 1; those of similar
-    pairs are ``positive_from`` or more. The sum goes over the negatives of a_i:
+    averaged over the similar pairs, weighted by their labels. Labels range from 0 to 1; pairs with
+    a label of at least ``positive_from`` are similar. The sum is over the negatives of a_i:
 
-    - ``obj_b`` of the other pairs, except of those that state the same subgroup as a_i;
-    - ``obj_b`` of every pair with the label 0: a hard negative, for objects of its own subgroup
-      too, since its pair says so. Give as many such pairs for an ``obj_a`` as there are hard
-      negatives. They have no term of their own.
+    - ``obj_b`` of the other pairs, except those of the same subgroup as a_i;
+    - ``obj_b`` of every pair with label 0, a hard negative, also for objects of the same subgroup.
+      An ``obj_a`` with several hard negatives needs one such pair for each. These pairs have no
+      term of their own.
 
-    Equal objects count as one: an object that equals a_i, or a partner that another pair of the
-    batch states for an object equal to a_i, is not among its negatives, unless a pair with the
-    label 0 states that it is one.
+    Equal objects count as one: the negatives of a_i exclude objects that equal a_i and positives of
+    objects that equal a_i, unless they form a pair with label 0.
 
-    ``symmetric`` averages this with the same for b_i against ``obj_a`` of the other similar pairs.
+    With ``symmetric``, this is averaged with the same loss of b_i against ``obj_a`` of the other
+    similar pairs.
 
-    Large batches are what makes this loss strong.
+    The loss benefits from large batches.
 
     Source: Henderson et al., Efficient Natural Language Response Suggestion for Smart Reply, 2017,
     section 4.4; van den Oord, Li, Vinyals, Representation Learning with Contrastive Predictive
     Coding, 2018, equation 4 (InfoNCE), where scale is 1/temperature.
 
     Args:
-        scale: Factor of the similarities, 1/temperature. A similarity on [0, 1], as Quaterion 0.1
-            had it, turned 20 into 10.
-        distance_metric_name: The distance whose similarity is s.
-        symmetric: Also rank ``obj_a`` for ``obj_b``.
-        positive_from: The lowest label of a similar pair. A pair with a label above 0 and below
-            this has no term of its own, and its objects are not negatives of one another.
+        scale: Factor of the similarities, 1/temperature. Quaterion 0.1 mapped similarities to
+            [0, 1], where a scale of 20 has the effect of 10 here.
+        distance_metric_name: Distance that defines the similarity s.
+        symmetric: Whether to also rank ``obj_a`` for each ``obj_b``.
+        positive_from: Lowest label of a similar pair. A pair with a lower label above 0 has no term
+            of its own, and its objects are not negatives of each other.
 
     Raises:
-        ValueError: ``positive_from`` is not above 0 and at most 1.
+        ValueError: ``positive_from`` is not in (0, 1].
 
     Example:
         >>> embeddings = torch.eye(2).repeat(2, 1)  # two pairs of equal objects
@@ -79,7 +79,7 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         self.symmetric = symmetric
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {
             **super().get_config_dict(),
             "scale": self.scale,
@@ -100,13 +100,13 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
 
         Args:
             embeddings: Shape (N, D).
-            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
-            labels: 1.0 for a similar pair, or a weight of at least ``positive_from``; 0.0 for a
-                hard negative. Shape (B,).
-            subgroups: Subgroup of each object, shape (N,), int64. Where labels and subgroups are
-                empty, as Quaterion 0.1 allows, all pairs are similar and no subgroup is stated.
-            objects: Id of each object, equal for equal objects, shape (N,), int64. By default no
-                two objects are equal.
+            pairs: Rows of ``embeddings`` that form each pair, shape (B, 2).
+            labels: Label of each pair, shape (B,): 1.0, or a weight of at least ``positive_from``,
+                for a similar pair; 0.0 for a hard negative.
+            subgroups: Subgroup of each object, shape (N,), int64. If labels and subgroups are both
+                empty, as Quaterion 0.1 allows, all pairs are similar and have no subgroup.
+            objects: Id of each object, equal for equal objects, shape (N,), int64. By default all
+                objects are distinct.
             **kwargs: Other targets, ignored.
 
         Returns:
@@ -147,9 +147,9 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         memory_objects: Tensor | None = None,
         **kwargs: Any,
     ) -> Tensor:
-        """Rank the partner of an object before what the memory holds against it.
+        """Compute the cross-entropy of partners with negatives from a memory.
 
-        The negatives are chosen as in a batch, out of the memory alone. Shapes are those of
+        Negatives are selected as within a batch, but from the memory only. Shapes are those of
         :meth:`PairwiseLoss.xbm_loss <quaterion_core.loss.PairwiseLoss.xbm_loss>`.
         """
         subgroups = self.check_batch(embeddings, pairs, labels, subgroups)
@@ -197,8 +197,8 @@ def _memory_negatives(
     """Find the negatives of each object in a memory of M pairs.
 
     Args:
-        subgroups: Of each pair of the batch, shape (B,).
-        memory_subgroups: Of each remembered pair, shape (M,).
+        subgroups: Subgroup of each pair of the batch, shape (B,).
+        memory_subgroups: Subgroup of each remembered pair, shape (M,).
         is_similar: Whether the two objects of a remembered pair are similar, shape (M,).
         known: Which remembered ``obj_b`` are known positives of an ``obj_a``, and which remembered
             ``obj_a`` are known positives of an ``obj_b``, each (B, M).
@@ -217,8 +217,8 @@ def _known(objects: Tensor | None, pairs: Tensor, is_negative: Tensor) -> Tensor
     """Find the known positives among the objects of a batch.
 
     Returns:
-        Which ``obj_b`` (columns) are known positives of an ``obj_a`` (rows), shape (B, B); None
-        where these are the partners alone.
+        Which ``obj_b`` (columns) are known positives of an ``obj_a`` (rows), shape (B, B); None if
+        only partners are.
     """
     if objects is None or not has_equal_objects(objects):
         return None
@@ -233,21 +233,21 @@ def _in_batch_negatives(
     """Find the negatives of each object.
 
     Args:
-        subgroups_a: Of ``obj_a`` of each pair, shape (B,).
-        subgroups_b: Of ``obj_b`` of each pair, shape (B,).
+        subgroups_a: Subgroup of ``obj_a`` of each pair, shape (B,).
+        subgroups_b: Subgroup of ``obj_b`` of each pair, shape (B,).
         is_similar: Whether the two objects of a pair are similar, shape (B,).
         known: Which ``obj_b`` are known positives of an ``obj_a``, shape (B, B).
 
     Returns:
-        Two masks (B, B) whose rows stand for ``obj_a`` and columns for ``obj_b``: which ``obj_b``
-        are negatives of an ``obj_a``, and which ``obj_a`` are negatives of an ``obj_b``. None
-        where all but the partners are, as in most batches.
+        Two masks (B, B) with a row for each ``obj_a`` and a column for each ``obj_b``: which
+        ``obj_b`` are negatives of an ``obj_a``, and which ``obj_a`` are negatives of an ``obj_b``.
+        None if all but the partners are, as in most batches.
     """
     states_none = subgroups_a == NO_SUBGROUP
     if known is None and bool((states_none & is_similar).all()):
         return None, None
     of_others = (subgroups_a.unsqueeze(1) != subgroups_b) | states_none.unsqueeze(1)
-    # obj_a of a hard negative's pair may be the very partner that obj_b looks for.
+    # obj_a of a hard negative may be the positive of obj_b.
     of_a, of_b = of_others | ~is_similar, of_others & is_similar.unsqueeze(1)
     return (of_a, of_b) if known is None else (of_a & ~known, of_b & ~known)
 
@@ -256,10 +256,10 @@ def _ranking_loss(logits: Tensor, negative: Tensor | None, weights: Tensor, dim:
     """Return the weighted mean of the cross-entropy of partners against negatives.
 
     Args:
-        logits: Shape (B, B), those of partners on the diagonal.
-        negative: Which ones are of negatives, shape (B, B); None for all but the diagonal.
-        weights: Of the partners, shape (B,).
-        dim: Dimension along which the negatives of an object lie.
+        logits: Shape (B, B), with those of partners on the diagonal.
+        negative: Which logits are those of negatives, shape (B, B); None for all but the diagonal.
+        weights: Weight of each pair, shape (B,).
+        dim: Dimension of the negatives of an object.
     """
     if negative is not None:
         partners = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
@@ -274,10 +274,10 @@ def _weighted_mean(losses: Tensor, weights: Tensor) -> Tensor:
 
 
 class _DiagonalCrossEntropy(torch.autograd.Function):
-    """``-logits.log_softmax(dim).diagonal()``, in less time and half the memory.
+    """``-logits.log_softmax(dim).diagonal()``, faster and with half the memory.
 
-    Of a log-softmax only the diagonal is needed, so the logits and one number for each row are
-    enough to go back: the derivative is the softmax, less one on the diagonal.
+    Only the diagonal of the log-softmax is needed, so the backward pass needs the logits and one
+    number per row: the derivative is the softmax minus one on the diagonal.
     """
 
     @staticmethod
@@ -286,7 +286,7 @@ class _DiagonalCrossEntropy(torch.autograd.Function):
         above = (logits - highest).exp_().sum(dim, keepdim=True).log_()
         ctx.dim = dim
         ctx.save_for_backward(logits, highest + above)
-        # Added in this order, a small loss is not lost beside large logits.
+        # In this order, a small loss is not rounded away by large logits.
         return (highest.squeeze(dim) - logits.diagonal()) + above.squeeze(dim)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""NT-Xent: contrastive loss of two views of each object, without labels."""
+"""NT-Xent loss: cross-entropy between two views of each object, without labels."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ class NTXentLoss(PairwiseLoss):
     averaged over all views. Unlike multiple negatives ranking, it compares both views with both
     views of all other objects.
 
-    :class:`~quaterion_cv.TwoViews` makes such pairs of images without labels. Views of one
-    subgroup are not compared, except partners: give images that are known to show the same thing
-    one subgroup. Views of equal objects are not compared either. The two objects of a pair with
-    the label 0 are negatives of the other views, but have no positive.
+    :class:`~quaterion_cv.TwoViews` creates such pairs of images without labels. Views of the same
+    subgroup are not compared, except for partners, so images that are known to show the same thing
+    should share a subgroup. Views of equal objects are not compared either. The two objects of a
+    pair with label 0 are negatives of the other views, but have no positive.
 
     Source: Chen, Kornblith, Norouzi, Hinton, A Simple Framework for Contrastive Learning of Visual
     Representations (SimCLR), ICML 2020, section 2.1, equation 1.
 
     Args:
-        temperature: Divides the similarities. 0.1 is what the paper finds best for ImageNet, 0.5
-            for CIFAR-10.
-        distance_metric_name: The distance whose similarity is s.
-        positive_from: The lowest label of a pair of views of one object.
+        temperature: Divisor of the similarities. The paper finds 0.1 best for ImageNet and 0.5 for
+            CIFAR-10.
+        distance_metric_name: Distance that defines the similarity s.
+        positive_from: Lowest label of a pair of views of one object.
 
     Raises:
-        ValueError: ``temperature`` is not positive, or ``positive_from`` not above 0 and at most 1.
+        ValueError: ``temperature`` is not positive, or ``positive_from`` is not in (0, 1].
 
     Example:
         >>> embeddings = torch.eye(2).repeat(2, 1)  # two pairs of equal views
@@ -63,11 +63,11 @@ class NTXentLoss(PairwiseLoss):
         super().__init__(distance_metric_name)
         self.positive_from = check_positive_from(positive_from)
         if temperature <= 0:
-            raise ValueError(f"temperature should be positive, but is {temperature}.")
+            raise ValueError(f"Expected temperature to be positive, got {temperature}.")
         self.temperature = temperature
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {
             **super().get_config_dict(),
             "temperature": self.temperature,
@@ -87,15 +87,16 @@ class NTXentLoss(PairwiseLoss):
 
         Args:
             embeddings: Shape (N, D).
-            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
-            labels: At least ``positive_from`` where the two objects are views of one, shape (B,).
+            pairs: Rows of ``embeddings`` that form each pair, shape (B, 2).
+            labels: Label of each pair, shape (B,): at least ``positive_from`` for two views of one
+                object.
             subgroups: Subgroup of each object, shape (N,), int64.
-            objects: Id of each object, equal for equal objects, shape (N,), int64. By default no
-                two objects are equal.
+            objects: Id of each object, equal for equal objects, shape (N,), int64. By default all
+                objects are distinct.
             **kwargs: Other targets, ignored.
 
         Returns:
-            A scalar; 0 if there are no two views.
+            A scalar; 0 if there is no pair of views.
         """
         subgroups = self.check_batch(embeddings, pairs, labels, subgroups)
         embeddings = embeddings_for_loss(embeddings)

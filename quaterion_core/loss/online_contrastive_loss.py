@@ -1,4 +1,4 @@
-"""Contrastive loss over the pairs that a batch of groups contains."""
+"""Contrastive loss over the pairs within a batch of groups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MININGS: Final = ("all", "hard")
 
 
 class OnlineContrastiveLoss(AnchoredGroupLoss):
-    """Contrastive loss over all pairs, or the hardest ones, of a batch of groups.
+    """Contrastive loss over all or the hardest pairs of a batch of groups.
 
     With distances d, the loss is::
 
@@ -26,18 +26,18 @@ class OnlineContrastiveLoss(AnchoredGroupLoss):
     of each object (``"hard"``). An object is never its own positive or negative. A mean over no
     pairs is 0.
 
-    Against a memory, a pair is an object of the batch and one of the memory.
+    With a cross-batch memory, each pair has one object of the batch and one of the memory.
 
     Source: Hadsell, Chopra, LeCun, Dimensionality Reduction by Learning an Invariant Mapping, CVPR
-    2006, section 2, with distances in place of their squares.
+    2006, section 2, with distances instead of their squares.
 
     Args:
-        margin: How far apart objects of different groups should be.
-        distance_metric_name: The distance d.
+        margin: Distance from which objects of different groups have no loss.
+        distance_metric_name: Distance d.
         mining: ``"all"`` or ``"hard"``.
 
     Raises:
-        ValueError: ``mining`` is none of these.
+        ValueError: ``mining`` is neither of these.
 
     Example:
         >>> embeddings = torch.tensor([[0.0], [1.0], [1.5]])
@@ -54,12 +54,12 @@ class OnlineContrastiveLoss(AnchoredGroupLoss):
     ):
         super().__init__(distance_metric_name)
         if mining not in _MININGS:
-            raise ValueError(f"mining should be one of {', '.join(_MININGS)}, but is {mining!r}.")
+            raise ValueError(f"Expected mining to be one of {', '.join(_MININGS)}, got {mining!r}.")
         self.margin = margin
         self.mining = mining
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {**super().get_config_dict(), "margin": self.margin, "mining": self.mining}
 
     def anchored_loss(
@@ -77,7 +77,7 @@ class OnlineContrastiveLoss(AnchoredGroupLoss):
     ) -> Tensor:
         distances = self.distance_metric.distance_matrix(anchors, others)
         with torch.no_grad():
-            # The loss is linear in the distances, with the weight of each known beforehand.
+            # The loss is linear in the distances, with weights that are known in advance.
             too_near = negative & (distances < self.margin)
             positive_share = 0.5 / positive.sum().clamp(min=1).to(distances.dtype)
             negative_share = 0.5 / negative.sum().clamp(min=1).to(distances.dtype)
@@ -92,7 +92,7 @@ class OnlineContrastiveLoss(AnchoredGroupLoss):
             distances = self.distance_metric.distance_matrix(anchors, others)
             hardest_positive = distances.masked_fill(~positive, -math.inf).argmax(dim=1)
             hardest_negative = distances.masked_fill(~negative, math.inf).argmin(dim=1)
-        # Only the distances that were chosen need a gradient, so the matrix has no graph.
+        # Only the selected distances need gradients, so the matrix is computed without a graph.
         to_positive = self.distance_metric.distance(anchors, others[hardest_positive])
         to_negative = self.distance_metric.distance(anchors, others[hardest_negative])
         return 0.5 * (
@@ -102,5 +102,5 @@ class OnlineContrastiveLoss(AnchoredGroupLoss):
 
 
 def _mean_where(mask: Tensor, values: Tensor) -> Tensor:
-    """Return the mean of the marked values, 0 if there are none."""
+    """Return the mean of the values selected by a mask, or 0 if there are none."""
     return (values * mask).sum() / mask.sum().clamp(min=1)

@@ -1,4 +1,4 @@
-"""The interface of losses over pairs of objects."""
+"""Interface of losses over pairs of objects."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from quaterion_core.utils.accepted import names_argument
 
 
 class PairwiseLoss(SimilarityLoss, ABC):
-    """A loss for :class:`~quaterion_core.dataset.SimilarityPairSample`.
+    """Base class of losses over :class:`~quaterion_core.dataset.SimilarityPairSample`.
 
-    The two objects of a pair are as similar as the pair's label says. Objects of different
-    subgroups are not similar. Nothing is known about two objects of one subgroup that are not a
-    pair, and they are never taken as negatives.
+    The label of a pair says how similar its two objects are. Objects of different subgroups are not
+    similar. Objects of the same subgroup that do not form a pair may or may not be similar, and are
+    never used as negatives.
 
-    Where pairs share an equal positive, the partner of one is no negative of the other. A loss
-    with in-batch negatives takes ``objects``, the ids of the objects, as an argument of
-    ``forward`` and of ``xbm_loss``, and finds them with
-    :func:`~quaterion_core.loss.known_positives.known_positives`. A loss whose method does not name
-    ``objects`` gets subgroups in which such pairs are of one subgroup, where they state none.
+    If pairs share an equal positive, the partner of one is not a negative of the other. A loss with
+    in-batch negatives accepts ``objects``, the ids of the objects, as an argument of ``forward``
+    and of ``xbm_loss``, and finds such partners with
+    :func:`~quaterion_core.loss.known_positives.known_positives`. For a loss without this argument,
+    such pairs are assigned to one subgroup if they have none.
 
     Attributes:
-        score_range: The lowest and the highest label that the loss takes; ``None``, the default,
-            for any. :meth:`check_scores` refuses others.
+        score_range: Lowest and highest label that the loss accepts, or ``None``, the default, if it
+            accepts any.
     """
 
     score_range: ClassVar[tuple[float, float] | None] = None
@@ -49,9 +49,9 @@ class PairwiseLoss(SimilarityLoss, ABC):
 
         Args:
             embeddings: Shape (N, D).
-            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2), int64.
-            labels: Similarity of each pair, shape (B,): 1.0 similar, 0.0 not similar.
-            subgroups: Subgroup of each object, shape (N,), int64. Any values.
+            pairs: Rows of ``embeddings`` that form each pair, shape (B, 2), int64.
+            labels: Similarity of each pair, shape (B,): 1.0 for similar, 0.0 for dissimilar.
+            subgroups: Subgroup id of each object, any values, shape (N,), int64.
 
         Returns:
             A scalar.
@@ -76,22 +76,23 @@ class PairwiseLoss(SimilarityLoss, ABC):
 
         Source: Wang et al., Cross-Batch Memory for Embedding Learning, CVPR 2020, section 3.
 
-        By default this is the loss of batch and memory together. Losses that compare the objects
-        of a pair with those of others override it: they compare the batch with the memory, and
-        not the memory with itself.
+        By default, this is the loss of the batch and the memory together. Losses that compare
+        objects across pairs override this method to compare the batch with the memory, but not the
+        memory with itself.
 
         Args:
             embeddings: Shape (N, D).
-            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2), int64.
+            pairs: Rows of ``embeddings`` that form each pair, shape (B, 2), int64.
             labels: Similarity of each pair, shape (B,).
             subgroups: Subgroup of each object, shape (N,), int64.
-            memory_embeddings: Shape (R, D). They get no gradient.
-            memory_pairs: Rows of ``memory_embeddings`` of each remembered pair, shape (M, 2).
+            memory_embeddings: Shape (R, D). They receive no gradient.
+            memory_pairs: Rows of ``memory_embeddings`` that form each remembered pair, shape
+                (M, 2).
             memory_labels: Similarity of each remembered pair, shape (M,).
             memory_subgroups: Subgroup of each remembered object, shape (R,), int64.
             objects: Id of each object, shape (N,), int64.
             memory_objects: Id of each remembered object, shape (R,), int64.
-            **kwargs: Other targets of the batch, and those of the memory as ``memory_...``.
+            **kwargs: Other targets of the batch and, with the prefix ``memory_``, of the memory.
 
         Returns:
             A scalar; 0 for an empty memory.
@@ -149,45 +150,44 @@ class PairwiseLoss(SimilarityLoss, ABC):
         return super().memory_loss(embeddings, targets, memory_embeddings, memory_targets)
 
     def check_scores(self, labels: Tensor) -> None:
-        """Refuse labels (B,) outside of the loss's range of scores.
+        """Raise an error if labels (B,) are outside of :attr:`score_range`.
 
         Raises:
-            ValueError: The message says how to map them.
+            ValueError: A label is out of range. The message says how to rescale them.
 
         Example:
             >>> from quaterion_core.loss import ContrastiveLoss
             >>> ContrastiveLoss().check_scores(torch.tensor([0.0, 5.0]))
             Traceback (most recent call last):
-            ValueError: ContrastiveLoss takes scores from 0 to 1, but got scores from 0 to 5. ...
+            ValueError: Expected scores from 0 to 1 for ContrastiveLoss, got scores from 0 to 5. ...
         """
         if self.score_range is None or not len(labels):
             return
         low, high = self.score_range
         lowest, highest = float(labels.min()), float(labels.max())
-        slack = 1e-3  # of scores that were rounded to half precision
+        slack = 1e-3  # for scores that were rounded to half precision
         if low - slack <= lowest and highest <= high + slack:
             return
         raise ValueError(
-            f"{type(self).__name__} takes scores from {low:g} to {high:g}, but got scores from "
-            f"{lowest:g} to {highest:g}. Map them when they are read, such as with "
-            "score_range=[0, 5] for scores from 0 to 5, or divide them by their largest value."
+            f"Expected scores from {low:g} to {high:g} for {type(self).__name__}, got scores from "
+            f"{lowest:g} to {highest:g}. Rescale them when they are read, such as with "
+            "score_range=[0, 5] for scores from 0 to 5, or divide them by the largest one."
         )
 
     def check_batch(
         self, embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor
     ) -> Tensor:
-        """Refuse a batch whose shapes, data types or labels cannot be right.
+        """Raise an error if the shapes, data types or labels of a batch are invalid.
 
-        Labels on a GPU are looked at in the first batch only.
+        Labels on a GPU are checked in the first batch only, as this synchronises with the GPU.
 
         Returns:
-            ``subgroups`` as int64. If they are empty, no subgroup is stated:
+            ``subgroups`` as int64. If they are empty, no object has a subgroup:
             :data:`~quaterion_core.dataset.targets.NO_SUBGROUP` for each object.
 
         Raises:
-            ValueError: A shape does not fit the others, or a label is out of range.
-            TypeError: ``subgroups`` holds numbers that are not whole, or too large for their type
-                to tell them apart.
+            ValueError: Shapes do not match, or a label is out of range.
+            TypeError: ``subgroups`` are not integers, or are too large to be exact in their type.
         """
         if not subgroups.numel():
             subgroups = torch.full(embeddings.shape[:1], NO_SUBGROUP, device=embeddings.device)
@@ -198,9 +198,9 @@ class PairwiseLoss(SimilarityLoss, ABC):
             or subgroups.shape != embeddings.shape[:1]
         ):
             raise ValueError(
-                "A pairwise loss takes embeddings (N, D), pairs (B, 2), labels (B,) and subgroups "
-                f"(N,), but got {tuple(embeddings.shape)}, {tuple(pairs.shape)}, "
-                f"{tuple(labels.shape)} and {tuple(subgroups.shape)}."
+                "Expected embeddings (N, D), pairs (B, 2), labels (B,) and subgroups (N,), got "
+                f"{tuple(embeddings.shape)}, {tuple(pairs.shape)}, {tuple(labels.shape)} and "
+                f"{tuple(subgroups.shape)}."
             )
         subgroups = exact_ids(subgroups, "subgroups")
         if not self._scores_checked or labels.device.type == "cpu":

@@ -1,4 +1,4 @@
-"""Which pairs of graded labels are positives of a ranking loss, and how much they weigh."""
+"""Selection and weights of the positive pairs of ranking losses with graded labels."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import torch
 from torch import Tensor
 
 POSITIVE_FROM: Final = 0.5
-"""The lowest label of a similar pair, by default: half of the range of scores."""
+"""Lowest label of a similar pair, by default: half of the range of scores."""
 
 
 def check_positive_from(positive_from: float) -> float:
-    """Return the lowest label of a similar pair, if it can be one.
+    """Return ``positive_from``, the lowest label of a similar pair, if it is valid.
 
     Raises:
-        ValueError: It is not above 0 and at most 1.
+        ValueError: It is not in (0, 1].
     """
     if not 0 < positive_from <= 1:
         raise ValueError(
-            "Expected positive_from as the lowest score of a similar pair, above 0 and at most 1, "
-            f"got {positive_from!r}."
+            "Expected positive_from, the lowest score of a similar pair, to be above 0 and at most "
+            f"1, got {positive_from!r}."
         )
     return positive_from
 
 
 def positive_weights(labels: Tensor, positive_from: float, dtype: torch.dtype) -> Tensor:
-    """Return the labels of similar pairs, and 0 for others, shape (B,).
+    """Return the labels of similar pairs and 0 for other pairs, shape (B,).
 
     Example:
         >>> positive_weights(torch.tensor([1.0, 0.75, 0.3, 0.0]), 0.5, torch.float32)

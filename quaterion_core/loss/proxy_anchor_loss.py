@@ -1,4 +1,4 @@
-"""Proxy-anchor loss: one learned proxy for each group, compared with the whole batch."""
+"""Proxy-anchor loss: one learned proxy per group, compared with the whole batch."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from quaterion_core.utils.utils import l2_norm
 
 
 class ProxyAnchorLoss(GroupLoss):
-    """Proxy-based softplus loss: each proxy attracts its group and repels all other objects.
+    """Softplus loss in which learned proxies attract their group and repel all other objects.
 
-    Each group has a learned proxy p. With the cosine s, the objects X of the
-    batch, X_p those of the group of p, P all proxies and P⁺ those with an object in the batch::
+    Each group has a learned proxy p. With the cosine s, the objects X of the batch, those X_p of
+    the group of p, all proxies P, and the proxies P⁺ with an object in the batch::
 
         1/|P⁺| Σ over p in P⁺ of log( 1 + Σ over x in X_p of exp(-scale (s(x, p) - margin)) )
         + 1/|P| Σ over p in P of log( 1 + Σ over x not in X_p of exp(scale (s(x, p) + margin)) )
 
-    Objects are compared with proxies only, so that batches need not hold several objects of a
-    group.
+    Objects are compared with proxies only, so a batch need not contain several objects of a group.
 
-    Group ids are any int64 values: :class:`~quaterion_core.loss.group_index.GroupIndex` assigns
+    Group ids may be any int64 values: :class:`~quaterion_core.loss.group_index.GroupIndex` assigns
     each a proxy when it first occurs in training. In evaluation, objects of other groups are
     ignored.
 
@@ -36,10 +35,10 @@ class ProxyAnchorLoss(GroupLoss):
     3.2, equation 4.
 
     Args:
-        embedding_size: Size D of an embedding.
-        num_groups: Number |P| of groups in the training data.
-        margin: δ. Cosines should exceed δ for an object's own proxy and be below -δ for others.
-        scale: α.
+        embedding_size: Embedding size D.
+        num_groups: Number of groups |P| in the training data.
+        margin: Margin δ. Cosines should exceed δ with the own proxy and be below -δ with others.
+        scale: Factor α of the cosines.
 
     Raises:
         ValueError: A size or the scale is not positive.
@@ -57,9 +56,9 @@ class ProxyAnchorLoss(GroupLoss):
     ):
         super().__init__(Distance.COSINE)
         if embedding_size < 1:
-            raise ValueError(f"embedding_size should be positive, but is {embedding_size}.")
+            raise ValueError(f"Expected embedding_size to be positive, got {embedding_size}.")
         if scale <= 0:
-            raise ValueError(f"scale should be positive, but is {scale}.")
+            raise ValueError(f"Expected scale to be positive, got {scale}.")
         self.embedding_size = embedding_size
         self.num_groups = num_groups
         self.margin = margin
@@ -68,7 +67,7 @@ class ProxyAnchorLoss(GroupLoss):
         self.proxies = nn.Parameter(l2_norm(torch.randn(num_groups, embedding_size), dim=1))
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {
             "embedding_size": self.embedding_size,
             "num_groups": self.num_groups,
@@ -85,8 +84,8 @@ class ProxyAnchorLoss(GroupLoss):
         groups = self.check_batch(embeddings, groups)
         if embeddings.shape[1] != self.embedding_size:
             raise ValueError(
-                f"ProxyAnchorLoss was built with embedding_size={self.embedding_size}, but got "
-                f"embeddings of the shape {tuple(embeddings.shape)}."
+                f"Expected embeddings of shape (N, {self.embedding_size}), as ProxyAnchorLoss was "
+                f"built with embedding_size={self.embedding_size}, got {tuple(embeddings.shape)}."
             )
         embeddings = embeddings_for_loss(embeddings)
         rows: Tensor = self.group_index(groups)
@@ -97,7 +96,7 @@ class ProxyAnchorLoss(GroupLoss):
         is_own = rows[is_known].unsqueeze(1) == torch.arange(self.num_groups, device=rows.device)
         to_own = -self.scale * (cosines - self.margin)
         to_others = self.scale * (cosines + self.margin)
-        # Of a proxy without an object, or without other objects, log(1 + 0) is left.
+        # For a proxy without objects of its own or without others, log(1 + 0) remains.
         pulls = F.softplus(masked_log_sum_exp(to_own, is_own, dim=0))
         pushes = F.softplus(masked_log_sum_exp(to_others, ~is_own, dim=0))
         return pulls.sum() / is_own.any(dim=0).sum() + pushes.mean()

@@ -1,4 +1,4 @@
-"""The interface that all losses share."""
+"""Interface of all losses."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ SampleKind: TypeAlias = Literal["groups", "pairs"]
 
 
 class SimilarityLoss(nn.Module):
-    """A loss over the embeddings of one batch and its targets, and nothing else.
+    """Base class of losses, which see nothing but the embeddings and the targets of a batch.
 
-    Because a loss sees no more than that, gathering embeddings over processes, gradient caching
-    and the cross-batch memory work for every loss without its help. Derive from
-    :class:`~quaterion_core.loss.GroupLoss` or :class:`~quaterion_core.loss.PairwiseLoss`.
+    Gathering across processes, gradient caching and the cross-batch memory therefore work for every
+    loss. Derive from :class:`~quaterion_core.loss.GroupLoss` or
+    :class:`~quaterion_core.loss.PairwiseLoss`.
 
-    A batch from which nothing can be learned gives a zero that can be back-propagated.
+    A batch from which nothing can be learned has a loss of 0 with a zero gradient.
 
     Args:
-        distance_metric_name: The distance between embeddings that the loss uses.
+        distance_metric_name: Distance between embeddings.
     """
 
     def __init__(self, distance_metric_name: Distance | str = Distance.COSINE):
@@ -52,23 +52,23 @@ class SimilarityLoss(nn.Module):
         """
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {"distance_metric_name": self.distance_metric_name.value}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Build a loss from what :meth:`get_config_dict` returned."""
+        """Build a loss from the result of :meth:`get_config_dict`."""
         return cls(**config)
 
     def batch_loss(self, embeddings: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Compute the loss of a batch from the targets of a loader.
 
-        ``forward`` gets those of the targets that it takes: a loss need not know the ids of
+        Only the targets that ``forward`` accepts are passed: a loss need not accept the ids of
         ``objects``, for example.
 
         Args:
             embeddings: Shape (N, D).
-            targets: Targets by name, as loaders give them.
+            targets: Targets by name, as loaders yield them.
 
         Returns:
             A scalar.
@@ -85,7 +85,7 @@ class SimilarityLoss(nn.Module):
     ) -> Tensor:
         """Compute the loss of a batch against a memory, from the targets of both.
 
-        ``xbm_loss`` gets those of the targets that it takes.
+        Only the targets that ``xbm_loss`` accepts are passed.
 
         Args:
             embeddings: Shape (N, D).
@@ -101,11 +101,11 @@ class SimilarityLoss(nn.Module):
             "memory_embeddings": memory_embeddings,
             **{f"memory_{name}": values for name, values in memory_targets.items()},
         }
-        compute: Any = self.xbm_loss  # which both kinds of losses have
+        compute: Any = self.xbm_loss  # defined by both kinds of losses
         loss: Tensor = compute(embeddings, **accepted(compute, known))
         return loss
 
     @staticmethod
     def nothing_to_learn(embeddings: Tensor) -> Tensor:
-        """Return a zero that is connected to the embeddings, whose gradient is zero."""
+        """Return 0 with a graph to the embeddings, whose gradient is zero."""
         return (embeddings * 0.0).sum()

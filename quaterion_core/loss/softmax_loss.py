@@ -1,4 +1,4 @@
-"""Softmax loss."""
+"""Softmax loss: cross-entropy over groups with a linear classifier."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from quaterion_core.loss.group_classification_loss import GroupClassificationLos
 
 
 class SoftmaxLoss(GroupClassificationLoss):
-    """Softmax loss: cross-entropy over groups with a linear layer on the embedding.
+    """Cross-entropy over groups with a linear classifier of embeddings (softmax loss).
 
-    For an embedding x of the group y, and one weight vector W_j for each group::
+    For an embedding x of group y, with a weight vector W_j for each group j::
 
         -log( exp(x · W_y / temperature) / Σ_j exp(x · W_j / temperature) )
 
@@ -23,9 +23,9 @@ class SoftmaxLoss(GroupClassificationLoss):
     section 3.
 
     Args:
-        embedding_size: Size of an embedding.
+        embedding_size: Embedding size D.
         num_groups: Number of groups in the training data.
-        temperature: Divides the logits; low values sharpen.
+        temperature: Divisor of the logits. Low values sharpen the distribution over groups.
 
     Raises:
         ValueError: A size or the temperature is not positive.
@@ -43,11 +43,11 @@ class SoftmaxLoss(GroupClassificationLoss):
     def __init__(self, embedding_size: int, num_groups: int, temperature: float = 0.05):
         super().__init__(embedding_size, num_groups, Distance.DOT_PRODUCT)
         if temperature <= 0:
-            raise ValueError(f"temperature should be positive, but is {temperature}.")
+            raise ValueError(f"Expected temperature to be positive, got {temperature}.")
         self.temperature = temperature
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {**super().get_config_dict(), "temperature": self.temperature}
 
     def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:

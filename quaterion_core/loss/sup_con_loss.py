@@ -1,4 +1,4 @@
-"""SupCon: supervised contrastive loss."""
+"""SupCon loss: supervised contrastive loss over groups."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from quaterion_core.utils.masked import masked_log_sum_exp
 
 
 class SupConLoss(AnchoredGroupLoss):
-    """Supervised contrastive loss: cross-entropy over the batch with all of a group as positives.
+    """Cross-entropy over the batch with all objects of a group as positives (SupCon).
 
-    With the similarity s of an anchor to the other objects A of the batch, of which P are of its
-    group, and T for the temperature::
+    With the similarity s of an anchor to other objects, the set A of the other objects of the
+    batch, the subset P of those of its group, and the temperature T::
 
         -1/|P| Σ over p in P of log( exp(s_p / T) / Σ over a in A of exp(s_a / T) )
 
     averaged over the anchors whose group has another object in the batch.
 
-    With a cross-batch memory, the anchors are those of the batch and A is the memory.
+    With a cross-batch memory, anchors come from the batch and A is the memory.
 
     For views of objects without known groups, see :class:`~quaterion_core.loss.NTXentLoss`. The
     two are equal where every group has two objects in a batch.
@@ -30,9 +30,8 @@ class SupConLoss(AnchoredGroupLoss):
     as a mean over anchors instead of the sum.
 
     Args:
-        temperature: T, which divides the similarities; low values emphasise the most similar
-            objects.
-        distance_metric_name: The distance whose similarity is s.
+        temperature: Divisor T of the similarities. Low values emphasise the most similar objects.
+        distance_metric_name: Distance that defines the similarity s.
 
     Raises:
         ValueError: ``temperature`` is not positive.
@@ -52,11 +51,11 @@ class SupConLoss(AnchoredGroupLoss):
     ):
         super().__init__(distance_metric_name)
         if temperature <= 0:
-            raise ValueError(f"temperature should be positive, but is {temperature}.")
+            raise ValueError(f"Expected temperature to be positive, got {temperature}.")
         self.temperature = temperature
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {**super().get_config_dict(), "temperature": self.temperature}
 
     def anchored_loss(

@@ -1,4 +1,4 @@
-"""Triplet loss."""
+"""Triplet loss, with several ways to mine triplets."""
 
 from __future__ import annotations
 
@@ -15,41 +15,39 @@ from quaterion_core.loss.hardest_triplets import hardest_triplets
 
 _MININGS: Final = ("all", "hard", "semi_hard")
 _SORTED_VALUES: Final = 2**20
-"""How many distances are sorted at once: what stays in a processor's cache is sorted faster."""
+"""Number of distances that are sorted at once; within the processor's cache, this is faster."""
 
 
 class TripletLoss(AnchoredGroupLoss):
     """Triplet loss: positives closer to an anchor than negatives, by a margin.
 
-    With distances d of anchor a, positive p and negative n, over triplets of one anchor:
+    With the distance d, for triplets of an anchor a, a positive p and a negative n:
 
     - ``"all"``: the mean of d(a, p) - d(a, n) + margin over all triplets where it is positive.
-    - ``"semi_hard"``: the same mean over those of them with d(a, n) > d(a, p), which teach without
-      asking for what is still out of reach.
-    - ``"hard"``: one triplet for each anchor, of its furthest positive (distance d_p) and its
-      nearest negative (d_n): the mean of max(0, (d_p - d_n)/|mean d_n| + margin). Since distances
-      are divided by the mean distance of the negatives, shrinking them all gains nothing, which
-      guards against collapse; and the margin is a share of that mean. With ``soft`` it is the
-      mean of log(1 + exp(d_p - d_n)), without any margin.
+    - ``"semi_hard"``: the same mean over only those triplets with d(a, n) > d(a, p).
+    - ``"hard"``: one triplet per anchor, with its furthest positive (distance d_p) and its nearest
+      negative (d_n): the mean of max(0, (d_p - d_n)/|mean d_n| + margin). The margin is relative to
+      the mean distance of the negatives, so shrinking all distances does not reduce the loss, which
+      prevents collapse. With ``soft``, the mean of log(1 + exp(d_p - d_n)), without a margin.
 
-    Objects without a positive or without a negative take no part as anchors. Memory is O(N²) for
-    every mining, time O(N² log N) for ``"all"`` and ``"semi_hard"``.
+    Objects without a positive or without a negative are not anchors. All kinds of mining need O(N²)
+    memory; ``"all"`` and ``"semi_hard"`` need O(N² log N) time.
 
-    Against a memory, the anchors are of the batch and the others of the memory.
+    With a cross-batch memory, anchors come from the batch, positives and negatives from the memory.
 
     Source: Schroff, Kalenichenko, Philbin, FaceNet, CVPR 2015, sections 3.1 and 3.2 (all and
     semi-hard); Hermans, Beyer, Leibe, In Defense of the Triplet Loss, 2017, section 2, equation 5
     (hard) and "soft-margin".
 
     Args:
-        margin: By how much a negative should be further away than a positive.
-        distance_metric_name: The distance d.
+        margin: Margin by which the distance to a negative should exceed that to a positive.
+        distance_metric_name: Distance d.
         mining: ``"all"``, ``"hard"`` or ``"semi_hard"``.
-        soft: Replace the margin of hard mining by a softplus.
+        soft: Whether to replace the margin of hard mining with a softplus.
 
     Raises:
-        ValueError: ``mining`` is none of these, ``margin`` is negative, or ``soft`` is asked of
-            another mining than ``"hard"``.
+        ValueError: ``mining`` is none of these, ``margin`` is negative, or ``soft`` is combined
+            with another mining than ``"hard"``.
 
     Example:
         >>> embeddings = torch.tensor([[0.0], [1.0], [1.5]])
@@ -67,20 +65,20 @@ class TripletLoss(AnchoredGroupLoss):
     ):
         super().__init__(distance_metric_name)
         if mining not in _MININGS:
-            raise ValueError(f"mining should be one of {', '.join(_MININGS)}, but is {mining!r}.")
+            raise ValueError(f"Expected mining to be one of {', '.join(_MININGS)}, got {mining!r}.")
         if margin < 0:
-            raise ValueError(f"margin should not be negative, but is {margin}.")
+            raise ValueError(f"Expected a margin of at least 0, got {margin}.")
         if soft and mining != "hard":
             raise ValueError(
-                f"soft=True belongs to mining='hard' and has no meaning for {mining!r}. Leave it "
-                "out, or choose mining='hard'."
+                f"Expected mining='hard' with soft=True, got mining={mining!r}. Leave out soft, or "
+                "use mining='hard'."
             )
         self.margin = margin
         self.mining = mining
         self.soft = soft
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {
             **super().get_config_dict(),
             "margin": self.margin,
@@ -109,16 +107,16 @@ class TripletLoss(AnchoredGroupLoss):
         difference = to_positive - to_negative
         if self.soft:
             return (F.softplus(difference) * is_anchor).sum() / count
-        # A mean below this is the rounding error of collapsed embeddings.
+        # A smaller mean is the rounding error of collapsed embeddings.
         shortest = torch.finfo(anchors.dtype).eps ** 0.5
         scale = ((to_negative * is_anchor).sum() / count).abs().clamp(min=shortest)
         return (F.relu(difference / scale + self.margin) * is_anchor).sum() / count
 
     def _mean_of_mined(self, distances: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        """Return the mean of d(a, p) - d(a, n) + margin over the triplets that are mined.
+        """Return the mean of d(a, p) - d(a, n) + margin over the mined triplets.
 
-        The sum is linear in the distances, and sorting tells how often it counts each of them. No
-        triplet is ever formed.
+        The sum is linear in the distances, and sorting gives the number of times that each occurs,
+        so triplets are never enumerated.
         """
         with torch.no_grad():
             times = torch.empty_like(distances)
@@ -134,11 +132,11 @@ class TripletLoss(AnchoredGroupLoss):
         return mean + self.margin * (triplets > 0).to(mean.dtype)
 
     def _times_counted(self, distances: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        # The next number below: a triplet whose loss is exactly 0 is not counted.
+        # The next smaller number, as a triplet whose loss is exactly 0 is not counted.
         threshold = _next_number(distances + self.margin, -math.inf)
         times = _times_in_triplets(distances, threshold, positive, negative)
         if self.mining == "semi_hard":
-            # The next number above: a negative as near as the positive is too hard.
+            # The next larger number, as a negative at the distance of the positive is too hard.
             threshold = _next_number(distances, math.inf)
             times -= _times_in_triplets(distances, threshold, positive, negative)
         return times
@@ -151,17 +149,17 @@ def _next_number(values: Tensor, towards: float) -> Tensor:
 def _times_in_triplets(
     distances: Tensor, threshold: Tensor, positive: Tensor, negative: Tensor
 ) -> Tensor:
-    """Count the triplets with d(a, n) < threshold(a, p), for each distance that is part of them.
+    """Count, for each distance, the triplets with d(a, n) < threshold(a, p) that contain it.
 
     Args:
-        distances: Of anchors and other objects, shape (A, M).
-        threshold: Of anchors and positives, shape (A, M).
-        positive: Which of the others are positives of an anchor, shape (A, M).
-        negative: Which of them are negatives, shape (A, M).
+        distances: Distances of anchors to other objects, shape (A, M).
+        threshold: Thresholds of anchors and positives, shape (A, M).
+        positive: Whether each of the others is a positive of each anchor, shape (A, M).
+        negative: Whether each of the others is a negative of each anchor, shape (A, M).
 
     Returns:
-        Shape (A, M): for a positive the number of its triplets, for a negative minus the number of
-        its triplets, 0 for others.
+        Shape (A, M): the number of triplets of a positive, minus the number of triplets of a
+        negative, 0 for others.
     """
     keys = torch.where(positive, threshold, distances.masked_fill(~negative, math.inf))
     order = keys.argsort(dim=1)

@@ -1,4 +1,4 @@
-"""Losses of other libraries."""
+"""Adapters for losses of other libraries."""
 
 from quaterion_core.loss.extras.pytorch_metric_learning_wrapper import PytorchMetricLearningWrapper
 

@@ -1,4 +1,4 @@
-"""Losses of pytorch-metric-learning."""
+"""Wrapper of losses of pytorch-metric-learning."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 class PytorchMetricLearningWrapper(GroupLoss):
-    """Trains with a loss of pytorch-metric-learning, and a miner of it.
+    """Group loss that wraps a loss, and optionally a miner, of pytorch-metric-learning.
 
-    Both get the embeddings and the groups as they are. Losses that own weights need groups that
-    are 0, 1, ..., num_classes - 1.
+    Both receive embeddings and groups unchanged. Losses with weights of their own need groups 0, 1,
+    ..., num_classes - 1.
 
     Args:
         loss: A loss of pytorch-metric-learning.
-        miner: A miner of pytorch-metric-learning, or None to let the loss see all pairs.
+        miner: A miner of pytorch-metric-learning, or None for all pairs.
 
     Raises:
         ImportError: pytorch-metric-learning is not installed.
-        TypeError: ``loss`` is not one of its losses, or ``miner`` not one of its miners.
+        TypeError: ``loss`` is not a loss of that library, or ``miner`` is not a miner of it.
 
     Example:
         >>> from pytorch_metric_learning.losses import NTXentLoss
@@ -52,32 +52,32 @@ class PytorchMetricLearningWrapper(GroupLoss):
             from pytorch_metric_learning.miners import BaseMiner
         except ImportError as error:
             raise ImportError(
-                "PytorchMetricLearningWrapper needs the package pytorch-metric-learning. Install "
-                "it with: pip install 'quaterion-core[pytorch-metric-learning]'"
+                "PytorchMetricLearningWrapper requires pytorch-metric-learning. Install it with: "
+                "pip install 'quaterion-core[pytorch-metric-learning]'"
             ) from error
         if not isinstance(loss, (BaseMetricLossFunction, BaseLossWrapper, MultipleLosses)):
             raise TypeError(
-                "loss should be a loss of pytorch_metric_learning.losses, but is a "
+                "Expected loss to be a loss of pytorch_metric_learning.losses, got a "
                 f"{type(loss).__name__}."
             )
         if miner is not None and not isinstance(miner, BaseMiner):
             raise TypeError(
-                "miner should be a miner of pytorch_metric_learning.miners, but is a "
+                "Expected miner to be a miner of pytorch_metric_learning.miners, got a "
                 f"{type(miner).__name__}."
             )
         self.loss = loss
         self.miner = miner
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Refuse: losses and miners of another library do not tell the arguments they had.
+        """Raise an error: the wrapped loss does not expose its arguments.
 
         Raises:
             NotImplementedError: Always.
         """
         raise NotImplementedError(
-            "PytorchMetricLearningWrapper has no configuration, since a foreign loss does not "
-            "tell its arguments. Derive a class from it that builds the loss itself, and return "
-            "its arguments from get_config_dict()."
+            "PytorchMetricLearningWrapper has no configuration: the wrapped loss does not expose "
+            "its arguments. Derive a class from it that creates the loss itself and returns the "
+            "arguments from get_config_dict()."
         )
 
     def forward(self, embeddings: Tensor, groups: Tensor, **kwargs: Any) -> Tensor:

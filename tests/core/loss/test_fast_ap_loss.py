@@ -66,5 +66,5 @@ def test_a_query_without_positives_is_left_out():
 
 
 def test_a_number_of_bins_that_is_not_positive_is_refused():
-    with pytest.raises(ValueError, match="num_bins should be positive, but is 0"):
+    with pytest.raises(ValueError, match="Expected num_bins to be positive, got 0"):
         FastAPLoss(num_bins=0)

@@ -392,7 +392,9 @@ def test_an_object_of_the_memory_is_another_object_than_that_of_the_batch(make):
 
 @of(GROUP)
 def test_group_losses_refuse_shapes_that_do_not_fit(make):
-    with pytest.raises(ValueError, match=r"embeddings \(N, D\) and groups \(N,\)"):
+    with pytest.raises(
+        ValueError, match=r"embeddings of shape \(N, D\) and groups of shape \(N,\)"
+    ):
         make()(vectors(3), torch.tensor([1, 2]))
 
 

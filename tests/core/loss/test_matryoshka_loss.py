@@ -101,7 +101,7 @@ def test_a_recipe_names_the_loss_inside():
 
 @pytest.mark.parametrize("dims", [[], [2, 2], [0], [2.5], [-1], [True]])
 def test_sizes_are_different_positive_integers(dims):
-    with pytest.raises(ValueError, match="Expected dims to be different positive integers"):
+    with pytest.raises(ValueError, match="Expected dims to be distinct positive integers"):
         MatryoshkaLoss(TripletLoss(), dims=dims)
 
 
@@ -110,5 +110,5 @@ def test_wrong_arguments_are_refused():
         MatryoshkaLoss(TripletLoss(), dims=[4, 2], weights=[1.0])
     with pytest.raises(TypeError, match="Expected a GroupLoss or a PairwiseLoss"):
         MatryoshkaLoss("triplet", dims=[4, 2])
-    with pytest.raises(ValueError, match="Choose sizes up to the model's embedding_size"):
+    with pytest.raises(ValueError, match="Choose dims up to the model's embedding_size"):
         MatryoshkaLoss(TripletLoss(), dims=[8])(EMBEDDINGS, **GROUPS)

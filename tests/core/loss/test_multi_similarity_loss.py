@@ -60,5 +60,5 @@ def test_gradients_are_those_of_the_value():
 
 @pytest.mark.parametrize("arguments", [{"positive_scale": 0.0}, {"negative_scale": -1.0}])
 def test_scales_that_are_not_positive_are_refused(arguments):
-    with pytest.raises(ValueError, match="should be positive"):
+    with pytest.raises(ValueError, match="to be positive"):
         MultiSimilarityLoss(**arguments)

@@ -55,5 +55,5 @@ def test_gradients_are_those_of_the_value():
 
 
 def test_a_temperature_that_is_not_positive_is_refused():
-    with pytest.raises(ValueError, match=r"temperature should be positive, but is -0\.1"):
+    with pytest.raises(ValueError, match=r"Expected temperature to be positive, got -0\.1"):
         NTXentLoss(temperature=-0.1)

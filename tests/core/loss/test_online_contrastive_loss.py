@@ -75,5 +75,5 @@ def test_the_memory_stands_for_positives_and_negatives(mining):
 
 
 def test_an_unknown_mining_is_refused():
-    with pytest.raises(ValueError, match="one of all, hard, but is 'semi_hard'"):
+    with pytest.raises(ValueError, match="one of all, hard, got 'semi_hard'"):
         OnlineContrastiveLoss(mining="semi_hard")

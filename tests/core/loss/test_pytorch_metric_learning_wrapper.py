@@ -50,12 +50,12 @@ def test_a_missing_package_is_an_import_error_that_names_the_extra(monkeypatch, 
 
 
 def test_a_loss_of_another_kind_is_refused():
-    with pytest.raises(TypeError, match="is a CrossEntropyLoss"):
+    with pytest.raises(TypeError, match="losses, got a CrossEntropyLoss"):
         PytorchMetricLearningWrapper(torch.nn.CrossEntropyLoss())
 
 
 def test_a_miner_of_another_kind_is_refused():
-    with pytest.raises(TypeError, match="miner should be.*NTXentLoss"):
+    with pytest.raises(TypeError, match="miners, got a NTXentLoss"):
         PytorchMetricLearningWrapper(NTXentLoss(), miner=NTXentLoss())
 
 

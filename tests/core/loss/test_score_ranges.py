@@ -37,7 +37,8 @@ def value(loss, labels, embeddings=None):
 @pytest.mark.parametrize("labels", [[0.0, 2.5, 5.0], [-1.0, 0.0, 1.0]])
 def test_scores_outside_of_0_to_1_are_refused(make, labels):
     low, high = labels[0], labels[-1]
-    message = f"{make.__name__} takes scores from 0 to 1, .* from {low:g} to {high:g}.*score_range"
+    name = make.__name__
+    message = f"scores from 0 to 1 for {name}, got scores from {low:g} to {high:g}.*score_range"
     with pytest.raises(ValueError, match=message):
         value(make(), labels)
     assert math.isfinite(value(make(), [0.0, 0.5, 1.0]))
@@ -45,7 +46,7 @@ def test_scores_outside_of_0_to_1_are_refused(make, labels):
 
 def test_cosines_are_regressed_from_minus_1_to_1():
     assert value(CosineRegressionLoss(), [-1.0, 0.0, 1.0]) > 0
-    with pytest.raises(ValueError, match="takes scores from -1 to 1"):
+    with pytest.raises(ValueError, match="Expected scores from -1 to 1"):
         value(CosineRegressionLoss(), [0.0, 2.5, 5.0])
 
 
@@ -60,7 +61,7 @@ def test_the_range_is_that_of_the_wrapped_loss():
         lambda: value(loss, [0.0, 1.0, 5.0]),
         lambda: loss.check_scores(torch.tensor([5.0])),
     ):
-        with pytest.raises(ValueError, match="ContrastiveLoss takes scores from 0 to 1"):
+        with pytest.raises(ValueError, match="Expected scores from 0 to 1 for ContrastiveLoss"):
             check()
     MatryoshkaLoss(CoSENTLoss(), dims=[4, 2]).check_scores(torch.tensor([5.0]))
 
@@ -93,7 +94,7 @@ def test_the_lowest_positive_score_is_in_range(make, positive_from):
 def test_scores_of_a_list_are_checked_before_training(make_sts_model):
     samples = [SimilarityPairSample([1.0], [2.0], score) for score in [0.0] * 9 + [5.0]]
     model, trainer = make_sts_model()
-    with pytest.raises(ValueError, match="ContrastiveLoss takes scores from 0 to 1"):
+    with pytest.raises(ValueError, match="Expected scores from 0 to 1 for ContrastiveLoss"):
         Quaterion.fit(model, trainer, PairsSimilarityDataLoader(samples, batch_size=2))
     assert trainer.global_step == 0
     samples[3].score = "0.5"

@@ -58,5 +58,5 @@ def test_gradients_are_those_of_the_value():
 
 
 def test_a_temperature_that_is_not_positive_is_refused():
-    with pytest.raises(ValueError, match=r"temperature should be positive, but is 0\.0"):
+    with pytest.raises(ValueError, match=r"Expected temperature to be positive, got 0\.0"):
         SupConLoss(temperature=0.0)

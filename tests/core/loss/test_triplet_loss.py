@@ -196,15 +196,15 @@ def test_the_memory_stands_for_positives_and_negatives(kwargs):
 
 
 def test_an_unknown_mining_is_refused():
-    with pytest.raises(ValueError, match="one of all, hard, semi_hard, but is 'semi'"):
+    with pytest.raises(ValueError, match="one of all, hard, semi_hard, got 'semi'"):
         TripletLoss(mining="semi")
 
 
 def test_soft_without_hard_mining_is_refused_rather_than_ignored():
-    with pytest.raises(ValueError, match="soft=True belongs to mining='hard'"):
+    with pytest.raises(ValueError, match="Expected mining='hard' with soft=True"):
         TripletLoss(mining="all", soft=True)
 
 
 def test_a_negative_margin_is_refused():
-    with pytest.raises(ValueError, match=r"margin should not be negative, but is -0\.1"):
+    with pytest.raises(ValueError, match=r"Expected a margin of at least 0, got -0\.1"):
         TripletLoss(margin=-0.1)

@@ -59,5 +59,5 @@ def test_centers_and_the_groups_they_belong_to_are_saved(tmp_path):
 
 
 def test_a_number_of_centers_that_is_not_positive_is_refused():
-    with pytest.raises(ValueError, match="sub_centers should be positive, but is 0"):
+    with pytest.raises(ValueError, match="Expected sub_centers to be positive, got 0"):
         SubCenterArcFaceLoss(8, 5, sub_centers=0)

@@ -135,10 +135,10 @@ def test_a_teacher_who_is_certain_leaves_everything_finite(cls, scored):
 
 @both
 def test_settings_out_of_range_are_refused(cls):
-    with pytest.raises(ValueError, match=r"scale should be positive, but is -1\.0"):
+    with pytest.raises(ValueError, match=r"Expected scale to be positive, got -1\.0"):
         cls(scale=-1.0)
 
 
 def test_a_temperature_that_is_not_positive_is_refused():
-    with pytest.raises(ValueError, match=r"temperature should be positive, but is 0\.0"):
+    with pytest.raises(ValueError, match=r"Expected temperature to be positive, got 0\.0"):
         KLDistillationLoss(temperature=0.0)

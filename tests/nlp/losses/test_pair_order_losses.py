@@ -83,7 +83,7 @@ def test_pairs_of_any_subgroups_are_compared(cls, pair_targets, vectors):
 
 @both
 def test_settings_out_of_range_are_refused(cls):
-    with pytest.raises(ValueError, match=r"scale should be positive, but is 0\.0"):
+    with pytest.raises(ValueError, match=r"Expected scale to be positive, got 0\.0"):
         cls(scale=0.0)
 
 

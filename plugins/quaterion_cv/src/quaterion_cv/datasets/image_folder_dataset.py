@@ -210,7 +210,7 @@ class ImageFolderDataset(SplitDataset):
         return [(path, group) for path, group in images if group in chosen_groups]
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this dataset again, as JSON values."""
+        """Return the arguments that rebuild this dataset, as JSON values."""
         return {
             "root": str(self.root),
             "folders": self._given_folders,

@@ -27,7 +27,7 @@ class SubCenterArcFaceLoss(ArcFaceLoss):
     Faces, ECCV 2020, section 3.2, equation 3.
 
     Args:
-        embedding_size: Size D of an embedding.
+        embedding_size: Embedding size D.
         num_groups: Number C of groups in the training data.
         sub_centers: Number K of weight vectors of a group.
         scale: Factor of the cosines.
@@ -57,13 +57,13 @@ class SubCenterArcFaceLoss(ArcFaceLoss):
     ):
         super().__init__(embedding_size, num_groups, scale, margin)
         if sub_centers < 1:
-            raise ValueError(f"sub_centers should be positive, but is {sub_centers}.")
+            raise ValueError(f"Expected sub_centers to be positive, got {sub_centers}.")
         self.sub_centers = sub_centers
         self.weight = nn.Parameter(torch.empty(num_groups * sub_centers, embedding_size))
         nn.init.normal_(self.weight, std=0.01)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {**super().get_config_dict(), "sub_centers": self.sub_centers}
 
     def cosines(self, embeddings: Tensor) -> Tensor:

@@ -151,5 +151,5 @@ class GuidedPairs(SplitDataset):
         return with_guide(samples, self._encoder, self._batch_size)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this dataset again, as JSON values."""
+        """Return the arguments that rebuild this dataset, as JSON values."""
         return {"data": self._data, "guide": self._guide, "batch_size": self._batch_size}

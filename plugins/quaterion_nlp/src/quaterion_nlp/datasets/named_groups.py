@@ -87,5 +87,5 @@ class NamedGroups(SplitDataset):
         ]
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this dataset again, as JSON values."""
+        """Return the arguments that rebuild this dataset, as JSON values."""
         return {"data": self._data, "splits": list(self._named)}

@@ -15,7 +15,7 @@ from quaterion_nlp.losses.pair_order_loss import PairOrderLoss
 class AnglELoss(PairOrderLoss):
     """Asks that a pair with a higher label has the higher angle similarity.
 
-    The halves of an embedding, scaled to the length 1, are the real and the imaginary part of a
+    The halves of an embedding, scaled to unit length, are the real and the imaginary part of a
     complex vector. With z and w for the two objects of a pair, a pair's angle similarity is::
 
         s = | Re ⟨z, w⟩ + Im ⟨z, w⟩ |    where ⟨z, w⟩ = Σ z_k conj(w_k)
@@ -56,7 +56,7 @@ class AnglELoss(PairOrderLoss):
         super().__init__(scale, Distance.COSINE)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {"scale": self.scale}
 
     def pair_similarities(self, x: Tensor, y: Tensor) -> Tensor:

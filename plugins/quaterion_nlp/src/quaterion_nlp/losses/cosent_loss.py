@@ -25,7 +25,7 @@ class CoSENTLoss(PairOrderLoss):
 
     Args:
         scale: Factor of the similarities, 1/temperature.
-        distance_metric_name: The distance whose similarity is s.
+        distance_metric_name: Distance that defines the similarity s.
 
     Raises:
         ValueError: ``scale`` is not positive.
@@ -40,7 +40,7 @@ class CoSENTLoss(PairOrderLoss):
     """
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {**super().get_config_dict(), "scale": self.scale}
 
     def pair_similarities(self, x: Tensor, y: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class CosineRegressionLoss(PairwiseLoss):
 
         Args:
             embeddings: Shape (N, D).
-            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
+            pairs: Rows of ``embeddings`` that form each pair, shape (B, 2).
             labels: What the cosine of each pair should be, shape (B,).
             subgroups: Subgroup of each object, shape (N,), int64; not looked at.
             **kwargs: Other targets, ignored.

@@ -25,7 +25,7 @@ class DistillationLoss(PairwiseLoss):
     Args:
         scale: Factor of the similarities. Dot products of long embeddings reach a teacher's
             scores by themselves; cosines, between -1 and 1, need a factor to do so.
-        distance_metric_name: The distance whose similarity is the model's score.
+        distance_metric_name: Distance whose similarity is the score of the model.
 
     Raises:
         ValueError: ``scale`` is not positive.
@@ -38,11 +38,11 @@ class DistillationLoss(PairwiseLoss):
     ):
         super().__init__(distance_metric_name)
         if scale <= 0:
-            raise ValueError(f"scale should be positive, but is {scale}.")
+            raise ValueError(f"Expected scale to be positive, got {scale}.")
         self.scale = scale
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {**super().get_config_dict(), "scale": self.scale}
 
     @abstractmethod
@@ -74,7 +74,7 @@ class DistillationLoss(PairwiseLoss):
 
         Args:
             embeddings: Shape (N, D).
-            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
+            pairs: Rows of ``embeddings`` that form each pair, shape (B, 2).
             labels: The teacher's scores of the pairs, shape (B,).
             subgroups: Query of each object, shape (N,), int64.
             objects: Ids of the objects, ignored: a query is what its subgroup states.

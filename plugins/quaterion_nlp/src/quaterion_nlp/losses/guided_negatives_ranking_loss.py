@@ -49,12 +49,12 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
         margin: By how much a false negative exceeds the partner in the guide's cosine; below 0
             rules out more.
         self_margin: The same where the model is its own guide.
-        distance_metric_name: The distance whose similarity is s.
-        positive_from: The lowest label of a similar pair. A pair with a label above 0 and below
-            this has no term of its own.
+        distance_metric_name: Distance that defines the similarity s.
+        positive_from: Lowest label of a similar pair. A pair with a label above 0 and below this
+            has no term of its own.
 
     Raises:
-        ValueError: ``positive_from`` is not above 0 and at most 1.
+        ValueError: ``positive_from`` is not in (0, 1].
 
     Example:
         >>> embeddings = torch.eye(2).repeat(2, 1)  # two pairs of equal objects
@@ -85,7 +85,7 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
         self.self_margin = self_margin
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {
             **super().get_config_dict(),
             "scale": self.scale,
@@ -108,14 +108,14 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
 
         Args:
             embeddings: Shape (N, D).
-            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
+            pairs: Rows of ``embeddings`` that form each pair, shape (B, 2).
             labels: 1.0 for a similar pair, or a weight of at least ``positive_from``; 0.0 for a
                 hard negative. Shape (B,).
             subgroups: Subgroup of each object, shape (N,), int64.
             guide_embeddings: What the guide makes of the same objects, shape (N, E) of any size
                 E. They get no gradient. By default the embeddings themselves.
-            objects: Id of each object, equal for equal objects, shape (N,), int64. By default no
-                two objects are equal.
+            objects: Id of each object, equal for equal objects, shape (N,), int64. By default all
+                objects are distinct.
             **kwargs: Other targets, ignored.
 
         Returns:

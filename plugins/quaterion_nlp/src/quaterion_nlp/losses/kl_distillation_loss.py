@@ -31,7 +31,7 @@ class KLDistillationLoss(DistillationLoss):
         temperature: T; high values soften both distributions.
         scale: Factor of the similarities. Dot products of long embeddings reach a teacher's
             scores by themselves; cosines, between -1 and 1, need a factor to do so.
-        distance_metric_name: The distance whose similarity is the model's score.
+        distance_metric_name: Distance whose similarity is the score of the model.
 
     Raises:
         ValueError: ``temperature`` or ``scale`` is not positive.
@@ -55,11 +55,11 @@ class KLDistillationLoss(DistillationLoss):
     ):
         super().__init__(scale, distance_metric_name)
         if temperature <= 0:
-            raise ValueError(f"temperature should be positive, but is {temperature}.")
+            raise ValueError(f"Expected temperature to be positive, got {temperature}.")
         self.temperature = temperature
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this loss again, as JSON values."""
+        """Return the arguments that rebuild this loss, as JSON values."""
         return {**super().get_config_dict(), "temperature": self.temperature}
 
     def query_loss(

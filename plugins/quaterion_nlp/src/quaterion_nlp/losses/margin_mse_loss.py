@@ -27,7 +27,7 @@ class MarginMSELoss(DistillationLoss):
     Args:
         scale: Factor of the similarities. Dot products of long embeddings reach a teacher's
             scores by themselves; cosines, between -1 and 1, need a factor to do so.
-        distance_metric_name: The distance whose similarity is the model's score.
+        distance_metric_name: Distance whose similarity is the score of the model.
 
     Raises:
         ValueError: ``scale`` is not positive.

@@ -36,7 +36,7 @@ class PairOrderLoss(PairwiseLoss):
     def __init__(self, scale: float = 20.0, distance_metric_name: Distance | str = Distance.COSINE):
         super().__init__(distance_metric_name)
         if scale <= 0:
-            raise ValueError(f"scale should be positive, but is {scale}.")
+            raise ValueError(f"Expected scale to be positive, got {scale}.")
         self.scale = scale
 
     @abstractmethod
@@ -50,7 +50,7 @@ class PairOrderLoss(PairwiseLoss):
 
         Args:
             embeddings: Shape (N, D).
-            pairs: Rows of ``embeddings`` that make up each pair, shape (B, 2).
+            pairs: Rows of ``embeddings`` that form each pair, shape (B, 2).
             labels: How similar the objects of each pair are, on any scale, shape (B,).
             subgroups: Subgroup of each object, shape (N,), int64; not looked at.
             **kwargs: Other targets, ignored.
