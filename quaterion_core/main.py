@@ -17,10 +17,12 @@ from quaterion_core.model import SimilarityModel
 from quaterion_core.plugins import Lifecycle, activate
 from quaterion_core.train.assembly import assemble
 from quaterion_core.train.cache import CacheConfig
+from quaterion_core.train.run_arguments import check_model_and_trainer
 from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.train.trainer import trainer_defaults
 from quaterion_core.train.training import Training
 from quaterion_core.train.xbm import XbmConfig
+from quaterion_core.utils.given import expected
 
 
 class Quaterion:
@@ -221,6 +223,7 @@ class Quaterion:
             ...     after = Quaterion.evaluate(evaluator, samples, model.model)
             embedding cat dog cow duck
         """
+        check_model_and_trainer(trainable_model, trainer)
         training = Training(
             trainable_model,
             trainer,
@@ -255,6 +258,9 @@ class Quaterion:
         Returns:
             The value of each metric by name.
         """
+        if not isinstance(evaluator, Evaluator):
+            advice = "The order is Quaterion.evaluate(evaluator, dataset, model)."
+            raise expected("evaluator", "an Evaluator", evaluator, advice)
         return evaluator.evaluate(dataset, model, **columns)
 
     @staticmethod

@@ -13,9 +13,11 @@ from typing import Any, Final, Literal, overload
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.embedded import Embedded
+from quaterion_core.dataset.similarity_samples import SimilarityGroupSample, SimilarityPairSample
 from quaterion_core.dataset.train_collator import Features, collate_features
 from quaterion_core.encoders.encoder import (
     Encoder,
@@ -28,6 +30,7 @@ from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead, ch
 from quaterion_core.model_folder import load_parts, save_parts
 from quaterion_core.storage import InvalidFolderError, NotSavableError
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
+from quaterion_core.utils.given import expected
 from quaterion_core.utils.objects import about_object, as_part_of, object_list, positive_count
 from quaterion_core.utils.options import KEY_PATTERN
 from quaterion_core.utils.tensors import move_to_device
@@ -67,6 +70,8 @@ class SimilarityModel(nn.Module):
         super().__init__()
         if isinstance(encoders, Encoder):
             encoders = {DEFAULT_ENCODER_KEY: encoders}
+        if not isinstance(encoders, Mapping):
+            raise expected("encoders", "an Encoder, or a mapping from keys to encoders", encoders)
         _check_parts(encoders, head)
         self._keys = sorted(encoders)
         self._encoders = nn.ModuleList(encoders[key] for key in self._keys)
@@ -122,6 +127,12 @@ class SimilarityModel(nn.Module):
         """Return the sum of the embedding sizes, which is the head's input size."""
         if isinstance(encoders, Encoder):
             return encoders.embedding_size
+        if not isinstance(encoders, Mapping):
+            raise expected("encoders", "an Encoder, or a mapping from keys to encoders", encoders)
+        for key, encoder in encoders.items():
+            if not isinstance(encoder, Encoder):
+                name = f"the encoder {key!r}"
+                raise expected(name, "an Encoder from quaterion_core.encoders", encoder)
         return sum(encoder.embedding_size for encoder in encoders.values())
 
     @classmethod
@@ -156,6 +167,9 @@ class SimilarityModel(nn.Module):
         Raises:
             ValueError: An encoder returns something else than it declares.
         """
+        if not isinstance(batch, Mapping):
+            advice = "Embed raw objects by model.encode(objects)."
+            raise expected("batch", "what get_collate_fn() makes of objects", batch, advice)
         inputs = self.encode_features(batch)
         # Encoders compute in the precision that suits them, and a cache stores in its own.
         held = chain(self.head.parameters(), self.head.buffers())
@@ -257,6 +271,7 @@ class SimilarityModel(nn.Module):
             )
         batch_size = positive_count(batch_size, "batch_size")
         objects = object_list(inputs)
+        _check_objects(objects)
         try:
             result = self._encode(objects, batch_size, to_numpy, dim)
         except _OutputError as error:
@@ -459,15 +474,10 @@ def _check_parts(encoders: Mapping[str, Encoder], head: EncoderHead) -> None:
                 "beginning with a letter or a digit."
             )
         if not isinstance(encoder, Encoder):
-            raise TypeError(
-                f"The encoder {key!r} is a {type(encoder).__name__}, which does not derive from "
-                "quaterion_core.encoders.Encoder."
-            )
+            name = f"the encoder {key!r}"
+            raise expected(name, "an Encoder from quaterion_core.encoders", encoder)
     if not isinstance(head, EncoderHead):
-        raise TypeError(
-            f"The head is a {type(head).__name__}, which does not derive from "
-            "quaterion_core.heads.EncoderHead."
-        )
+        raise expected("the head", "an EncoderHead from quaterion_core.heads", head)
     sizes = {key: encoder.embedding_size for key, encoder in encoders.items()}
     if head.input_embedding_size != sum(sizes.values()):
         listed = " + ".join(f"{size} ({key})" for key, size in sorted(sizes.items()))
@@ -476,6 +486,21 @@ def _check_parts(encoders: Mapping[str, Encoder], head: EncoderHead) -> None:
             f"{head.input_embedding_size}, but the encoders give {listed}. Make the head with "
             f"input_embedding_size={sum(sizes.values())}."
         )
+
+
+def _check_objects(objects: Sequence[Any]) -> None:
+    """Refuse what is no object: nothing, a sample, a data loader."""
+    for position, given in enumerate(objects):
+        if given is None:
+            raise ValueError(
+                f"Expected raw objects, got None at position {position}. Leave it out."
+            )
+        if isinstance(given, (SimilarityPairSample, SimilarityGroupSample)):
+            field = "obj" if isinstance(given, SimilarityGroupSample) else "obj_a"
+            advice = f"Pass the objects of samples: [sample.{field} for sample in samples]."
+            raise expected(f"object {position}", "a raw object", given, advice)
+        if isinstance(given, DataLoader):
+            raise expected("inputs", "raw objects", given, "Pass a list of objects.")
 
 
 def _embed(encoder: Encoder, data: TensorTree) -> Tensor:

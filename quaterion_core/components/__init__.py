@@ -12,6 +12,7 @@ from quaterion_core.components.building import (
     missing_arguments,
     named_class,
 )
+from quaterion_core.components.checked import CheckedArguments
 from quaterion_core.components.choices import ComponentChoice, split_choice
 from quaterion_core.components.validation import (
     Fault,
@@ -25,6 +26,7 @@ from quaterion_core.components.validation import (
 
 __all__ = [
     "Argument",
+    "CheckedArguments",
     "ComponentChoice",
     "Fault",
     "argument_faults",

@@ -75,6 +75,11 @@ def build_component(
         MissingComponentError: There is no such component.
         TypeError: An argument is unknown or missing, or its value is not of the right kind.
     """
+    if isinstance(choice, type):
+        raise TypeError(
+            f"Expected the {kind} itself, or its name, got the class {choice.__name__}. Pass an "
+            f"object of it: {choice.__name__}(...)."
+        )
     if not isinstance(choice, (str, Mapping)):
         return choice
     name, arguments = split_choice(kind, choice)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import enum
+import math
 import numbers
 import types
 import typing
@@ -142,8 +143,8 @@ def argument_faults(
         if name in known:
             message = value_fault(known[name].annotation, value)
             if message:
-                is_type_right = not value_fault(_without_constraints(known[name].annotation), value)
-                error = ValueError if is_type_right else TypeError
+                is_right = _is_of_right_type(known[name].annotation, value)
+                error = ValueError if is_right else TypeError
                 yield Fault((*place, name), message, error)
 
 
@@ -295,6 +296,8 @@ def _plain(value: object) -> object:
         return int(value)
     if isinstance(value, numbers.Real):
         return float(value)
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # of NumPy or torch
+        return value.item()
     return value
 
 
@@ -303,9 +306,14 @@ def constrained(annotation: Any, constraints: Sequence[Any]) -> Any:
     return _special(Annotated, (annotation, *constraints)) if constraints else annotation
 
 
-def _without_constraints(annotation: Any) -> Any:
+def _is_of_right_type(annotation: Any, value: object) -> bool:
+    """Tell whether a wrong value is of the right type: out of range, or another name."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return _accepts_number(annotation)
+    if isinstance(value, str) and any(isinstance(c, str) for c in _choices(annotation)):
+        return True
     is_annotated = typing.get_origin(annotation) is Annotated
-    return typing.get_args(annotation)[0] if is_annotated else annotation
+    return is_annotated and not value_fault(typing.get_args(annotation)[0], value)
 
 
 def _special(form: Any, parameters: object) -> Any:

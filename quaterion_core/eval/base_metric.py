@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
+from quaterion_core.components import CheckedArguments
 from quaterion_core.distances import Distance
 from quaterion_core.eval.accumulators.accumulator import Accumulator
 from quaterion_core.eval.ranking import relevant
@@ -23,7 +24,7 @@ _REDUCE_FUNCTIONS: Final[dict[str | None, ReduceFunction | None]] = {
 }
 
 
-class BaseMetric(ABC):
+class BaseMetric(CheckedArguments, ABC):
     """Metric over the retrieval of objects by other objects.
 
     :meth:`compute` gives the value over one batch, where each object queries all others.

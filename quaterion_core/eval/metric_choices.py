@@ -10,6 +10,7 @@ from quaterion_core.components import build_component, split_choice
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.base_metric import BaseMetric
 from quaterion_core.plugins import registry
+from quaterion_core.utils.given import expected
 
 
 def attached_metrics(metrics: Sequence[Any] | Mapping[str, Any]) -> list[AttachedMetric]:
@@ -27,6 +28,9 @@ def attached_metrics(metrics: Sequence[Any] | Mapping[str, Any]) -> list[Attache
         >>> [metric.name for metric in chosen]
         ['knn_accuracy@5_temperature_0.1']
     """
+    if isinstance(metrics, (str, BaseMetric, AttachedMetric, type)):
+        advice = f"Write [{metrics!r}]." if isinstance(metrics, str) else "Pass a list of it."
+        raise expected("metrics", "a list, or a mapping from names to metrics", metrics, advice)
     if isinstance(metrics, Mapping):
         named = list(metrics.items())
     else:

@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from quaterion_core.components import CheckedArguments
 from quaterion_core.plugins import registry
 from quaterion_core.storage import SavedFolder, load_module, open_saved_folder, save_module
 from quaterion_core.utils.child_components import remembered_classes, remembering_classes
 
 
-class EncoderHead(nn.Module, ABC):
+class EncoderHead(CheckedArguments, nn.Module, ABC):
     """Layer that maps the concatenated encoder embeddings to the embedding of the model.
 
     A subclass defines :attr:`output_size` and :meth:`transform`, and adds its own arguments to

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from quaterion_core.components import CheckedArguments
 from quaterion_core.distances import Distance
 from quaterion_core.utils.accepted import accepted
 
@@ -15,7 +16,7 @@ SampleKind: TypeAlias = Literal["groups", "pairs"]
 """The kinds of samples: objects that belong to groups, or pairs of objects."""
 
 
-class SimilarityLoss(nn.Module):
+class SimilarityLoss(CheckedArguments, nn.Module):
     """Base class of losses, which see nothing but the embeddings and the targets of a batch.
 
     Gathering across processes, gradient caching and the cross-batch memory therefore work for every

@@ -105,6 +105,10 @@ def activate(
     """
     if isinstance(plugins, Lifecycle):
         return plugins
+    if isinstance(plugins, str) or not isinstance(plugins, Iterable):
+        raise TypeError(
+            f"Expected a list of plugins, got {plugins!r:.80}. Write [{plugins!r:.80}]."
+        )
     chosen: list[tuple[str, object]] = []
     for plugin in plugins:
         if isinstance(plugin, str):

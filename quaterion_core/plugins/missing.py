@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final, NamedTuple
 
 from quaterion_core.plugins.class_paths import lacks_requirement
@@ -29,6 +30,23 @@ KNOWN_PACKAGES: Final = {"quaterion-nlp": "text", "quaterion-cv": "images"}
 Any other name in a file may belong to anyone, and an attacker who wrote the file would want its
 reader to install it.
 """
+
+_READERS: Final = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "jsonl",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+"""The datasets that read files, by suffix."""
+
+_PRETRAINED: Final = {
+    ComponentKind.ENCODER: (
+        "{{'name': 'quaterion-nlp/sentence-transformer', 'model': {0!r}}} for text and by "
+        "{{'name': 'quaterion-cv/timm', 'model': {0!r}}} for images"
+    ),
+}
 
 _REASONS: Final = {
     PluginStatus.DISABLED: MissingReason.DISABLED,
@@ -65,7 +83,7 @@ class Situation:
         if is_id(name):
             return self._explain_id(kind, name)
         if not is_name(name):
-            hint = "a name is lower-case words joined by hyphens, or 'distribution/name'"
+            hint = self._nearest(kind, name.rpartition("/")[2]) or self._other_form(kind, name)
             return _no_such_name(kind, name, hint)
         return _no_such_name(kind, name, self._nearest(kind, name) or self._whereabouts(kind))
 
@@ -88,8 +106,12 @@ class Situation:
             return _no_such_name(kind, name, hint)
         if find_distribution(distribution, self.path) is not None:
             hint = f"the package {distribution!r} is installed, but has no plugin for Quaterion"
+            if kind in _PRETRAINED and self.source is None:
+                hint = f"{hint}; {self._other_form(kind, name)}"
             return _no_such_name(kind, name, hint)
         hint = self._advice(distribution)
+        if kind in _PRETRAINED and distribution not in KNOWN_PACKAGES and self.source is None:
+            hint = f"{hint}; {self._other_form(kind, name)}"
         return Explanation(MissingComponent(kind, name, MissingReason.NOT_INSTALLED, hint))
 
     def _advice(self, distribution: str) -> str:
@@ -115,6 +137,17 @@ class Situation:
         distribution = name.partition("/")[0]
         names = [r.name for r in records if r.distribution == distribution]
         return suggestion(canonical_id(distribution, near) for near in nearest(local_name, names))
+
+    def _other_form(self, kind: ComponentKind, name: str) -> str:
+        """Return what to write for what is no name: a file, or a pretrained model."""
+        suffix = PurePath(name).suffix.lower()
+        if suffix in _READERS:
+            reader = f"{{'name': {_READERS[suffix]!r}, 'files': {{'train': {name!r}}}, ...}}"
+            return f"it looks like a file; a dataset that reads it is {reader}"
+        pretrained = _PRETRAINED.get(kind)
+        if pretrained:
+            return f"a pretrained model is chosen by {pretrained.format(name)}"
+        return "a name is lower-case words joined by hyphens, or 'distribution/name'"
 
     def _whereabouts(self, kind: ComponentKind) -> str:
         """Return the available names, and where others may come from."""

@@ -23,6 +23,7 @@ from quaterion_core.train.optimizers import OptimizerChoice, choose_optimizer
 from quaterion_core.train.schedules import Schedule, build_schedule
 from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.train.xbm import XbmConfig
+from quaterion_core.utils.given import expected
 from quaterion_core.utils.items import LazyItems, rereadable
 
 
@@ -127,6 +128,14 @@ def assemble(
     """Make a trainable model; :meth:`Quaterion.build <quaterion_core.Quaterion.build>` says how."""
     if (encoder is None) == (encoders is None):
         raise TypeError("Give either one encoder=... or several encoders={key: ...}.")
+    for name, given, config in (("cache", cache, CacheConfig), ("xbm", xbm, XbmConfig)):
+        if given is not None and not isinstance(given, config):
+            advice = f"Pass {config.__name__}(...)."
+            raise expected(name, f"of type {config.__name__}", given, advice)
+    if encoders is not None and not isinstance(encoders, Mapping):
+        raise expected("encoders", "a mapping from keys to encoders", encoders)
+    if encoders is not None and not encoders:
+        raise ValueError("Expected at least one encoder, got an empty mapping.")
     # Encoders may take minutes to build, so that what is quick to check comes first.
     chosen_optimizer, chosen_schedule = choose_optimizer(optimizer), build_schedule(schedule)
     choices = encoders if encoders is not None else {DEFAULT_ENCODER_KEY: encoder}

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytorch_lightning as pl
 import torch
@@ -30,6 +30,10 @@ from quaterion_core.train.xbm import XbmBuffer, XbmConfig, XbmPairBuffer
 from quaterion_core.types import Targets
 from quaterion_core.utils.accepted import accepted
 from quaterion_core.utils.enums import TrainStage
+from quaterion_core.utils.given import expected
+
+_SERVING: Final = frozenset({"encode", "encoders", "head", "save", "reduce_hubness"})
+"""What a model for serving has, and one for training has not."""
 
 
 class TrainableModel(pl.LightningModule, ABC):
@@ -82,10 +86,24 @@ class TrainableModel(pl.LightningModule, ABC):
             )
         self._xbm_config = self.configure_xbm()
         if self._xbm_config is not None:
+            if not isinstance(self._xbm_config, XbmConfig):
+                raise expected("xbm", "an XbmConfig or None", self._xbm_config, "Pass XbmConfig().")
             buffer = XbmBuffer if self._loss.sample_kind == "groups" else XbmPairBuffer
             self._xbm_buffer = buffer(self._xbm_config, head.output_size)
         metrics = self.configure_metrics()
         self._metrics = [metrics] if isinstance(metrics, AttachedMetric) else list(metrics)
+        for metric in self._metrics:
+            if not isinstance(metric, AttachedMetric):
+                advice = 'Return AttachedMetric("name", metric).'
+                raise expected("a result of configure_metrics()", "attached", metric, advice)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _SERVING:
+            raise AttributeError(
+                f"The trainable model {type(self).__name__} has no attribute {name!r}, but the "
+                f"model in it has: write trainable_model.model.{name}."
+            )
+        return super().__getattr__(name)
 
     @property
     def model(self) -> SimilarityModel:
@@ -144,7 +162,10 @@ class TrainableModel(pl.LightningModule, ABC):
     @cached_property
     def cache_config(self) -> CacheConfig | None:
         """What :meth:`configure_caches` returned; it is asked once, when the answer is needed."""
-        return self.configure_caches()
+        config = self.configure_caches()
+        if config is not None and not isinstance(config, CacheConfig):
+            raise expected("cache", "a CacheConfig or None", config, "Pass CacheConfig().")
+        return config
 
     def cached_encoders(self) -> list[str]:
         """Return the keys of the encoders that are to be cached, sorted."""

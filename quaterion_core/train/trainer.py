@@ -9,6 +9,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelSummary
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 from quaterion_core.train.callbacks.progress_bar import QuaterionProgressBar
 from quaterion_core.train.trainable_model import TrainableModel
+from quaterion_core.utils.given import expected
 
 EPOCHS_WITHOUT_VALIDATION: Final = 100
 """An upper bound where ``train_loss``, which keeps falling, decides when to stop."""
@@ -24,6 +25,9 @@ def trainer_defaults(
 
     See :meth:`Quaterion.trainer_defaults <quaterion_core.Quaterion.trainer_defaults>`.
     """
+    if trainable_model is not None and not isinstance(trainable_model, TrainableModel):
+        advice = "The order is Quaterion.trainer_defaults(trainable_model, train_dataloader)."
+        raise expected("trainable_model", "a TrainableModel", trainable_model, advice)
     on_training = monitor == "train_loss"
     defaults: dict[str, Any] = {
         "callbacks": [

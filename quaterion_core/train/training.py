@@ -46,6 +46,12 @@ from quaterion_core.train.preflight import (
     check_shares,
 )
 from quaterion_core.train.reuse import check_trainer, reset_callbacks
+from quaterion_core.train.run_arguments import (
+    check_checkpoint,
+    check_metrics_fit,
+    check_model_and_trainer,
+    check_weights,
+)
 from quaterion_core.train.teachable import check_teachable
 from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.train.trainer import trainer_defaults, without_switched_off
@@ -76,11 +82,15 @@ class Training:
         grad_cache_chunk: int | None = None,
         evaluated: Sequence[SimilarityDataLoader[Any]] = (),
     ):
+        check_model_and_trainer(trainable_model, trainer)
+        check_checkpoint(ckpt_path)
+        check_weights(trainable_model)
         check_loader(train_dataloader, "train_dataloader")
         check_loss_fits(trainable_model.loss, train_dataloader, "train_dataloader")
         if val_dataloader is not None:
             check_loader(val_dataloader, "val_dataloader")
             check_loss_fits(trainable_model.loss, val_dataloader, "val_dataloader")
+        check_metrics_fit(trainable_model, train_dataloader, "train_dataloader")
         for number, loader in enumerate(evaluated):
             check_loader(loader, f"evaluated[{number}]")
         check_chunk(grad_cache_chunk)

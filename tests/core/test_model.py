@@ -165,9 +165,9 @@ def test_nan_of_the_head_is_named(model):
 
 
 def test_what_is_no_encoder_or_no_head_is_refused(vector_encoder):
-    with pytest.raises(TypeError, match="'default' is a Linear"):
+    with pytest.raises(TypeError, match="the encoder 'default' to be an Encoder .*got a Linear"):
         SimilarityModel({"default": torch.nn.Linear(1, 1)}, EmptyHead(3))
-    with pytest.raises(TypeError, match="head is a Identity"):
+    with pytest.raises(TypeError, match="the head to be an EncoderHead .*got an Identity"):
         SimilarityModel(vector_encoder(2, 3), torch.nn.Identity())
     with pytest.raises(ValueError, match="at least one encoder"):
         SimilarityModel({}, EmptyHead(3))

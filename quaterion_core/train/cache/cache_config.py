@@ -9,6 +9,9 @@ from typing import Any, Final, TypeAlias
 
 import torch
 
+from quaterion_core.components import CheckedArguments
+from quaterion_core.plugins.nearest import unknown_name
+
 KeyExtractorType: TypeAlias = Callable[[Any], Hashable]
 """Returns what identifies an object: objects with equal keys share an embedding."""
 
@@ -33,7 +36,7 @@ class CacheType(str, Enum):
 
 
 @dataclass
-class CacheConfig:
+class CacheConfig(CheckedArguments):
     """The cache of a training run. Only frozen encoders can be cached.
 
     Args:
@@ -74,8 +77,8 @@ class CacheConfig:
     views: int = 1
 
     def __post_init__(self) -> None:
-        self.cache_type = CacheType(self.cache_type or CacheType.NONE)
-        self.mapping = {key: CacheType(kind) for key, kind in self.mapping.items()}
+        self.cache_type = _cache_type(self.cache_type or CacheType.NONE)
+        self.mapping = {key: _cache_type(kind) for key, kind in self.mapping.items()}
         self.batch_size = 32 if self.batch_size is None else self.batch_size
         if self.batch_size < 1 or self.views < 1:
             raise ValueError(
@@ -116,3 +119,13 @@ class CacheConfig:
                     f"The encoder {key!r} is trainable, so its embeddings change and cannot be "
                     "cached. Freeze it (trainable = False), or take it out of the mapping."
                 )
+
+
+def _cache_type(name: str | CacheType) -> CacheType:
+    """Return the type of cache of a name, or raise an error that lists all of them."""
+    try:
+        return CacheType(name)
+    except ValueError:
+        known = [kind.value for kind in CacheType]
+        message = unknown_name("There is no type of cache", name, known, known_as="Choose one of")
+        raise ValueError(message) from None

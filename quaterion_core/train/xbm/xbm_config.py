@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from quaterion_core.components import CheckedArguments
+
 
 class XbmDevice(str, Enum):
     """Where the memory lies: ``AUTO`` is where the embeddings are."""
@@ -15,7 +17,7 @@ class XbmDevice(str, Enum):
 
 
 @dataclass
-class XbmConfig:
+class XbmConfig(CheckedArguments):
     """A memory of embeddings of past batches, which a loss compares a batch with.
 
     Source: Wang et al., Cross-Batch Memory for Embedding Learning, CVPR 2020.

@@ -266,9 +266,9 @@ def test_a_wrong_first_sample_is_refused(make_model, make_trainer, pairs):
 
 
 def test_a_loss_that_does_not_fit_the_loader_is_refused(make_model, make_trainer, pairs, groups):
-    with pytest.raises(TypeError, match=r"TripletLoss does not fit train_dataloader.*PairwiseLoss"):
+    with pytest.raises(TypeError, match=r"TripletLoss does not fit train_dataloader.*over pairs"):
         Quaterion.fit(make_model(TripletLoss()), make_trainer(), PairsSimilarityDataLoader(pairs))
-    with pytest.raises(TypeError, match=r"ContrastiveLoss does not fit val_dataloader.*GroupLoss"):
+    with pytest.raises(TypeError, match="ContrastiveLoss does not fit val_dataloader"):
         Quaterion.fit(
             make_model(ContrastiveLoss()),
             make_trainer(),

@@ -1,0 +1,52 @@
+"""Constructors that check their arguments against their own annotations."""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+from typing import Any, Final
+
+from typing_extensions import Self
+
+from quaterion_core.components.arguments import callable_arguments
+from quaterion_core.components.validation import argument_faults, raise_faults
+
+_CHECKED: Final = (str, numbers.Number, list, tuple)
+
+
+class CheckedArguments:
+    """A class whose constructor refuses values that its annotations exclude.
+
+    All values of the wrong type are reported at once, as for a component that is chosen by name.
+    That goes for what can be written in a file. Ranges, names and other objects are left to the
+    constructor, missing and unknown arguments to Python.
+
+    Example:
+        >>> class Scaled(CheckedArguments):
+        ...     def __init__(self, scale: float = 20.0): ...
+        >>> Scaled("20")
+        Traceback (most recent call last):
+        TypeError: Scaled cannot be built:
+          - scale: Expected a number, got the string '20'; write it without quotes.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Check the arguments; copying and unpickling give none."""
+        if args or kwargs:
+            _check(cls, args, kwargs)
+        return super().__new__(cls)
+
+
+def _check(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    known = callable_arguments(cls)
+    try:
+        given = inspect.signature(cls).bind(*args, **kwargs).arguments
+    except TypeError:  # the constructor says so itself
+        return
+    values = {
+        name: value
+        for name, value in given.items()
+        if name in known and (value is None or isinstance(value, _CHECKED))
+    }
+    faults = argument_faults(cls.__name__, known, values)
+    raise_faults(cls.__name__, (fault for fault in faults if fault.error is TypeError))

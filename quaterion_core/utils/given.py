@@ -1,0 +1,36 @@
+"""How errors describe a value that was given."""
+
+from __future__ import annotations
+
+
+def described(value: object) -> str:
+    """Describe a value that is of the wrong type.
+
+    Example:
+        >>> described(int), described(3), described(object())
+        ('the class int', '3', 'an object')
+    """
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return f"{value!r:.80}"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def expected(name: str, what: str, value: object, advice: str = "") -> TypeError:
+    """Return the error for a value of the wrong type.
+
+    Args:
+        name: The argument.
+        what: What was expected, such as ``"a CacheConfig"``.
+        value: What was given.
+        advice: What to write instead.
+
+    Example:
+        >>> expected("cache", "a CacheConfig", True, "Pass CacheConfig().")
+        TypeError('Expected cache to be a CacheConfig, got True. Pass CacheConfig().')
+    """
+    if isinstance(value, type) and not advice:
+        advice = f"Pass an object of that class: {value.__name__}(...)."
+    return TypeError(f"Expected {name} to be {what}, got {described(value)}. {advice}".rstrip())
