@@ -370,6 +370,7 @@ class SimilarityModel(nn.Module):
             array([[1.  , 0.  , 0.01],
                    [0.  , 0.71, 0.7 ]], dtype=float32)
         """
+        objects = object_list(objects)
         rows: Sequence[int] = range(len(objects))
         if len(rows) > max_objects:
             rows = sorted(random.Random(0).sample(rows, max_objects))

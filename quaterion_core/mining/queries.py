@@ -17,6 +17,7 @@ from quaterion_core.dataset.similarity_samples import SimilarityPairSample
 from quaterion_core.dataset.sources import Columns, samples_from
 from quaterion_core.mining.relation import Relation
 from quaterion_core.utils.items import items_of
+from quaterion_core.utils.objects import object_list
 
 _TRIES: Final = 50
 
@@ -184,6 +185,8 @@ def _listed(corpus: Iterable[Any]) -> list[Any]:
     if isinstance(corpus, np.ndarray) and corpus.ndim == 1:
         objects: list[Any] = corpus.tolist()
         return objects
+    if any(hasattr(corpus, name) for name in ("columns", "column_names", "to_list", "to_pylist")):
+        return object_list(corpus)  # a column; of a table with several, it says to choose one
     return list(items_of(corpus))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.utilities import rank_zero_warn
 from torch.utils.data import IterableDataset
 
 from quaterion_core.dataset.similarity_data_loader import (
@@ -13,6 +14,7 @@ from quaterion_core.dataset.similarity_data_loader import (
     SimilarityDataLoader,
 )
 from quaterion_core.dataset.targets import score_tensor
+from quaterion_core.loss.multiple_negatives_ranking_loss import MultipleNegativesRankingLoss
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.train.epoch_loader import has_length
 
@@ -106,6 +108,34 @@ def check_loss_fits(loss: SimilarityLoss, loader: SimilarityDataLoader[Any], nam
         loader.check_samples(samples_given)
         if loss.sample_kind == "pairs":
             loss.check_scores(score_tensor([sample.score for sample in samples_given]))
+
+
+def tell_hard_negatives(
+    loss: SimilarityLoss, loader: SimilarityDataLoader[Any], batch_sampler: object
+) -> None:
+    """Warn of hard negatives that a loader separates from their queries.
+
+    Only the samples of a list are looked at, for a loss with in-batch negatives.
+    """
+    samples: Any = loader.dataset
+    if (
+        batch_sampler is not None
+        or "batch_sampler" in loader.original_params
+        or "sampler" in loader.original_params
+        or not isinstance(loss, MultipleNegativesRankingLoss)
+        or not isinstance(samples, list)
+        or "collate_fn" in loader.original_params
+        or loader.batch_size is None
+        or len(samples) <= loader.batch_size
+    ):
+        return
+    negatives = sum(sample.score <= 0 for sample in samples)
+    if negatives:
+        rank_zero_warn(
+            f"{negatives:,} of {len(samples):,} training pairs are hard negatives (score 0), most "
+            "of which come in other batches than their query. Pass batch_sampler='no-duplicates', "
+            "which keeps them together."
+        )
 
 
 def check_chunk(chunk: object) -> None:

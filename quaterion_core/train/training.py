@@ -44,6 +44,7 @@ from quaterion_core.train.preflight import (
     check_loader,
     check_loss_fits,
     check_shares,
+    tell_hard_negatives,
 )
 from quaterion_core.train.reuse import check_trainer, reset_callbacks
 from quaterion_core.train.run_arguments import (
@@ -104,6 +105,7 @@ class Training:
             check_trainer(trainer, trainable_model)
             reset_callbacks(trainer)
         self._check_that_it_can_learn(trainable_model, train_dataloader, trainer)
+        tell_hard_negatives(trainable_model.loss, train_dataloader, batch_sampler)
         _tell_what_is_not_used(trainable_model, has_validation=val_dataloader is not None)
         check_shares(train_dataloader, "train_dataloader", trainer.world_size)
         if val_dataloader is not None:

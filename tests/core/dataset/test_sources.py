@@ -1,5 +1,7 @@
 """Data as people have them become the same samples, and teach the same."""
 
+import warnings
+
 import datasets
 import numpy as np
 import pandas as pd
@@ -376,3 +378,43 @@ def test_a_dataset_of_tuples_or_dictionaries_says_what_to_name():
             next(iter(loader))
     with pytest.raises(TypeError, match="samples_from.data, obj_a='question'"):
         Quaterion.fit(model(), trainer(), Items(ROWS))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pytest.param(lambda texts: pd.Series(texts, index=list("abcde")), id="pandas"),
+        pytest.param(pl.Series, id="polars"),
+        pytest.param(pyarrow.array, id="arrow"),
+        pytest.param(lambda texts: pyarrow.chunked_array([texts]), id="chunked arrow"),
+        pytest.param(lambda texts: datasets.Dataset.from_dict({"t": texts})["t"], id="hf"),
+        pytest.param(np.array, id="numpy"),
+    ],
+)
+def test_a_column_is_embedded_searched_and_reduced_like_a_list(column):
+    texts = [row["a"] for row in ROWS]
+    trained = model().model
+    assert (trained.encode(column(texts)) == trained.encode(texts)).all()
+    assert mine_hard_negatives(trained, SAMPLES, column(texts)) == mine_hard_negatives(
+        trained, SAMPLES, texts
+    )
+    other = model().model
+    trained.reduce_hubness(texts, neighbors=2, max_objects=4)
+    other.reduce_hubness(column(texts), neighbors=2, max_objects=4)
+    assert (trained.encode(texts) == other.encode(texts)).all()
+
+
+def test_a_table_is_no_corpus():
+    with pytest.raises(TypeError, match="several columns. Pass one of them"):
+        mine_hard_negatives(model().model, SAMPLES, FRAME)
+
+
+def test_hard_negatives_that_are_torn_from_their_queries_are_told():
+    loader = PairsSimilarityDataLoader(WITH_NEGATIVES, batch_size=2)
+    with pytest.warns(UserWarning, match=r"3 of 6 training pairs are hard negatives.*no-dupl"):
+        Quaterion.fit(model(), trainer(), loader)
+    for arguments, batch_size in (({"batch_sampler": "no-duplicates"}, 3), ({}, 6)):
+        loader = PairsSimilarityDataLoader(WITH_NEGATIVES, batch_size=batch_size)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*hard negatives")
+            Quaterion.fit(model(), trainer(), loader, **arguments)

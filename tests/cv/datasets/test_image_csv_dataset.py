@@ -1,7 +1,15 @@
+import pyarrow
 import pytest
+from pyarrow import parquet
 
-from quaterion_core.dataset import SimilarityGroupSample, SimilarityPairSample
+from quaterion_core.dataset import (
+    ParquetDataset,
+    SimilarityGroupSample,
+    SimilarityPairSample,
+    samples_from,
+)
 from quaterion_cv import ImageCsvDataset
+from quaterion_cv.images import read_image
 
 PAIR = {"obj_a": "path_a", "obj_b": "path_b"}
 
@@ -110,3 +118,39 @@ def test_a_file_with_no_readable_image_is_an_error(write):
 
     with pytest.warns(match="1 of"), pytest.raises(ValueError, match=r"No sample of .*train\.csv"):
         ImageCsvDataset(files, on_error="skip").load("train")
+
+
+def test_an_image_is_taken_from_the_first_root_that_has_it(write, write_image, tmp_path):
+    files = write("path,group", "a.png,cat", "d.png,dog", "b.png,cat")
+    write_image(tmp_path / "more" / "d.png")
+    write_image(tmp_path / "more" / "b.png")
+    roots = [tmp_path / "images", tmp_path / "more"]
+    dataset = ImageCsvDataset(files, root=roots)
+    expected = [tmp_path / "images/a.png", tmp_path / "more/d.png", tmp_path / "images/b.png"]
+    assert [sample.obj for sample in dataset.load("train")] == expected
+    again = ImageCsvDataset.from_config(dataset.get_config_dict())
+    assert [sample.obj for sample in again.load("train")] == expected
+
+
+def test_a_fraction_and_the_options_of_csv_files_are_there(write):
+    names = [f"{n}.png" for n in range(20)]
+    lines = [f"images/{name};{n % 2}" for n, name in enumerate(names)]
+    files = write("path;group", *lines, images=names)
+    dataset = ImageCsvDataset({**files, "validation": 0.2}, delimiter=";", limit=10)
+    assert [len(dataset.load(split)) for split in dataset.splits] == [8, 2]
+    assert dataset.get_config_dict()["delimiter"] == ";"
+
+
+def test_images_in_a_table_are_bytes_or_structs(tmp_path, write_image):
+    path = tmp_path / "a.png"
+    write_image(path)
+    images = [path.read_bytes(), {"bytes": path.read_bytes(), "path": None}, {"path": str(path)}]
+    table = pyarrow.table({"image": [{"bytes": images[0], "path": "a.png"}], "label": [1]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    dataset = ParquetDataset({"train": tmp_path / "a.parquet"}, obj="image", group="label")
+    images += [sample.obj for sample in dataset.load("train")]
+    images += [samples_from(table, obj="image", group="label")[0].obj, path]
+    samples = samples_from([(image, 1) for image in images], obj=0, group=1)
+    read = [read_image(sample.obj, channels=3).tobytes() for sample in samples]
+    assert len(read) == 6
+    assert len(set(read)) == 1
