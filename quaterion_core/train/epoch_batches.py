@@ -64,7 +64,7 @@ class LoaderPlan:
 
 
 def ordered_plan(loader: DataLoader[Any]) -> LoaderPlan:
-    """Return the batches of a loader's data set in its order, whatever the loader's own sampler.
+    """Return the batches of a loader's dataset in order, regardless of the loader's sampler.
 
     Example:
         >>> ordered_plan(DataLoader([*"abcdefg"], batch_size=4, shuffle=True))(0, 1)
@@ -80,7 +80,8 @@ class SamplerPlan:
     These are read once, and again when a ``revision`` of the dataset says that they changed. A
     batch of fewer samples than there are processes cannot be shared: the last one joins the batch
     before it if the sampler allows it, any other one is left out. How many samples an epoch leaves
-    out is reported once.
+    out, and how many batches consist of one group, is reported once. ``drop_last`` of the loader
+    has no effect: the sampler makes batches of similar sizes.
 
     Args:
         sampler: The batch sampler.
@@ -104,6 +105,7 @@ class SamplerPlan:
         self._size = loader.batch_size
         self._known: tuple[int, SampleFacts] | None = None
         self._has_reported = False
+        self._has_examined = False
 
     def __call__(self, seed: int, processes: int) -> list[list[int]]:
         """Return the indices of the samples of each batch."""
@@ -122,6 +124,7 @@ class SamplerPlan:
         if not batches:
             raise ValueError(too_few_samples(len(facts), processes))
         self._report(len(facts) - sum(map(len, batches)), len(facts))
+        self._report_single_groups(batches, facts)
         return batches
 
     def _report(self, left_out: int, samples: int) -> None:
@@ -133,6 +136,20 @@ class SamplerPlan:
             f"The batch sampler leaves {left_out} of {samples} samples out of an epoch"
             f"{', since ' + because if because else ''}. Each epoch draws anew which ones."
         )
+
+    def _report_single_groups(self, batches: list[list[int]], facts: SampleFacts) -> None:
+        """Warn of batches without negatives, in the first epoch."""
+        groups = facts.targets.get("groups")
+        if groups is None or self._has_examined:
+            return
+        self._has_examined = True
+        alone = sum(bool((groups[batch] == groups[batch[0]]).all()) for batch in batches)
+        if alone:
+            rank_zero_warn(
+                f"{alone} of {len(batches)} batches of an epoch consist of samples of one group, "
+                "without negatives, so most losses learn nothing from them. Use fewer samples of "
+                "the largest groups, or a larger batch_size."
+            )
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def test_aggregate_is_the_operation_of_numpy(operation):
 
 
 def test_an_unknown_aggregation_is_refused(words):
-    with pytest.raises(ValueError, match=r"one or more of min, max, avg, but are \['sum'\]"):
+    with pytest.raises(ValueError, match=r"one or more of min, max, avg, got \['sum'\]"):
         FasttextEncoder(words, aggregations=["sum"])
     with pytest.raises(ValueError, match=r"but are \[\]"):
         FasttextEncoder(words, aggregations=[])
@@ -245,3 +245,10 @@ def test_parts_that_do_not_fit_are_refused(encoder, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InvalidFolderError):
         FasttextEncoder.load(tmp_path)
+
+
+def test_all_wrong_arguments_are_listed_at_once():
+    with pytest.raises(ValueError, match="aggregations") as caught:
+        FasttextEncoder(3, on_disk="no", aggregations="avg")
+    assert "on_disk to be True or False, got 'no'" in str(caught.value)
+    assert "got a int" in str(caught.value)

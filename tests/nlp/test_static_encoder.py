@@ -201,12 +201,15 @@ def test_a_users_tokenizer_is_copied_and_its_padding_and_truncation_unused(word_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"vocab_size": 256}, "vocab_size is 256, but the 256 bytes are tokens already"),
-        ({"vocab_size": 1e4}, "vocab_size should be a positive integer, but is 10000.0"),
-        ({"embedding_size": 0}, "embedding_size should be a positive integer, but is 0"),
-        ({"min_frequency": True}, "min_frequency should be a positive integer, but is True"),
-        ({"length": 0}, "length should be a positive number, or None .* but is 0"),
-        ({"length": float("inf")}, "length should be a positive number, or None .* but is inf"),
+        (
+            {"vocab_size": 256},
+            "vocab_size to be more than 256, since all bytes are tokens, got 256",
+        ),
+        ({"vocab_size": 1e4}, "vocab_size to be a positive integer, got 10000.0"),
+        ({"embedding_size": 0}, "embedding_size to be a positive integer, got 0"),
+        ({"min_frequency": True}, "min_frequency to be a positive integer, got True"),
+        ({"length": 0}, "length to be a positive number, or None .* got 0"),
+        ({"length": float("inf")}, "length to be a positive number, or None .* got inf"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):
@@ -214,8 +217,23 @@ def test_arguments_out_of_range_are_refused(arguments, message):
         StaticEncoder.from_data(TEXTS, **arguments)
 
 
+def test_all_wrong_arguments_are_listed_at_once(word_tokenizer):
+    with pytest.raises(ValueError, match="weighting") as caught:
+        StaticEncoder.from_data(
+            TEXTS, vocab_size=3, min_frequency=0, lowercase="no", embedding_size=-1, pca=4,
+            weighting="idf", trainable="no", length=-1,
+        )  # fmt: skip
+    named = ("vocab_size to", "min_frequency to", "lowercase to be True or False, got 'no'",
+             "embedding_size to", "pca=4", "weighting to", "trainable to", "length to")  # fmt: skip
+    assert [name for name in named if name not in str(caught.value)] == []
+    with pytest.raises(ValueError, match=r"embedding_size(.|\n)*trainable to be True or False"):
+        StaticEncoder(word_tokenizer, embedding_size=0, trainable="no")
+
+
 def test_no_training_texts_is_refused():
-    with pytest.raises(ValueError, match="learns its vocabulary from training texts"):
+    with pytest.raises(
+        ValueError, match="Expected training texts for the vocabulary of StaticEncoder, got none"
+    ):
         StaticEncoder.from_data([])
 
 
@@ -230,7 +248,7 @@ def test_encoding_something_else_names_its_type(encoder):
 
 
 def test_a_tokenizer_of_another_library_is_refused():
-    with pytest.raises(TypeError, match=r"takes a tokenizers.Tokenizer, but got a str"):
+    with pytest.raises(TypeError, match=r"tokenizer to be a tokenizers.Tokenizer, got a str"):
         StaticEncoder("bert-base-uncased")
 
 
@@ -415,12 +433,15 @@ def test_all_options_are_given_by_name(small_model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"tokenizer": "x", "vocab_size": 300}, "With tokenizer, there can be no vocab_size"),
-        ({"tokenizer": "x", "lowercase": False}, "With tokenizer, there can be no lowercase"),
-        ({"model": "x", "embedding_size": 8}, "With model, there can be no embedding_size. .*pca"),
-        ({"model": "x", "tokenizer": "y"}, "With model, there can be no tokenizer"),
+        ({"tokenizer": "x", "vocab_size": 300}, "vocab_size cannot be combined with tokenizer"),
+        ({"tokenizer": "x", "lowercase": False}, "lowercase cannot be combined with tokenizer"),
+        (
+            {"model": "x", "embedding_size": 8},
+            "embedding_size cannot be combined with model. .*pca",
+        ),
+        ({"model": "x", "tokenizer": "y"}, "tokenizer cannot be combined with model"),
         ({"pca": 8}, "pca=8 reduces the vectors of a model, but there is no model"),
-        ({"weighting": "idf"}, "weighting should be 'sif' or None, but is 'idf'"),
+        ({"weighting": "idf"}, "weighting to be 'sif' or None, got 'idf'"),
         ({"model": "no/such/folder"}, "'no/such/folder' cannot be opened"),
     ],
 )
@@ -434,7 +455,9 @@ def test_arguments_that_do_not_go_together_are_refused(arguments, message, monke
 
 @pytest.mark.parametrize("count", [0, 7, 2.0])
 def test_more_components_than_there_are_are_refused(small_model, count):
-    with pytest.raises(ValueError, match=f"pca should be between 1 and 6, but is {count}"):
+    with pytest.raises(
+        ValueError, match=rf"pca to be (a positive integer|between 1 and 6), got {count}"
+    ):
         StaticEncoder.from_data([], model=small_model[1], pca=count)
 
 

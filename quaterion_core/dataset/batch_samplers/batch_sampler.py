@@ -14,7 +14,7 @@ class BatchSampler(ABC):
 
     A batch sampler makes batches for all processes together; each batch is then divided among
     them. All randomness comes from the given generator, so that processes with the same seed make
-    the same batches.
+    the same batches. ``drop_last`` of a loader has no effect on the batches of a batch sampler.
 
     Attributes:
         left_out_because: Why :meth:`batches` may leave samples out, for the message that counts

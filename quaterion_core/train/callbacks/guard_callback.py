@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import torch
@@ -14,10 +15,14 @@ from quaterion_core.train.errors import NotFiniteError, NothingToLearnError
 from quaterion_core.train.samples import describe_batch
 
 _EPOCHS_WITHOUT_GRADIENT: Final = 3
+_HALF_EPS: Final = 1e-4
 
 
 class GuardCallback(Callback):
     """Stops a training run before a step with a gradient that is not finite.
+
+    An optimizer's ``eps`` that is 0 in float16, as the default of Adam is, would divide 0 by 0 in
+    the first step of a float16 model (``precision="16-true"``). It is raised to 1e-4.
 
     The model then has the weights of the step before. A run whose gradients are all zero for
     three epochs, or to its end, is stopped as well, and so is one whose learning rates are all
@@ -36,7 +41,8 @@ class GuardCallback(Callback):
         self._has_learnt = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check the learning rates."""
+        """Check the learning rates, and the ``eps`` of float16 models."""
+        _raise_eps(trainer.optimizers)
         self._steps, self._epochs, self._has_learnt = 0, 0, False
         self._is_new = trainer.global_step == 0
         rates = [
@@ -145,3 +151,22 @@ def _largest(optimizer: Optimizer) -> Tensor | None:
 
 def _number(loss: Tensor | None) -> str:
     return "unknown" if loss is None else f"{float(loss):.4f}"
+
+
+def _raise_eps(optimizers: Iterable[Optimizer]) -> None:
+    """Raise the ``eps`` of float16 parameters where float16 rounds it to 0.
+
+    Squared gradients below 6e-8 are 0 in float16, too. With 1e-4, the steps of such parameters are
+    about as large as their gradients are to the smallest one whose square is not 0.
+    """
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            eps = group.get("eps")
+            is_half = any(parameter.dtype == torch.float16 for parameter in group["params"])
+            if eps and is_half and torch.tensor(eps, dtype=torch.float16) == 0:
+                group["eps"] = _HALF_EPS
+                rank_zero_warn(
+                    f"eps={eps:g} of {type(optimizer).__name__} is 0 in float16, so the first step "
+                    f"would result in NaN. It was raised to {_HALF_EPS:g}. Prefer "
+                    "precision='16-mixed' or 'bf16-true', or set eps."
+                )

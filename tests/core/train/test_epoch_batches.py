@@ -7,8 +7,11 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from quaterion_core.dataset import (
+    GroupBatchSampler,
+    GroupSimilarityDataLoader,
     NoDuplicatesBatchSampler,
     PairsSimilarityDataLoader,
+    SimilarityGroupSample,
     SimilarityPairSample,
 )
 from quaterion_core.train.epoch_batches import (
@@ -158,3 +161,15 @@ def test_a_last_short_batch_joins_only_what_it_goes_with(answer, expected):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert [len(batch) for batch in plan(0, 2)] == expected
+
+
+def test_batches_of_one_group_are_counted_once():
+    """The large group has more chunks than there are batches with another group."""
+    samples = [SimilarityGroupSample(n, group=0) for n in range(64)]
+    samples += [SimilarityGroupSample(100 + n, group=1) for n in range(4)]
+    loader = GroupSimilarityDataLoader(samples, batch_size=8)
+    plan = SamplerPlan(GroupBatchSampler(4), loader, 1)
+    with pytest.warns(UserWarning, match="8 of 9 batches .* one group, without negatives") as told:
+        batches = [plan(epoch, 1) for epoch in range(2)]
+    assert len(told) == 1
+    assert sum(max(batch) < 64 for batch in batches[0]) == 8

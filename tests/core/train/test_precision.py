@@ -67,3 +67,28 @@ def test_encoders_of_several_types_are_joined(dtype):
     encoders = {"a": Widening(True, returned=dtype), "b": Widening(True, returned=torch.float32)}
     model = SimilarityModel(encoders, SkipConnectionHead(10))
     assert model.encode([[0.5] * 6], to_numpy=False).dtype == torch.float32
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "adagrad"])
+def test_an_eps_that_is_0_in_float16_is_raised(make_trainer, groups, optimizer):
+    """The first step divided 0 by 0."""
+    torch.manual_seed(0)
+    model = Quaterion.build(
+        encoder=Widening(trainable=True), head="skip-connection", loss="triplet",
+        optimizer=optimizer,
+    )  # fmt: skip
+    trainer = make_trainer(precision="16-true")
+    with pytest.warns(UserWarning, match="is 0 in float16, .* raised to 0.0001"):
+        Quaterion.fit(model, trainer, GroupSimilarityDataLoader(groups, batch_size=8))
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+
+
+def test_other_values_of_eps_stay(make_trainer, groups):
+    for precision, eps in (("32-true", 1e-8), ("bf16-true", 1e-8), ("16-true", 1e-6)):
+        model = Quaterion.build(
+            encoder=Widening(trainable=True), head="skip-connection", loss="triplet",
+            optimizer={"name": "adam", "eps": eps, "lr": 1e-5},
+        )  # fmt: skip
+        trainer = make_trainer(precision=precision)
+        Quaterion.fit(model, trainer, GroupSimilarityDataLoader(groups, batch_size=8))
+        assert trainer.optimizers[0].param_groups[0]["eps"] == eps

@@ -1,4 +1,4 @@
-"""Augmentations of training images, chosen by name; torchvision's, and the recipe of SimCLR."""
+"""Augmentations of training images by name: those of torchvision, and the recipe of SimCLR."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def crop(
     scale: Sequence[float] = (0.2, 1.0),
     ratio: Sequence[float] = (3 / 4, 4 / 3),
 ) -> list[Any]:
-    """Cut out a random part and bring it to the size of the batch, instead of the middle.
+    """Random resized crop, which replaces resizing and center cropping.
 
     Source: Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 6.
 
     Args:
         image_size: Height and width of the batch.
-        interpolation: timm's name of how to resize.
-        scale: The smallest and largest share of the area that is kept.
-        ratio: The smallest and largest width over height of the part.
+        interpolation: timm's name of the interpolation.
+        scale: Minimum and maximum area of the crop, relative to the image.
+        ratio: Minimum and maximum aspect ratio of the crop, width / height.
     """
     return [
         v2.RandomResizedCrop(
@@ -45,12 +45,12 @@ def crop(
 
 
 def flip(image_size: tuple[int, int], interpolation: str, *, p: float = 0.5) -> list[Any]:
-    """Swap left and right with a probability of ``p``."""
+    """Random horizontal flip with probability ``p``."""
     return [v2.RandomHorizontalFlip(p)]
 
 
 def rotate(image_size: tuple[int, int], interpolation: str, *, degrees: float = 15) -> list[Any]:
-    """Turn by at most so many degrees to either side; the corners become black."""
+    """Random rotation by at most ``degrees`` in either direction; corners are filled with black."""
     return [v2.RandomRotation(degrees, interpolation=InterpolationMode.BILINEAR)]
 
 
@@ -64,7 +64,7 @@ def affine(
     shear: float = 10,
     fill: float = 0.0,
 ) -> list[Any]:
-    """Turn, shift, scale and slant, all at once, as handwriting varies.
+    """Random rotation, translation, scaling and shear in one transform, suited to handwriting.
 
     Source: Simard, Steinkraus, Platt, Best Practices for Convolutional Neural Networks Applied to
     Visual Document Analysis, ICDAR 2003, section 2.
@@ -72,14 +72,14 @@ def affine(
     Args:
         image_size: Height and width of the batch.
         interpolation: Not used.
-        degrees: The largest turn to either side.
-        translate: The largest shift to each side, as a share of the side.
-        scale: The smallest and largest factor of the size.
-        shear: The largest slant in either direction, in degrees, of the rows and of the columns.
-        fill: How bright what comes in from outside is: 0 black, 1 white. That of the background.
+        degrees: Maximum rotation in either direction.
+        translate: Maximum translation, relative to the height and width.
+        scale: Minimum and maximum scaling factor.
+        shear: Maximum shear along each axis, in degrees.
+        fill: Brightness of the area outside the image, from 0 (black) to 1 (white).
     """
     if not 0 <= fill <= 1:
-        raise ValueError(f"fill is a brightness from 0, black, to 1, white, but is {fill}.")
+        raise ValueError(f"Expected fill to be between 0 (black) and 1 (white), got {fill}.")
     return [
         v2.RandomAffine(
             degrees,
@@ -102,7 +102,7 @@ def color_jitter(
     hue: float = 0.1,
     p: float = 0.8,
 ) -> list[Any]:
-    """Change the colours with a probability of ``p``, by at most these shares, hue of a turn."""
+    """Random change of colours with probability ``p``, by at most these fractions."""
     return [v2.RandomApply([v2.ColorJitter(brightness, contrast, saturation, hue)], p)]
 
 
@@ -113,23 +113,24 @@ def elastic(
     deviation: float = 0.04,
     points: int = 5,
 ) -> list[Any]:
-    """Bend smoothly, as handwriting and soft things vary.
+    """Random smooth deformation, suited to handwriting and soft objects.
 
     Args:
         image_size: Height and width of the batch.
         interpolation: Not used.
-        deviation: Standard deviation of the shifts of pixels, as a share of the side.
-        points: Points along each side of the grid whose shifts are drawn: the fewer, the smoother.
+        deviation: Standard deviation of the displacement of pixels, relative to the image size.
+        points: Number of grid points per side whose displacements are drawn; fewer are smoother.
     """
     if points < 2 or deviation < 0:
         raise ValueError(
-            f"points is at least 2 and deviation at least 0, but they are {points} and {deviation}."
+            "Expected points to be at least 2 and deviation at least 0, got "
+            f"points={points} and deviation={deviation}."
         )
     return [ElasticChange(deviation, points)]
 
 
 def grayscale(image_size: tuple[int, int], interpolation: str, *, p: float = 0.2) -> list[Any]:
-    """Take the colours away with a probability of ``p``."""
+    """Conversion to grayscale with probability ``p``."""
     return [v2.RandomGrayscale(p)]
 
 
@@ -140,7 +141,7 @@ def blur(
     p: float = 0.5,
     sigma: Sequence[float] = (0.1, 2.0),
 ) -> list[Any]:
-    """Blur with a probability of ``p`` and a Gaussian of a tenth of the image's height.
+    """Gaussian blur with probability ``p`` and a kernel size of a tenth of the image's height.
 
     Source: Chen et al., A Simple Framework for Contrastive Learning of Visual Representations,
     ICML 2020, appendix A.
@@ -149,7 +150,7 @@ def blur(
         image_size: Height and width of the batch.
         interpolation: Not used.
         p: The probability.
-        sigma: The smallest and largest standard deviation, in pixels.
+        sigma: Minimum and maximum standard deviation, in pixels.
     """
     kernel = 2 * int(_SHARE_OF_BLUR * image_size[0] / 2) + 1  # odd
     return [v2.RandomApply([v2.GaussianBlur(kernel, tuple(sigma))], p)]
@@ -158,7 +159,7 @@ def blur(
 def randaugment(
     image_size: tuple[int, int], interpolation: str, *, num_ops: int = 2, magnitude: int = 9
 ) -> list[Any]:
-    """Apply ``num_ops`` random changes of colour and shape, of a ``magnitude`` from 0 to 30.
+    """RandAugment: ``num_ops`` random changes of colour and shape, ``magnitude`` from 0 to 30.
 
     Source: Cubuk et al., RandAugment, NeurIPS 2020.
     """
@@ -166,7 +167,7 @@ def randaugment(
 
 
 def trivial_augment(image_size: tuple[int, int], interpolation: str) -> list[Any]:
-    """Apply one random change of colour or shape, of a random strength; nothing to tune.
+    """TrivialAugment: one random change of colour or shape of random strength, without parameters.
 
     Source: Müller, Hutter, TrivialAugment, ICCV 2021.
     """
@@ -174,15 +175,15 @@ def trivial_augment(image_size: tuple[int, int], interpolation: str) -> list[Any
 
 
 def simclr(image_size: tuple[int, int], interpolation: str, *, strength: float = 1.0) -> list[Any]:
-    """Crop, flip, jitter colours, take them away, and blur: strong, for training without labels.
+    """SimCLR's crop, flip, color jitter, grayscale and blur, for training without labels.
 
     Source: Chen et al., A Simple Framework for Contrastive Learning of Visual Representations,
     ICML 2020, appendix A.
 
     Args:
         image_size: Height and width of the batch.
-        interpolation: timm's name of how to resize.
-        strength: Of the changes of colour; 0.5 for small images.
+        interpolation: timm's name of the interpolation.
+        strength: Factor of the color jitter; 0.5 for small images.
     """
     jitter = {"brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.2}
     scaled = {name: share * strength for name, share in jitter.items()}
@@ -219,19 +220,19 @@ def build_augmentation(
     image_size: tuple[int, int],
     interpolation: str,
 ) -> list[Any]:
-    """Build transforms of torchvision, to be applied in their order.
+    """Build torchvision transforms, which are applied in order.
 
     Args:
-        choices: One or several names of :data:`AUGMENTATIONS`, or mappings of a name and
+        choices: One or several names of :data:`AUGMENTATIONS`, or mappings of ``name`` and
             arguments.
         channels: Number of channels of the images.
         image_size: Height and width of the batch.
-        interpolation: timm's name of how to resize.
+        interpolation: timm's name of the interpolation.
 
     Raises:
-        TypeError: A choice is neither a name nor a mapping, or has an argument that is none.
-        ValueError: There is no augmentation of a name, it is not for so many channels, or an
-            argument is out of range.
+        TypeError: A choice is neither a name nor a mapping, or has an unknown argument.
+        ValueError: A name is unknown, an augmentation does not support the number of channels, or
+            an argument is out of range.
 
     Example:
         >>> build_augmentation({"name": "flip", "p": 0.1}, 3, (32, 32), "bilinear")

@@ -15,6 +15,8 @@ from typing_extensions import Self
 
 from quaterion_core.encoders import Encoder
 from quaterion_core.storage import SavedFolder, write_json
+from quaterion_core.utils.faults import Faults
+from quaterion_nlp.encoders.checks import check_flag
 from quaterion_nlp.encoders.subword_vectors import SubwordVectors
 from quaterion_nlp.encoders.texts import check_texts
 from quaterion_nlp.saved.schemas import Schema, check, explained
@@ -47,8 +49,9 @@ class FasttextEncoder(Encoder):
             concatenated; ``["avg"]`` by default.
 
     Raises:
-        TypeError: ``model_path`` is something else.
-        ValueError: An aggregation is unknown, or the file is not of fastText.
+        TypeError: ``model_path`` is something else, or ``on_disk`` is not a boolean.
+        ValueError: An aggregation is unknown, the file is not a fastText model, or arguments are
+            wrong for both reasons; all faults are listed.
         ImportError: gensim is missing.
 
     Example:
@@ -71,16 +74,22 @@ class FasttextEncoder(Encoder):
         super().__init__()
         is_path = isinstance(model_path, (str, Path))
         self._model_path = str(model_path) if is_path else None
-        aggregations = ["avg"] if aggregations is None else list(aggregations)
-        unknown = [name for name in aggregations if name not in self.aggregation_options]
-        if unknown or not aggregations:
-            raise ValueError(
-                f"aggregations should name one or more of {', '.join(self.aggregation_options)}, "
-                f"but are {aggregations!r}."
-            )
-        self._vectors = _vectors_of(model_path)
+        aggregations = ["avg"] if aggregations is None else aggregations
+        faults = Faults()
+        with faults.collected():
+            is_list = isinstance(aggregations, (list, tuple)) and len(aggregations) > 0
+            if not is_list or not all(a in self.aggregation_options for a in aggregations):
+                raise ValueError(
+                    "Expected aggregations to be a list of one or more of "
+                    f"{', '.join(self.aggregation_options)}, got {aggregations!r:.80}."
+                )
+        with faults.collected():
+            check_flag("on_disk", on_disk)
+        with faults.collected():
+            self._vectors = _vectors_of(model_path)
+        faults.raise_all()
         self._on_disk = on_disk
-        self._aggregations = aggregations
+        self._aggregations = list(aggregations)
         # Moves with the module and so tells which device embeddings are wanted on.
         self.register_buffer("_device_marker", torch.empty(0), persistent=False)
 

@@ -18,7 +18,9 @@ from typing_extensions import Self
 from quaterion_core.encoders import Encoder
 from quaterion_core.storage import InvalidFolderError, SavedFolder, save_weights, write_json
 from quaterion_core.storage.modules import assign_weights
-from quaterion_nlp.encoders.byte_pairs import check_positive, train_byte_pairs
+from quaterion_core.utils.faults import Faults
+from quaterion_nlp.encoders.byte_pairs import check_byte_pairs, train_byte_pairs
+from quaterion_nlp.encoders.checks import check_flag, check_positive
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer, open_tokenizer
 from quaterion_nlp.encoders.texts import check_texts
 from quaterion_nlp.encoders.token_vectors import (
@@ -91,19 +93,19 @@ class StaticEncoder(Encoder):
         length: float | None = None,
     ):
         super().__init__()
-        if not isinstance(tokenizer, Tokenizer):
-            raise TypeError(
-                "StaticEncoder takes a tokenizers.Tokenizer, but got a "
-                f"{type(tokenizer).__name__}. Use StaticEncoder.from_data(texts) to train one, "
-                "tokenizers.Tokenizer.from_file(path) to load one, or the backend_tokenizer of a "
-                "transformers tokenizer."
-            )
-        check_positive("embedding_size", embedding_size)
-        if length is not None and not 0 < length < math.inf:
-            raise ValueError(
-                "length should be a positive number, or None for means as they are, but is "
-                f"{length!r}."
-            )
+        faults = Faults()
+        with faults.collected():
+            if not isinstance(tokenizer, Tokenizer):
+                raise TypeError(
+                    f"Expected tokenizer to be a tokenizers.Tokenizer, got a "
+                    f"{type(tokenizer).__name__}. Use StaticEncoder.from_data(texts) to train one, "
+                    "tokenizers.Tokenizer.from_file(path) to load one, or the backend_tokenizer of "
+                    "a transformers tokenizer."
+                )
+        with faults.collected():
+            check_positive("embedding_size", embedding_size)
+        _check_training(faults, trainable, length)
+        faults.raise_all()
         self._trainable = trainable
         self._length = length
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
@@ -165,29 +167,43 @@ class StaticEncoder(Encoder):
             ValueError: There are no texts where some are needed; an argument is out of range, or
                 does not go with another one; a tokenizer or model cannot be opened.
         """
-        if weighting not in (None, "sif"):
-            raise ValueError(f"weighting should be 'sif' or None, but is {weighting!r}.")
+        given = {"vocab_size": vocab_size, "min_frequency": min_frequency, "lowercase": lowercase}
+        training = {name: value for name, value in given.items() if value is not None}
+        faults = Faults()
+        with faults.collected():
+            if weighting not in (None, "sif"):
+                raise ValueError(f"Expected weighting to be 'sif' or None, got {weighting!r:.60}.")
+        for name, count in (("embedding_size", embedding_size), ("pca", pca)):
+            with faults.collected():
+                if count is not None:
+                    check_positive(name, count)
+        with faults.collected():
+            check_byte_pairs(**training)  # type: ignore[arg-type]
+        with faults.collected():
+            if model is not None:
+                unused = {**training, "tokenizer": tokenizer, "embedding_size": embedding_size}
+                _check_unused(
+                    unused, "model", "The model has a tokenizer; pca=... reduces its size."
+                )
+            elif tokenizer is not None:
+                _check_unused(training, "tokenizer", "They are for training one from the texts.")
+        with faults.collected():
+            if model is None and pca is not None:
+                raise ValueError(
+                    f"pca={pca!r} reduces the vectors of a model, but there is no model. Use "
+                    "embedding_size instead."
+                )
+        _check_training(faults, trainable, length)
+        faults.raise_all()
         are_needed = weighting == "sif" or (tokenizer is None and model is None)
         texts = list(objects) if are_needed else []
         check_texts(texts, cls.__name__)
-        given = {"vocab_size": vocab_size, "min_frequency": min_frequency, "lowercase": lowercase}
-        training = {name: value for name, value in given.items() if value is not None}
         if model is not None:
-            unused = {**training, "tokenizer": tokenizer, "embedding_size": embedding_size}
-            _check_unused(unused, "model", "The model has a tokenizer; pca=... reduces its size.")
             encoder = cls._of_model(model, pca, trainable, length)
         else:
-            if pca is not None:
-                raise ValueError(
-                    f"pca={pca!r} reduces the vectors of a model, but there is no model. Give "
-                    "embedding_size in its place."
-                )
             size = 512 if embedding_size is None else embedding_size
-            check_positive("embedding_size", size)
             if tokenizer is None:
                 tokenizer = train_byte_pairs(texts, **training)  # type: ignore[arg-type]
-            else:
-                _check_unused(training, "tokenizer", "They are for training one from the texts.")
             if not isinstance(tokenizer, Tokenizer):
                 tokenizer = open_tokenizer(str(tokenizer))
             encoder = cls(tokenizer, size, trainable, length)
@@ -353,8 +369,22 @@ def _count_rows(tokenizer: Tokenizer) -> int:
     return max(ids) + 1
 
 
+def _check_training(faults: Faults, trainable: object, length: object) -> None:
+    """Check the arguments that every way of building an encoder has."""
+    with faults.collected():
+        check_flag("trainable", trainable)
+    with faults.collected():
+        if length is not None and not (
+            isinstance(length, (int, float)) and type(length) is not bool and 0 < length < math.inf
+        ):
+            raise ValueError(
+                "Expected length to be a positive number, or None to keep means as they are, got "
+                f"{length!r:.60}."
+            )
+
+
 def _check_unused(arguments: dict[str, Any], given: str, hint: str) -> None:
     """Refuse arguments that another one leaves without a meaning."""
     names = [name for name, value in arguments.items() if value is not None]
     if names:
-        raise ValueError(f"With {given}, there can be no {', '.join(names)}. {hint}")
+        raise ValueError(f"{', '.join(names)} cannot be combined with {given}. {hint}")

@@ -1,4 +1,4 @@
-"""Vectors of words, and of the character n-grams that unknown words are made of."""
+"""Vectors of words, and of the character n-grams of unknown words."""
 
 from __future__ import annotations
 
@@ -30,21 +30,20 @@ _VOCABULARY_LIMIT: Final = 256 << 20
 
 @dataclass(frozen=True, eq=False)
 class SubwordVectors:
-    """The vectors of a fastText model, or of any other table of word vectors.
+    """Vectors of a fastText model, or any other table of word vectors.
 
-    A word of the vocabulary has a vector of its own. Any other word has the mean of the vectors of
-    its character n-grams, which are found by their hash.
+    A word of the vocabulary has its own vector. The vector of any other word is the mean of the
+    vectors of its character n-grams, which are looked up by their hash.
 
     Source: Bojanowski et al., Enriching Word Vectors with Subword Information, TACL 2017, section
     3.2; boundaries, bytes and the hash (FNV-1a, 32 bits) follow the fastText program.
 
     Args:
         words: The vocabulary, V distinct words.
-        word_vectors: Their vectors, (V, D).
-        ngram_vectors: The vectors of n-grams by hash, (B, D), or (0, D) for a table that knows
-            nothing of n-grams.
-        min_n: The number of characters of the shortest n-gram.
-        max_n: The number of characters of the longest n-gram.
+        word_vectors: Their vectors, shape (V, D).
+        ngram_vectors: Vectors of n-grams by hash, shape (B, D); (0, D) for a table without n-grams.
+        min_n: Number of characters of the shortest n-gram.
+        max_n: Number of characters of the longest n-gram.
 
     Example:
         >>> vectors = SubwordVectors(["red"], np.array([[1.0, 2.0]]), np.ones((10, 2)), 3, 6)
@@ -60,7 +59,7 @@ class SubwordVectors:
 
     @classmethod
     def of_gensim(cls, vectors: Any) -> Self:
-        """Take over the vectors of a gensim ``KeyedVectors``, without a copy."""
+        """Wrap the vectors of a gensim ``KeyedVectors``, without copying them."""
         no_ngrams = np.empty((0, vectors.vector_size), dtype=vectors.vectors.dtype)
         if getattr(vectors, "bucket", 0) == 0:
             return cls(list(vectors.index_to_key), vectors.vectors, no_ngrams, 0, 0)
@@ -74,7 +73,7 @@ class SubwordVectors:
 
     @property
     def size(self) -> int:
-        """The number D of dimensions."""
+        """Number of dimensions D."""
         return int(self.word_vectors.shape[1])
 
     @cached_property
@@ -82,7 +81,7 @@ class SubwordVectors:
         return {word: row for row, word in enumerate(self.words)}
 
     def find(self, word: str) -> npt.NDArray[np.floating[Any]] | None:
-        """Return the vector of a word, (D,); ``None`` if nothing is known of it."""
+        """Return the vector of a word, shape (D,); ``None`` if it has none."""
         row = self._rows.get(word)
         if row is not None:
             vector: npt.NDArray[np.floating[Any]] = self.word_vectors[row]
@@ -96,7 +95,7 @@ class SubwordVectors:
         return mean
 
     def _ngrams(self, word: str) -> Iterator[bytes]:
-        """Yield the n-grams of a word between boundary marks; a mark alone is none."""
+        """Yield the n-grams of a word with boundary marks, except for the marks alone."""
         marked = f"<{word}>"
         for start in range(len(marked)):
             longest = min(start + self.max_n, len(marked))
@@ -111,12 +110,12 @@ class SubwordVectors:
         """Write ``vocabulary.json`` and ``vectors.safetensors`` into an existing folder.
 
         Raises:
-            NotSavableError: A vector holds NaN or infinity, or a word is no valid Unicode.
+            NotSavableError: A vector contains NaN or infinity, or a word is not valid Unicode.
         """
         arrays = {"words": self.word_vectors, "ngrams": self.ngram_vectors}
         for name, array in arrays.items():
             if not np.isfinite(array).all():
-                raise NotSavableError(f"The vectors of {name} hold NaN or infinity.")
+                raise NotSavableError(f"The vectors of {name} contain NaN or infinity.")
         vocabulary = {"words": self.words, "min_n": self.min_n, "max_n": self.max_n}
         write_json(folder / _VOCABULARY_FILE, vocabulary, owner=type(self).__name__)
         save_file(
@@ -130,11 +129,11 @@ class SubwordVectors:
 
         Args:
             folder: The opened folder.
-            on_disk: Whether to leave the vectors in the file, which is then mapped into memory:
-                only the rows that are looked up are read, and the file has to stay as it is.
+            on_disk: Whether to map the file into memory instead of reading it. Only the rows that
+                are looked up are then read, and the file must not change.
 
         Raises:
-            InvalidFolderError: A file is missing or broken, or they do not belong together.
+            InvalidFolderError: A file is missing or damaged, or the files do not match.
         """
         source = str(folder.path / _VOCABULARY_FILE)
         value = folder.read_json(_VOCABULARY_FILE, limit=_VOCABULARY_LIMIT)
@@ -144,7 +143,7 @@ class SubwordVectors:
             tensors = file.map() if on_disk else dict(file.read())
         words, ngrams = tensors["words"].numpy(), tensors["ngrams"].numpy()
         if len(set(vocabulary.words)) < len(vocabulary.words):
-            raise InvalidFolderError(f"{source} holds a word twice.")
+            raise InvalidFolderError(f"{source} contains a word twice.")
         return cls(vocabulary.words, words, ngrams, vocabulary.min_n, vocabulary.max_n)
 
 
@@ -161,7 +160,7 @@ class _Vocabulary(Schema):
 
 
 def _check_tables(tensors: Mapping[str, TensorInfo], words: int, source: str) -> None:
-    """Check that a file holds the vectors of so many words, and those of n-grams."""
+    """Check that a file contains the vectors of a number of words, and of n-grams."""
     found = {name: info.shape for name, info in tensors.items()}
     dtypes = {info.dtype for info in tensors.values()}
     is_right = (
@@ -174,13 +173,13 @@ def _check_tables(tensors: Mapping[str, TensorInfo], words: int, source: str) ->
     )
     if not is_right:
         raise InvalidFolderError(
-            f"{source} should hold the vectors of {words:,} words and of n-grams, of one size and "
-            f"type, but holds { {name: str(info) for name, info in list(tensors.items())[:3]} }."
+            f"Expected {source} to contain the vectors of {words:,} words and of n-grams, with one "
+            f"size and type, got { {name: str(info) for name, info in list(tensors.items())[:3]} }."
         )
 
 
 def fnv1a(data: bytes) -> int:
-    """Return the FNV-1a hash of 32 bits as fastText computes it, with bytes taken as signed.
+    """Return the 32-bit FNV-1a hash as fastText computes it, with signed bytes.
 
     Example:
         >>> fnv1a(b"hello")  # the published value of FNV-1a: ASCII has no sign

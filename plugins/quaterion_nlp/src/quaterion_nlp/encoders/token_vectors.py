@@ -1,4 +1,4 @@
-"""Vectors of tokens before any training: distilled from a model, reduced, weighted."""
+"""Initial embeddings of tokens: distilled from a model, reduced and weighted."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ def model_tokenizer(model: SentenceTransformer, name: str) -> Tokenizer:
     """
     if model.transformers_model is None:
         raise ValueError(
-            f"The tokens of {name!r} cannot be embedded one by one: the model has no transformer."
+            f"Expected a model with a transformer, whose tokens can be embedded one by one, got "
+            f"{name!r}. Use tokenizer=... to take only a tokenizer."
         )
     return fast_tokenizer(model.tokenizer, name)
 
 
 def token_vectors(model: SentenceTransformer, count: int) -> Tensor:
-    """Embed each token of a model's vocabulary as a text of its own.
+    """Embed each token of a model's vocabulary as a separate text.
 
-    The special tokens that the tokenizer puts around every text stand around each token.
+    Each token is surrounded by the special tokens that the tokenizer adds to a text.
 
     Args:
-        model: A model that :func:`model_tokenizer` knows.
-        count: The number V of ids.
+        model: A model that :func:`model_tokenizer` accepts.
+        count: Number of ids V.
 
     Returns:
         Embeddings of shape (V, D), float32, on the CPU.
@@ -62,17 +63,17 @@ def token_vectors(model: SentenceTransformer, count: int) -> Tensor:
 
 
 def principal_components(vectors: Tensor, count: int) -> Tensor:
-    """Project vectors onto their first principal components, their mean moved to zero.
+    """Project centred vectors onto their first principal components.
 
     Args:
         vectors: Shape (V, D).
-        count: The number of components.
+        count: Number of components.
 
     Returns:
-        Shape (V, ``count``), the component of the largest variance first.
+        Shape (V, ``count``), in descending order of variance.
 
     Raises:
-        ValueError: There are fewer components.
+        ValueError: There are not that many components.
 
     Example:
         >>> principal_components(torch.tensor([[1.0, 5.0], [3.0, 5.0]]), 1).abs()
@@ -81,7 +82,7 @@ def principal_components(vectors: Tensor, count: int) -> Tensor:
     """
     largest = min(vectors.shape)
     if type(count) is not int or not 1 <= count <= largest:
-        raise ValueError(f"pca should be between 1 and {largest}, but is {count!r}.")
+        raise ValueError(f"Expected pca to be between 1 and {largest}, got {count!r}.")
     centred = vectors.double() - vectors.double().mean(dim=0)
     directions = torch.linalg.eigh(centred.T @ centred).eigenvectors  # the largest variance last
     components: Tensor = centred @ directions[:, -count:].flip(1)
@@ -89,21 +90,23 @@ def principal_components(vectors: Tensor, count: int) -> Tensor:
 
 
 def sif_weights(tokenizer: Tokenizer, texts: Iterable[str], count: int) -> Tensor:
-    """Weight tokens by their smooth inverse frequency, a / (a + p), with a = 0.001.
+    """Smooth inverse frequency of tokens, a / (a + p), with a = 0.001.
+
+    p is the relative frequency of a token among all tokens of the texts.
 
     Source: Arora et al., A Simple but Tough-to-Beat Baseline for Sentence Embeddings, ICLR 2017,
-    algorithm 1. What it calls p is the share of a token among all tokens of the texts.
+    algorithm 1.
 
     Args:
-        tokenizer: What splits a text into tokens.
+        tokenizer: Splits a text into tokens.
         texts: The training texts.
-        count: The number V of ids.
+        count: Number of ids V.
 
     Returns:
-        Weights between 0 and 1, shape (V,); 1 for a token that is in no text.
+        Weights between 0 and 1, shape (V,); 1 for a token that does not occur.
 
     Raises:
-        ValueError: There are no tokens in the texts.
+        ValueError: The texts contain no tokens.
     """
     counts = torch.zeros(count, dtype=torch.float64)
     for text in texts:
@@ -112,7 +115,7 @@ def sif_weights(tokenizer: Tokenizer, texts: Iterable[str], count: int) -> Tenso
     total = counts.sum()
     if not total:
         raise ValueError(
-            "weighting='sif' counts the tokens of the training texts, but there are none. Give "
-            "data=... to Quaterion.build, or weighting=None."
+            "Expected training texts with tokens, which weighting='sif' counts, got none. Pass "
+            "data=... to Quaterion.build, or use weighting=None."
         )
     return (_SMOOTHING / (_SMOOTHING + counts / total)).float()
