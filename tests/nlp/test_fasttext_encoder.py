@@ -103,7 +103,7 @@ def test_aggregate_is_the_operation_of_numpy(operation):
 def test_an_unknown_aggregation_is_refused(words):
     with pytest.raises(ValueError, match=r"one or more of min, max, avg, got \['sum'\]"):
         FasttextEncoder(words, aggregations=["sum"])
-    with pytest.raises(ValueError, match=r"but are \[\]"):
+    with pytest.raises(ValueError, match=r"got \[\]"):
         FasttextEncoder(words, aggregations=[])
     with pytest.raises(ValueError, match="no aggregation 'sum'"):
         FasttextEncoder.aggregate(torch.ones(2, 2), "sum")

@@ -203,7 +203,7 @@ def test_a_users_tokenizer_is_copied_and_its_padding_and_truncation_unused(word_
     [
         (
             {"vocab_size": 256},
-            "vocab_size to be more than 256, since all bytes are tokens, got 256",
+            "vocab_size to be more than 256, since .*, got 256",
         ),
         ({"vocab_size": 1e4}, "vocab_size to be a positive integer, got 10000.0"),
         ({"embedding_size": 0}, "embedding_size to be a positive integer, got 0"),
@@ -231,9 +231,7 @@ def test_all_wrong_arguments_are_listed_at_once(word_tokenizer):
 
 
 def test_no_training_texts_is_refused():
-    with pytest.raises(
-        ValueError, match="Expected training texts for the vocabulary of StaticEncoder, got none"
-    ):
+    with pytest.raises(ValueError, match="Expected training texts for the vocab.*, got none"):
         StaticEncoder.from_data([])
 
 
@@ -341,7 +339,9 @@ def test_weighting_works_with_a_trained_tokenizer_from_a_generator():
 
 
 def test_weighting_without_texts_is_refused(word_tokenizer):
-    with pytest.raises(ValueError, match="counts the tokens of the training texts, but there are"):
+    with pytest.raises(
+        ValueError, match="texts with tokens, which weighting='sif' counts, got none"
+    ):
         StaticEncoder.from_data([], tokenizer=word_tokenizer, weighting="sif")
 
 
@@ -437,7 +437,7 @@ def test_all_options_are_given_by_name(small_model):
         ({"tokenizer": "x", "lowercase": False}, "lowercase cannot be combined with tokenizer"),
         (
             {"model": "x", "embedding_size": 8},
-            "embedding_size cannot be combined with model. .*pca",
+            "size cannot be combined with model. .*pca",
         ),
         ({"model": "x", "tokenizer": "y"}, "tokenizer cannot be combined with model"),
         ({"pca": 8}, "pca=8 reduces the vectors of a model, but there is no model"),
@@ -455,9 +455,8 @@ def test_arguments_that_do_not_go_together_are_refused(arguments, message, monke
 
 @pytest.mark.parametrize("count", [0, 7, 2.0])
 def test_more_components_than_there_are_are_refused(small_model, count):
-    with pytest.raises(
-        ValueError, match=rf"pca to be (a positive integer|between 1 and 6), got {count}"
-    ):
+    expected = "between 1 and 6" if count == 7 else "a positive integer"
+    with pytest.raises(ValueError, match=f"pca to be {expected}, got {count}"):
         StaticEncoder.from_data([], model=small_model[1], pca=count)
 
 
@@ -466,5 +465,7 @@ def test_a_model_without_a_transformer_cannot_be_distilled():
     from sentence_transformers.sentence_transformer.modules import BoW
 
     model = SentenceTransformer(modules=[BoW(["red"])], device="cpu")
-    with pytest.raises(ValueError, match="cannot be embedded one by one: .* no transformer"):
+    with pytest.raises(
+        ValueError, match="Expected a model with a transformer, .* got 'SentenceTransformer'"
+    ):
         StaticEncoder.from_data([], model=model)

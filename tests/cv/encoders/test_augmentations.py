@@ -180,7 +180,7 @@ def test_an_elastic_change_out_of_range_is_refused(arguments):
 
 
 def test_a_brightness_out_of_range_is_refused():
-    with pytest.raises(ValueError, match="fill is a brightness from 0, black, to 1, white"):
+    with pytest.raises(ValueError, match=r"fill to be between 0 \(black\) and 1 \(white\), got"):
         affine(fill=255)
 
 
