@@ -1,4 +1,4 @@
-"""Samples, loaders and datasets: what is similar, and how it reaches the model."""
+"""Samples, data loaders and datasets of similar objects."""
 
 from quaterion_core.dataset.batch_samplers import (
     BatchSampler,

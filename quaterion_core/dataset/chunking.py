@@ -1,4 +1,4 @@
-"""How the objects of a batch are cut into chunks that are embedded one after another."""
+"""Division of the objects of a batch into chunks that are embedded one after another."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ LengthsFn: TypeAlias = Callable[[list[Any]], Sequence[int]]
 
 
 class Chunking:
-    """Cuts the objects of a batch into chunks of similar lengths, so that little is padded.
+    """Division of the objects of a batch into chunks of similar lengths, to reduce padding.
 
     Args:
         size: Number of objects in a chunk.
-        lengths: What tells the lengths of objects, by encoder; their sum counts.
+        lengths: Functions that return the lengths of objects, by encoder. Their sum is used.
 
     Example:
         >>> chunking = Chunking(2, {"text": lambda texts: [len(text) for text in texts]})
@@ -29,10 +29,10 @@ class Chunking:
         self._lengths = dict(lengths or {})
 
     def __call__(self, objects: list[Any]) -> list[list[int]]:
-        """Return the positions of the objects of each chunk, the shortest first.
+        """Return the positions of the objects of each chunk, shortest first.
 
-        On the way back the longest come first then, and the others fit into the memory that they
-        leave behind.
+        The backward pass then starts with the longest, and the others fit into the memory that
+        these have freed.
         """
         work = [0] * len(objects)
         for lengths in self._lengths.values():

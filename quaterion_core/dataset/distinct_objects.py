@@ -1,4 +1,4 @@
-"""Which objects of a data set are the same, and which row of a table each one gets."""
+"""Distinct objects of a dataset, and the row of a table for each object."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class DistinctObjects:
-    """The distinct ones among T objects.
+    """Distinct objects among T objects.
 
     Attributes:
         rows: Row of each object, shape (T,), int64. Rows are numbered by first occurrence.
@@ -26,7 +26,7 @@ class DistinctObjects:
 
     @classmethod
     def from_digests(cls, digests: npt.NDArray[np.uint8]) -> DistinctObjects:
-        """Find equal digests.
+        """Create from the digests of all objects.
 
         Args:
             digests: Shape (T, 16), bytes.

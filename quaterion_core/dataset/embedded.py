@@ -23,5 +23,5 @@ class Embedded:
         return Embedded(self.embeddings.to(*args, **kwargs))
 
     def pin_memory(self) -> Embedded:
-        """Pin the embeddings for a faster way to the GPU."""
+        """Pin the embeddings in memory, for faster transfer to a GPU."""
         return Embedded(self.embeddings.pin_memory())

@@ -1,4 +1,4 @@
-"""Datasets of the Hugging Face Hub, or in the format of its library."""
+"""Datasets of the Hugging Face Hub, or in a format of its library."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from quaterion_core.dataset.split_dataset import SplitDataset
 
 
 class HuggingFaceDataset(SplitDataset):
-    """Reads what Hugging Face's ``datasets`` reads: from the hub, from a folder, from files.
+    """Dataset read with Hugging Face's ``datasets``: from the hub, a folder or files.
 
-    It needs that library (``quaterion-core[hugging-face]``). Code that a dataset brings along is
-    never run. In a recipe::
+    Requires that library (``quaterion-core[hugging-face]``). Code that comes with a dataset is
+    never executed. In a recipe::
 
         data:
           name: hugging-face
@@ -26,28 +26,28 @@ class HuggingFaceDataset(SplitDataset):
           obj_b: answer
 
     Args:
-        path: The name of a dataset on the hub, which is fetched unless this machine has it already;
-            a folder that ``save_to_disk`` wrote; a folder of data files; or the kind of the
+        path: Name of a dataset on the hub, which is downloaded unless it is cached; a folder
+            written by ``save_to_disk``; a folder of data files; or the format of the
             ``data_files``: ``"json"``, ``"csv"``, ``"parquet"``, ...
-        subset: Which of several datasets under one name, such as a language.
-        data_files: File, or several, of each split, where ``path`` does not say.
-        splits: The names that the splits get here, and what each is there: the name of a split, or
-            a part of it such as ``"train[:10%]"`` (not for a folder of ``save_to_disk``). By
-            default all splits, by their own names.
+        subset: Configuration of a dataset that has several, such as a language.
+        data_files: File or files of each split, where ``path`` does not name them.
+        splits: Mapping of the names of splits here to splits of the dataset, or to slices such as
+            ``"train[:10%]"`` (not for a folder of ``save_to_disk``). By default, all splits under
+            their own names.
         obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
         obj_b: Column of a pair's second object, the positive.
-        negatives: Column of hard negatives, or several; see
+        negatives: Column or columns of hard negatives; see
             :class:`~quaterion_core.dataset.sample_columns.SampleColumns`.
-        score: Column of a pair's score; without it every pair has score 1.
+        score: Column of a pair's score; by default every pair has score 1.
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's object.
         group: Column of a group sample's group.
-        score_range: The lowest and the highest score of the data, such as ``[0, 5]``; they become
-            0 and 1. By default scores stay as they are.
+        score_range: Lowest and highest score of the data, such as ``[0, 5]``, which are mapped to 0
+            and 1. By default, scores are unchanged.
 
     Raises:
-        ValueError: The columns name neither a pair nor a group sample, or both.
-        ImportError: ``datasets`` is missing.
+        ValueError: The columns describe neither pairs nor group samples, or both.
+        ImportError: ``datasets`` is not installed.
 
     Example:
         >>> import tempfile
@@ -60,8 +60,7 @@ class HuggingFaceDataset(SplitDataset):
     """
 
     hub_arguments: ClassVar[Collection[str]] = ("path", "data_files")
-    """Arguments that may name something on the hub: a recipe takes them for paths where there is
-    something at the path."""
+    """Arguments that may be names on the hub: a recipe treats them as paths if the path exists."""
 
     def __init__(
         self,
@@ -93,7 +92,7 @@ class HuggingFaceDataset(SplitDataset):
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Names of the splits: those given, or all that there are."""
+        """Names of the splits: those given, or all of the dataset."""
         return tuple(self._sources)
 
     def load(self, split: str) -> Sequence[SimilaritySample]:
@@ -123,7 +122,7 @@ class HuggingFaceDataset(SplitDataset):
 
     @cached_property
     def _sources(self) -> dict[str, str]:
-        """What each split is called in the dataset."""
+        """Name of each split in the dataset."""
         if self._given_splits is not None:
             return dict(self._given_splits)
         if self._saved is not None:
@@ -135,7 +134,7 @@ class HuggingFaceDataset(SplitDataset):
 
     @cached_property
     def _saved(self) -> Mapping[str, Any] | None:
-        """The splits of a folder that ``save_to_disk`` wrote; ``None`` for anything else."""
+        """Splits of a folder written by ``save_to_disk``; ``None`` for any other source."""
         folder = Path(self._path)
         if (folder / "dataset_dict.json").is_file():
             splits: Mapping[str, Any] = _datasets().load_from_disk(self._path)
@@ -158,12 +157,12 @@ class HuggingFaceDataset(SplitDataset):
 
 
 def _datasets() -> Any:
-    """Import the library where it is needed: it takes a second."""
+    """Import the library on first use, as this takes a second."""
     try:
         import datasets
     except ImportError as error:
         raise ImportError(
-            "The dataset 'hugging-face' takes Hugging Face's datasets: "
+            "The dataset 'hugging-face' requires Hugging Face's datasets. Install it with: "
             'pip install "quaterion-core[hugging-face]"'
         ) from error
     return datasets

@@ -1,4 +1,4 @@
-"""Values that state nothing: None, NaN, NaT, NA, and blank texts."""
+"""Missing values: None, NaN, NaT, NA, and blank strings."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import numbers
 from typing import Any, Final
 
 _MOST_NAMED: Final = 5
-_NOT_AVAILABLE: Final = ("NAType", "NaTType")  # of pandas, which is not imported for it
+_NOT_AVAILABLE: Final = ("NAType", "NaTType")  # of pandas, without importing it
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value states nothing.
+    """Return whether a value is missing.
 
-    That is ``None``, a number that is not a number (NaN of Python, NumPy, Decimal or a tensor),
-    pandas' ``NA`` and ``NaT``, NumPy's ``NaT``, and a text or bytes of nothing but whitespace.
+    Missing values are ``None``, NaN (of Python, NumPy, Decimal or a tensor), pandas' ``NA`` and
+    ``NaT``, NumPy's ``NaT``, and empty or blank strings and bytes.
 
     Example:
         >>> is_missing(None), is_missing(float("nan")), is_missing(" "), is_missing(0)
@@ -32,11 +32,11 @@ def is_missing(value: Any) -> bool:
 
 
 def listed(faults: list[str], count: int) -> str:
-    """Join the first faults of a number of them for an error.
+    """Join the first of several faults for an error message.
 
     Args:
-        faults: One sentence without a full stop for each fault; some of the first are enough.
-        count: The number of all faults.
+        faults: One clause for each fault, at least for the first few.
+        count: Number of all faults.
 
     Example:
         >>> listed(["line 2 has no text", "line 5 has no text"], 2)

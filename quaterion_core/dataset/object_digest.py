@@ -1,4 +1,4 @@
-"""Digests of objects: equal content, equal digest, in every process."""
+"""Digests of objects: equal for equal content, in every process."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from torch import Tensor
 from quaterion_core.dataset.text_roles import RoleText
 
 DIGEST_SIZE: Final = 16
-"""Bytes of a digest. Two of a billion objects collide with a probability of 10^-21."""
+"""Size of a digest in bytes. Two of a billion objects collide with a probability of 10^-21."""
 
 
 _LONGEST_PATH: Final = 1024
 _BLOCK_BYTES: Final = 2**14
 
 _ORIENTATION: Final = 0x0112
-"""The EXIF tag that says how an image is turned."""
+"""EXIF tag of the orientation of an image."""
 
 
 def object_digest(obj: Any) -> bytes:
     """Return the digest of an object's content.
 
     Texts, bytes, numbers, arrays, tensors, PIL images, paths, open buffers (``BytesIO``), and
-    lists, tuples, sets, dictionaries and dataclasses of them are read as what they are; other
-    objects by their pickled form. Arrays are equal if shape, data type and all values are, bit for
-    bit, whatever their layout, byte order or device; a NumPy scalar equals the Python number in
-    it. Of a path, the name counts, not the content of the file.
+    lists, tuples, sets, dictionaries and dataclasses of them are digested by value, other objects
+    by their pickled form. Arrays are equal if shape, data type and all values are, bit for bit,
+    whatever their layout, byte order or device; a NumPy scalar equals its Python number. A path is
+    digested by its name and the size and modification time of the file, not by its content.
 
     Raises:
-        TypeError: The object cannot be read; a key extractor helps.
+        TypeError: The object cannot be pickled. Use a key extractor.
 
     Example:
         >>> object_digest({"text": "a", "size": 3}) == object_digest({"size": 3, "text": "a"})
@@ -66,8 +66,8 @@ def object_ids(objects: Iterable[Any]) -> Tensor:
     """Return an id for each of N objects, equal for equal content, shape (N,), int64.
 
     An id is the first half of a digest: the same in every process, and two of a million objects
-    collide with a probability of 10^-8. An object whose content cannot be read equals no other one
-    and gets a random id.
+    collide with a probability of 10^-8. An object that cannot be digested gets a random id and
+    equals no other object.
 
     Example:
         >>> first, second, third = object_ids(["yes", "no", "yes"]).tolist()
@@ -128,7 +128,7 @@ def _feed(digest: hashlib.blake2b, obj: Any) -> None:
         _feed(digest, np.asarray(obj) if isinstance(plain, np.generic) else plain)
     elif all(hasattr(obj, name) for name in ("mode", "size", "getpalette", "getexif")):  # PIL
         _feed_bytes(digest, b"image", f"{obj.mode}{obj.size}".encode())
-        # What the pixels mean, too: colours of a palette, transparency, and which way is up.
+        # Also what gives pixels their meaning: palette, transparency and orientation.
         palette = obj.palette.mode if obj.palette is not None else None
         _feed(digest, palette and [palette, bytes(obj.getpalette(None) or b"")])
         _feed(digest, obj.info.get("transparency"))
@@ -162,7 +162,7 @@ def _feed_array(digest: hashlib.blake2b, array: npt.NDArray[Any]) -> None:
         _feed_bytes(digest, b"masked", b"")
         _feed_array(digest, np.ma.getmaskarray(array))
         array = np.where(np.ma.getmaskarray(array), np.zeros((), array.dtype), array.data)
-    if array.dtype.hasobject:  # its memory holds addresses
+    if array.dtype.hasobject:  # its memory contains addresses
         _feed_bytes(digest, b"objects", str(array.shape).encode())
         for item in array.ravel().tolist():
             _feed(digest, item)
@@ -174,7 +174,7 @@ def _feed_array(digest: hashlib.blake2b, array: npt.NDArray[Any]) -> None:
 
 
 def _feed_buffer(digest: hashlib.blake2b, content: bytes) -> None:
-    """Feed the values of an array or image, large ones as 128 bits of each block.
+    """Feed the values of an array or image; each full block is reduced to 128 bits.
 
     A block of 32-bit words is hashed by two sums of products with random 64-bit numbers, which is
     several times as fast as BLAKE2b. Source: Thorup, High Speed Hashing for Integers and Strings,
@@ -197,12 +197,12 @@ def _factors() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
 
 
 def _may_be_path(text: str) -> bool:
-    """Tell whether a text looks like the path of a file: short, and with a suffix."""
+    """Return whether a string looks like the path of a file: short, and with a suffix."""
     return len(text) < _LONGEST_PATH and text[-1:].isalnum() and "." in text[-6:-1]
 
 
 def _feed_file(digest: hashlib.blake2b, path: str) -> None:
-    """Tell a file from another one that has taken its place."""
+    """Feed size and modification time of a file, which change if it is replaced."""
     try:
         found = os.stat(path)  # noqa: PTH116  (a Path is slow, and texts are many)
     except (OSError, ValueError):
@@ -219,10 +219,10 @@ def _pickled(obj: Any) -> bytes:
     try:
         written = io.BytesIO()
         pickler = pickle.Pickler(written, protocol=4)
-        pickler.fast = True  # equal texts are written alike, whether they are one object or two
+        pickler.fast = True  # writes equal strings alike, whether or not they are one object
         pickler.dump(obj)
         return written.getvalue()
-    except ValueError:  # an object that holds itself
+    except ValueError:  # the object contains itself
         return _pickled_with_references(obj)
     except Exception as error:
         raise _unreadable(obj, error) from error
@@ -238,6 +238,6 @@ def _pickled_with_references(obj: Any) -> bytes:
 def _unreadable(obj: Any, error: Exception) -> TypeError:
     return TypeError(
         f"Expected objects whose content can be read, got a {type(obj).__name__} that cannot be "
-        f"pickled ({error}). Use objects that can be pickled or, for the cache, say what "
+        f"pickled ({error}). Use objects that can be pickled or, for the cache, a key that "
         "identifies them: CacheConfig(key_extractors=lambda obj: obj.id)."
     )

@@ -1,4 +1,4 @@
-"""What is read off a whole data set once: what its objects are, and what its samples state."""
+"""Facts about a whole dataset, read in one pass: digests and lengths of objects, and targets."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ KeyOf = Callable[[Any], Hashable]
 LengthsOf = Callable[[list[Any]], Sequence[int]]
 
 _BLOCK: Final = 1024
-"""Samples that are read at once."""
+"""Number of samples read at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectFacts:
-    """What is read off the objects of a data set: S samples of P objects each.
+    """Facts about a dataset of S samples with P objects each.
 
     Attributes:
         parts: P, the number of objects of a sample.
-        digests: Digest of each object, by the name of what identifies it, shape (S · P, 16),
-            bytes. The objects of a sample follow one another.
-        lengths: Length of each object, by encoder that tells lengths, shape (S · P,).
+        digests: Digest of each object, by the name of the key, shape (S · P, 16), bytes. The
+            objects of a sample are adjacent.
+        lengths: Length of each object, by encoder that reports lengths, shape (S · P,).
         targets: Targets of the samples, first dimension S, with the ids of their ``objects``.
-        objects: The objects themselves, where the data set yields them only once.
+        objects: The objects themselves, if the dataset can be read only once, otherwise ``None``.
     """
 
     parts: int
@@ -48,13 +48,13 @@ def read_object_facts(
     lengths: Mapping[str, LengthsOf],
     num_workers: int,
 ) -> ObjectFacts:
-    """Read the data set of a loader once, in order.
+    """Read the dataset of a loader once, in order.
 
     Args:
         loader: The loader; it is not changed.
-        keys: What identifies an object, by name; ``None`` for its content.
-        lengths: What tells the lengths of objects, by encoder.
-        num_workers: Processes to read with.
+        keys: Functions that return the key of an object, by name; ``None`` for its content.
+        lengths: Functions that return the lengths of objects, by encoder.
+        num_workers: Number of worker processes.
     """
     dataset: Any = loader.dataset
     once = isinstance(dataset, IterableDataset)
@@ -71,7 +71,7 @@ def read_object_facts(
 
 
 class _Reader:
-    """Collates samples into facts; runs in the workers of a loader."""
+    """Collate function that returns the facts of samples; runs in the workers of a loader."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class _Reader:
         )
 
     def _ids(self, digests: Mapping[str, npt.NDArray[np.uint8]]) -> Tensor:
-        """Return the ids of objects: of their content or, where it is not read, of all keys."""
+        """Return the ids of objects, by content or, if that is not digested, by all keys."""
         for key, extract in self._keys.items():
             if extract is None:
                 return ids_of_digests(digests[key])

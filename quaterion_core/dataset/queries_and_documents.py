@@ -1,4 +1,4 @@
-"""A dataset of pairs as queries and documents."""
+"""Dataset of pairs of queries and documents."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from quaterion_core.plugins import registry
 
 
 class QueriesAndDocuments(SplitDataset):
-    """A dataset of pairs whose first objects are queries and whose second ones are documents.
+    """Dataset of pairs that marks first objects as queries and second objects as documents.
 
-    It is for encoders that treat the two differently, such as those that put a prompt in front. In
-    a recipe::
+    For encoders that treat the two differently, for example with different prompts. In a recipe::
 
         data:
           name: queries-and-documents
           data: {name: jsonl, files: {train: faq.jsonl}, obj_a: question, obj_b: answer}
 
     Args:
-        data: A registered dataset of pairs, by its name, or as a mapping of name and arguments; or
-            a dataset.
+        data: A registered dataset of pairs, as its name or as a mapping of name and arguments, or a
+            dataset object.
 
     Raises:
-        MissingComponentError: There is no such dataset.
+        MissingComponentError: The dataset is not registered.
 
     Example:
         >>> class Questions(SplitDataset):
@@ -44,19 +43,19 @@ class QueriesAndDocuments(SplitDataset):
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Those of the dataset."""
+        """Names of the splits of the wrapped dataset."""
         return self._dataset.splits
 
     def check_source(self, split: str) -> None:
-        """Check the split of the dataset."""
+        """Check a split of the wrapped dataset."""
         self._dataset.check_source(split)
 
     def load(self, split: str) -> list[SimilarityPairSample]:
-        """Return the samples of a split; their plain texts are queries and documents.
+        """Return the samples of a split, with plain strings as queries and documents.
 
         Raises:
             ValueError: There is no such split.
-            TypeError: The dataset does not hold pairs.
+            TypeError: A sample is not a pair.
         """
         return with_roles(self._dataset.load(split))  # type: ignore[arg-type]  # it checks them
 
@@ -64,7 +63,7 @@ class QueriesAndDocuments(SplitDataset):
         """Return the arguments that rebuild this dataset, as JSON values.
 
         Raises:
-            NotImplementedError: The dataset is not registered.
+            NotImplementedError: The wrapped dataset is not registered.
         """
         name = registry.id_of("dataset", type(self._dataset))
         if name is None:

@@ -1,4 +1,4 @@
-"""Datasets read from files: JSON lines, CSV, Excel and Parquet, with columns named by the user."""
+"""Datasets read from JSON, CSV, Excel and Parquet files with named columns."""
 
 from __future__ import annotations
 
@@ -42,12 +42,13 @@ _DIVIDED: Final = "train"
 
 
 class TableDataset(SplitDataset):
-    """The base of readers: one file or several for each split, one sample for each row.
+    """Base class of readers: one or several files per split, one sample per row.
 
-    Name the columns of either a pair (``obj_a`` and ``obj_b``, optionally ``negatives``, ``score``
-    and ``subgroup``) or a group sample (``obj`` and ``group``). Columns of anchors, positives and
-    negatives are ``obj_a``, ``obj_b`` and ``negatives``; train on them with the batch sampler
-    ``no-duplicates``, which keeps hard negatives in the batch of their anchor.
+    The arguments name the columns either of pairs (``obj_a`` and ``obj_b``, optionally
+    ``negatives``, ``score`` and ``subgroup``) or of group samples (``obj`` and ``group``). Columns
+    of anchors, positives and negatives are ``obj_a``, ``obj_b`` and ``negatives``; train on them
+    with the batch sampler ``no-duplicates``, which keeps hard negatives in the batch of their
+    anchor.
 
     Args:
         files: The files of each split: a path, a pattern such as ``"data/*.csv"``, or a list. A
@@ -57,24 +58,24 @@ class TableDataset(SplitDataset):
             :func:`~quaterion_core.dataset.splitting.divide`.
         obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
         obj_b: Column of a pair's second object, the positive.
-        negatives: Column of hard negatives, or several; see
+        negatives: Column or columns of hard negatives; see
             :class:`~quaterion_core.dataset.sample_columns.SampleColumns`.
-        score: Column of a pair's score; without it every pair has score 1.
+        score: Column of a pair's score; by default every pair has score 1.
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's object.
         group: Column of a group sample's group.
-        score_range: The lowest and the highest score of the data, such as ``[0, 5]``; they become
-            0 and 1. By default scores stay as they are.
+        score_range: Lowest and highest score of the data, such as ``[0, 5]``, which are mapped to 0
+            and 1. By default, scores are unchanged.
         limit: The number of rows to read of each split, before it is divided; all by default.
         on_error: ``"raise"``: rows that lack a value or cannot be read are an error. ``"skip"``:
             they are left out, and a warning counts them.
         seed: Seed of the division into fractions.
 
-    A value is missing where it is ``null``, NaN, or a text of nothing but whitespace. A missing
-    subgroup states nothing, as ``None`` does; a missing object, group or score is an error.
+    Missing values are ``null``, NaN and blank strings. A missing subgroup is no subgroup, as
+    ``None``; a missing object, group or score is an error.
 
     Raises:
-        ValueError: The columns name neither a pair nor a group sample, or both; or a fraction,
+        ValueError: The columns describe neither pairs nor group samples, or both; or a fraction,
             ``limit`` or ``on_error`` is not one of those above.
     """
 
@@ -95,7 +96,9 @@ class TableDataset(SplitDataset):
         seed: int = 0,
     ):
         if not files:
-            raise ValueError("files names no split. Give at least {'train': 'path/to/file'}.")
+            raise ValueError(
+                "Expected files with at least one split, such as {'train': 'path/to/file'}."
+            )
         self._fractions = {
             split: float(given) for split, given in files.items() if isinstance(given, (int, float))
         }
@@ -199,7 +202,7 @@ class TableDataset(SplitDataset):
             check_is_file(path, f"The file of the split {split!r}")
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this dataset again, as JSON values."""
+        """Return the arguments that rebuild this dataset, as JSON values."""
         files: dict[str, Any] = {}
         for split in self._splits:
             if split in self._fractions:
@@ -263,7 +266,7 @@ def _matching(given: Path, split: str) -> list[Path]:
 
 
 class JsonLinesDataset(TableDataset):
-    """Reads files with one JSON object on each line, or one JSON array; see :class:`TableDataset`.
+    """Dataset read from JSON lines or a JSON array; see :class:`TableDataset`.
 
     A file that is compressed by gzip, bzip2, xz or Zstandard (which needs pyarrow) is read as it
     is. An array is read into memory whole.
@@ -274,7 +277,7 @@ class JsonLinesDataset(TableDataset):
         obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
         obj_b: Column of a pair's second object, the positive.
         negatives: Column of hard negatives, or several.
-        score: Column of a pair's score; without it every pair has score 1.
+        score: Column of a pair's score; by default every pair has score 1.
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's object.
         group: Column of a group sample's group.
@@ -329,7 +332,7 @@ class JsonLinesDataset(TableDataset):
         )
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this dataset again, as JSON values."""
+        """Return the arguments that rebuild this dataset, as JSON values."""
         encoding = {} if self._encoding == UTF_8 else {"encoding": self._encoding}
         return {**super().get_config_dict(), **encoding}
 
@@ -386,12 +389,12 @@ def _with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class CsvDataset(TableDataset):
-    r"""Reads CSV files with a header line; see :class:`TableDataset`.
+    r"""Dataset read from CSV files with a header line; see :class:`TableDataset`.
 
     Values are separated by commas, or by tabs in a file whose name ends with ``.tsv``. A value of a
-    CSV file may be quoted (RFC 4180). In a TSV file a quote is a character like others, except for
-    one at each end of a value with all quotes between them doubled. A file that is compressed by
-    gzip, bzip2, xz or Zstandard (which needs pyarrow) is read as it is.
+    CSV file may be quoted (RFC 4180). In a TSV file, quotes are ordinary characters, unless a value
+    begins and ends with one and all quotes inside are doubled. A file that is compressed by gzip,
+    bzip2, xz or Zstandard (which needs pyarrow) is read as it is.
 
     Args:
         files: The files of each split, or the fraction of ``train`` that it gets.
@@ -403,7 +406,7 @@ class CsvDataset(TableDataset):
         obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
         obj_b: Column of a pair's second object, the positive.
         negatives: Column of hard negatives, or several.
-        score: Column of a pair's score; without it every pair has score 1.
+        score: Column of a pair's score; by default every pair has score 1.
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's object.
         group: Column of a group sample's group.
@@ -468,7 +471,7 @@ class CsvDataset(TableDataset):
         )
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this dataset again, as JSON values."""
+        """Return the arguments that rebuild this dataset, as JSON values."""
         options = {
             "delimiter": (self._delimiter, None),
             "encoding": (self._encoding, UTF_8),
@@ -521,12 +524,12 @@ _DELIMITERS: Final = (";", "\t", "|", ",", ":", " ")
 
 
 class ParquetDataset(TableDataset):
-    """Reads Parquet files; see :class:`TableDataset`.
+    """Dataset read from Parquet files; see :class:`TableDataset`.
 
-    Only the columns that are named are read. It needs pyarrow (``quaterion-core[parquet]``).
+    Only the named columns are read. Requires pyarrow (``quaterion-core[parquet]``).
 
     Raises:
-        ImportError: pyarrow is missing.
+        ImportError: pyarrow is not installed.
 
     Example:
         >>> import tempfile
@@ -543,7 +546,8 @@ class ParquetDataset(TableDataset):
             from pyarrow import ArrowException, parquet
         except ImportError as error:
             raise ImportError(
-                'Reading Parquet files takes pyarrow: pip install "quaterion-core[parquet]"'
+                "Reading Parquet files requires pyarrow. Install it with: "
+                'pip install "quaterion-core[parquet]"'
             ) from error
         try:
             file = parquet.ParquetFile(path)
@@ -569,7 +573,7 @@ class ParquetDataset(TableDataset):
 
 
 class ExcelDataset(TableDataset):
-    """Reads Excel workbooks (``.xlsx``) whose first row is a header; see :class:`TableDataset`.
+    """Dataset read from Excel workbooks (``.xlsx``) with a header row; see :class:`TableDataset`.
 
     Of a formula, the value that Excel saved is read. It needs openpyxl
     (``quaterion-core[excel]``).
@@ -580,7 +584,7 @@ class ExcelDataset(TableDataset):
         obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
         obj_b: Column of a pair's second object, the positive.
         negatives: Column of hard negatives, or several.
-        score: Column of a pair's score; without it every pair has score 1.
+        score: Column of a pair's score; by default every pair has score 1.
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's object.
         group: Column of a group sample's group.
@@ -639,7 +643,7 @@ class ExcelDataset(TableDataset):
         )
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this dataset again, as JSON values."""
+        """Return the arguments that rebuild this dataset, as JSON values."""
         sheet = {} if self._sheet is None else {"sheet": self._sheet}
         return {**super().get_config_dict(), **sheet}
 

@@ -1,4 +1,4 @@
-"""Which columns of a table make a sample."""
+"""Columns of a table that form samples."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Column: TypeAlias = str | int
 """The name of a column, or its position in a tuple."""
 
 _NEGATIVE: Final = re.compile(r"(?:negatives?|neg)(?:_?\d+)?")
-"""What columns of hard negatives are usually called."""
+"""Usual names of columns of hard negatives."""
 
 _MOST_KEPT: Final = 10
 """Faults that are kept to be named."""
 
 _TRUTHS: Final = {"true": 1.0, "false": 0.0}
-"""How many tables write whether the objects of a pair are similar."""
+"""Common spellings of whether the objects of a pair are similar."""
 
 
 class SampleColumns:
@@ -40,22 +40,22 @@ class SampleColumns:
     Args:
         obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
         obj_b: Column of a pair's second object, the positive.
-        negatives: Column of hard negatives of ``obj_a``, or several. A value is one object or a
-            list of them; nothing, an empty text or an empty list is none. Each makes one more
-            pair, of score 0, with the subgroup of its row.
-        score: Column of a pair's score; without it every pair has score 1.
+        negatives: Column or columns of hard negatives of ``obj_a``. A value is an object or a list
+            of objects; a missing value or an empty list is none. Each hard negative adds a pair
+            with score 0 and the subgroup of its row.
+        score: Column of a pair's score; by default every pair has score 1.
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's object.
         group: Column of a group sample's group.
-        score_range: The lowest and the highest score of the data, such as ``[0, 5]``; they become
-            0 and 1. By default scores stay as they are.
+        score_range: Lowest and highest score of the data, such as ``[0, 5]``, which are mapped to 0
+            and 1. By default, scores are unchanged.
 
-    A value is missing where it is ``null``, NaN, or a text of nothing but whitespace. A missing
-    subgroup states nothing, as ``None`` does; a missing object, group or score is an error.
+    Missing values are ``null``, NaN and blank strings. A missing subgroup is no subgroup, as
+    ``None``; a missing object, group or score is an error.
 
     Raises:
-        ValueError: The columns name neither a pair nor a group sample, or both; or ``score_range``
-            is no range, or there is no column of scores.
+        ValueError: The columns describe neither pairs nor group samples, or both; or
+            ``score_range`` is no range, or there is no column of scores.
 
     Example:
         >>> columns = SampleColumns(obj_a="q", obj_b="a", negatives=["wrong"])
@@ -89,8 +89,8 @@ class SampleColumns:
         if self._single.keys() == {"obj", "group"} and not of_pair:
             return
         raise ValueError(
-            "Name the columns of a pair (obj_a and obj_b, optionally negatives, score and subgroup)"
-            " or of a group sample (obj and group), but got: "
+            "Expected the columns of pairs (obj_a and obj_b, optionally negatives, score and "
+            "subgroup) or of group samples (obj and group), got: "
             f"{', '.join([*of_pair, *self._single]) or 'none'}."
         )
 
@@ -103,7 +103,7 @@ class SampleColumns:
         samples have ``obj`` and ``group``.
 
         Args:
-            names: The columns that there are.
+            names: The columns of the table.
             place: What has them, for the error, such as ``"The DataFrame"``.
 
         Raises:
@@ -164,11 +164,11 @@ class SampleColumns:
         return {**self._pair, **negatives, **self._single, **scores}
 
     def check(self, present: Collection[Any], place: str) -> None:
-        """Refuse a table, or a row of one, that lacks a column.
+        """Raise an error if a table, or a row of one, lacks a column.
 
         Args:
-            present: The columns that there are.
-            place: Where, for the error.
+            present: The columns of the table.
+            place: Name of the table for the error.
 
         Raises:
             ValueError: The message suggests the nearest columns.
@@ -273,7 +273,7 @@ class SampleColumns:
         yield from self._samples(row)
 
     def _fault(self, row: Row) -> str | None:
-        """Say what is wrong with a row, if anything is."""
+        """Return what is wrong with a row, or None."""
         if isinstance(row, ValueError):
             return str(row)
         columns = self._pair or self._single
@@ -366,7 +366,7 @@ def _range(given: Sequence[float] | None, column: Column | None) -> tuple[float,
     if given is None:
         return None
     if column is None:
-        raise ValueError("score_range maps the scores of a column. Name it with score=...")
+        raise ValueError("Expected a column of scores for score_range. Name it with score=...")
     if (
         isinstance(given, str)
         or len(given) != 2
@@ -386,7 +386,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _number(value: Any) -> float | None:
-    """Return a score as a number, also from a text; None if it is not a finite one."""
+    """Return a score, which may be a string, as a number, or None if it is not finite."""
     if isinstance(value, str):
         try:
             value = float(_TRUTHS.get(value.strip().lower(), value))

@@ -1,4 +1,4 @@
-"""Data loaders that understand similarity samples."""
+"""Data loaders of similarity samples."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ from quaterion_core.types import Targets
 from quaterion_core.utils.items import items_of
 
 _BATCH_SIZE: Final = 32
-"""The size of batches of data that are given without a loader."""
+"""Batch size for data without a loader."""
 
 SampleT = TypeVar("SampleT", bound=SimilaritySample)
 
 
 class SimilarityDataLoader(DataLoader[SampleT]):
-    """The base of loaders over similarity samples.
+    """Base class of data loaders of similarity samples.
 
-    It is an ordinary :class:`torch.utils.data.DataLoader` and takes all of its arguments. A
-    dataset with ``__getitems__`` is read a whole batch at a time. Iterating gives the raw objects
-    of a batch and its targets; :meth:`Quaterion.fit <quaterion_core.Quaterion.fit>` derives a
-    loader of its own from it, which also prepares the objects for the encoders, and leaves this
-    one as it is.
+    A :class:`torch.utils.data.DataLoader` that accepts all of its arguments. Datasets with
+    ``__getitems__`` are read in whole batches. Iteration yields the raw objects and the targets of
+    each batch. :meth:`Quaterion.fit <quaterion_core.Quaterion.fit>` does not change the loader: it
+    derives one that also collates the objects for the encoders.
 
     Args:
         dataset: Samples, as a list or a map-style or iterable PyTorch dataset; or a table, list or
@@ -46,9 +45,9 @@ class SimilarityDataLoader(DataLoader[SampleT]):
             objects and the targets.
 
     Raises:
-        TypeError: ``dataset`` is another loader, can be read only once, or is no dataset.
-        ValueError: The columns are not there, or are not those of this loader's samples; or rows
-            lack a value.
+        TypeError: ``dataset`` is a loader, can be read only once, or is not a dataset.
+        ValueError: Columns do not exist or are not those of this loader's samples, or rows lack a
+            value.
     """
 
     sample_type: ClassVar[type[Any]]
@@ -57,7 +56,7 @@ class SimilarityDataLoader(DataLoader[SampleT]):
     def __init__(self, dataset: Dataset[SampleT] | Iterable[SampleT], **kwargs: Any):
         if isinstance(dataset, DataLoader):
             raise TypeError(
-                f"{type(self).__name__} wraps a dataset, but got a {type(dataset).__name__}. "
+                f"Expected a dataset for {type(self).__name__}, got a {type(dataset).__name__}. "
                 "Pass the dataset of that loader instead."
             )
         columns: Any = {name: kwargs.pop(name) for name in COLUMN_NAMES & kwargs.keys()}
@@ -75,16 +74,16 @@ class SimilarityDataLoader(DataLoader[SampleT]):
 
     @property
     def original_params(self) -> dict[str, Any]:
-        """The keyword arguments that this loader was made with."""
+        """Keyword arguments of this loader."""
         return dict(self._original_params)
 
     def with_collate(
         self, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]
     ) -> DataLoader[Any]:
-        """Make a plain loader over the same dataset with another collate function.
+        """Create a plain loader of the same dataset with another collate function.
 
         Args:
-            wrap: Gets this loader's collate function and returns the one to use.
+            wrap: Function that takes the collate function of this loader and returns the new one.
         """
         return DataLoader(
             self.dataset, **{**self._original_params, "collate_fn": wrap(self.collate_fn)}
@@ -92,10 +91,10 @@ class SimilarityDataLoader(DataLoader[SampleT]):
 
     @classmethod
     def pre_collate_fn(cls, batch: list[SampleT]) -> tuple[list[Any], Targets]:
-        """Split samples into N raw objects and the targets of the loss.
+        """Split samples into N raw objects and the targets of a loss.
 
-        Beside what :meth:`collate_labels` returns, the targets hold ``objects`` (N,) int64, an id
-        for each object: objects of equal content have equal ids.
+        In addition to the result of :meth:`collate_labels`, the targets contain ``objects``, shape
+        (N,), int64: the ids of the objects, which are equal for equal content.
 
         Raises:
             TypeError: A sample is not of this loader's type.
@@ -106,7 +105,7 @@ class SimilarityDataLoader(DataLoader[SampleT]):
 
     @classmethod
     def check_samples(cls, samples: Iterable[Any]) -> None:
-        """Refuse samples that are not of this loader's type, or lack an object or a group.
+        """Raise an error if samples are of another type, or lack an object or a group.
 
         Raises:
             TypeError: A sample is not of this loader's type.
@@ -124,9 +123,10 @@ class SimilarityDataLoader(DataLoader[SampleT]):
                 if is_missing(getattr(sample, field))
             ]
         if faults:
+            values = "value" if len(faults) == 1 else "values"
             raise ValueError(
-                f"Expected {' and '.join(cls.required_fields)} of every sample, but "
-                f"{len(faults):,} are missing in {count:,} samples: "
+                f"Expected {' and '.join(cls.required_fields)} for every sample, got "
+                f"{len(faults):,} missing {values} in {count:,} samples: "
                 f"{listed(faults, len(faults))}. Leave these samples out."
             )
 
@@ -138,12 +138,12 @@ class SimilarityDataLoader(DataLoader[SampleT]):
     @classmethod
     @abstractmethod
     def sample_targets(cls, samples: list[SampleT]) -> Targets:
-        """Return what the samples state, as tensors with one row for each sample."""
+        """Return the targets of samples, as tensors with one row per sample."""
 
     @classmethod
     @abstractmethod
     def batch_targets(cls, sample_targets: Targets) -> Targets:
-        """Turn the rows of :meth:`sample_targets` that make up a batch into a loss's targets."""
+        """Convert the rows of :meth:`sample_targets` that form a batch into targets of a loss."""
 
     @classmethod
     @abstractmethod
@@ -163,7 +163,7 @@ class SimilarityDataLoader(DataLoader[SampleT]):
 
 
 class PairsSimilarityDataLoader(SimilarityDataLoader[SimilarityPairSample]):
-    """Loads :class:`~quaterion_core.dataset.SimilarityPairSample`, for pairwise losses.
+    """Data loader of :class:`~quaterion_core.dataset.SimilarityPairSample`, for pairwise losses.
 
     A batch of B samples has N = 2B objects, first all ``obj_a``, then all ``obj_b``.
 
@@ -186,7 +186,7 @@ class PairsSimilarityDataLoader(SimilarityDataLoader[SimilarityPairSample]):
     def sample_targets(cls, samples: list[SimilarityPairSample]) -> Targets:
         """Return ``labels`` (B,) float32 and ``subgroups`` (B,) int64.
 
-        What samples tell of their objects besides comes under its own name, of shape (B, 2, ...).
+        Other targets of the objects are added under their own names, with shape (B, 2, ...).
         """
         targets = {
             "labels": score_tensor([sample.score for sample in samples]),
@@ -201,7 +201,7 @@ class PairsSimilarityDataLoader(SimilarityDataLoader[SimilarityPairSample]):
     def batch_targets(cls, sample_targets: Targets) -> Targets:
         """Return ``pairs`` (B, 2) int64, ``labels`` (B,) float32 and ``subgroups`` (2B,) int64.
 
-        What samples tell of their objects besides comes under its own name, of shape (2B, ...).
+        Other targets of the objects are added under their own names, with shape (2B, ...).
         """
         told = dict(sample_targets)
         labels, subgroups = told.pop("labels"), told.pop("subgroups")
@@ -223,7 +223,7 @@ class PairsSimilarityDataLoader(SimilarityDataLoader[SimilarityPairSample]):
 
 
 class GroupSimilarityDataLoader(SimilarityDataLoader[SimilarityGroupSample]):
-    """Loads :class:`~quaterion_core.dataset.SimilarityGroupSample`, for group losses.
+    """Data loader of :class:`~quaterion_core.dataset.SimilarityGroupSample`, for group losses.
 
     Example:
         >>> loader = GroupSimilarityDataLoader(
@@ -293,10 +293,10 @@ def _read_once(data: Any) -> TypeError:
 
 
 def loader_for(sample: object) -> type[SimilarityDataLoader[Any]]:
-    """Return the loader class that takes samples of this kind.
+    """Return the loader class for samples of this type.
 
     Raises:
-        TypeError: It is no similarity sample.
+        TypeError: ``sample`` is not a similarity sample.
 
     Example:
         >>> loader_for(SimilarityGroupSample("a", 1)).__name__
@@ -306,7 +306,7 @@ def loader_for(sample: object) -> type[SimilarityDataLoader[Any]]:
         if isinstance(sample, loader.sample_type):
             return loader
     raise TypeError(
-        f"A dataset has to yield SimilarityPairSample or SimilarityGroupSample, but yields "
+        f"Expected samples of type SimilarityPairSample or SimilarityGroupSample, got "
         f"{_brief(sample)} of type {type(sample).__name__}. Wrap each object in one of these, or "
         "name what dictionaries or tuples hold: samples_from(data, obj_a='question', "
         "obj_b='answer') for pairs, samples_from(data, obj=0, group=1) for groups."

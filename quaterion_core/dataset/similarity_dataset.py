@@ -1,4 +1,4 @@
-"""A view of labelled datasets as similarity groups."""
+"""Labelled datasets as datasets of similarity groups."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from quaterion_core.dataset.similarity_samples import SimilarityGroupSample
 
 
 class SimilarityGroupDataset(Dataset[SimilarityGroupSample]):
-    """Turns a dataset of ``(object, label)`` into one of group samples.
+    """Dataset of group samples, made from a dataset of ``(object, label)``.
 
-    Any classification dataset becomes a similarity dataset this way, torchvision's for example.
+    Any classification dataset, such as those of torchvision, can be used in this way.
 
     Args:
-        dataset: Anything with a length and an index that yields ``(object, label)``.
+        dataset: Map-style dataset or sequence of ``(object, label)``.
 
     Example:
         >>> SimilarityGroupDataset([("7.png", 7), ("9.png", 9)])[1]

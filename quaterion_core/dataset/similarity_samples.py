@@ -1,4 +1,4 @@
-"""The two ways to say what is similar: pairs and groups."""
+"""Similarity samples: pairs and groups."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class SimilarityPairSample:
     """Two objects and how similar they are.
 
     Args:
-        obj_a: Any object that the encoders understand; for retrieval, the query.
-        obj_b: The other object; for retrieval, what is to be found.
-        score: 1.0 for similar, 0.0 for not similar, or a graded similarity between them.
-        subgroup: Any hashable value. Objects of different subgroups are negatives of one
-            another; those of the same subgroup never are, unless a pair says so with score 0.
-            ``None``, the default, states nothing: a loss that lives on the other objects of the
-            batch, such as multiple negatives ranking, takes them as negatives, and one that
-            does not, such as contrastive, learns from what pairs state alone.
+        obj_a: Any object that the encoders accept; for retrieval, the query.
+        obj_b: The other object; for retrieval, the document.
+        score: 1.0 for similar, 0.0 for dissimilar, or a graded similarity in between.
+        subgroup: Any hashable value. Objects of different subgroups are negatives of each other,
+            objects of the same subgroup only if they form a pair with score 0. With ``None``, the
+            default, losses with in-batch negatives, such as multiple negatives ranking, use the
+            objects of all other pairs as negatives; other losses, such as contrastive, learn from
+            the given pairs only.
 
     Example:
         >>> SimilarityPairSample("cheesecake", "muffins", score=1.0, subgroup="sweet")
@@ -35,11 +35,12 @@ class SimilarityPairSample:
     subgroup: Hashable = None
 
     def object_targets(self) -> dict[str, Tensor]:
-        """Return what else is known of the two objects, for losses that ask for it by name.
+        """Return additional targets of the two objects, for losses that accept them by name.
 
         Returns:
-            By name a tensor whose first dimension is 2, of one shape for all samples. A loss gets
-            those of a batch as one tensor (N, ...), as a keyword argument. Nothing by default.
+            Tensors by name, with 2 as the first dimension and the same shape for all samples. A
+            loss receives those of a batch as a keyword argument, as one tensor (N, ...). By
+            default, there are none.
         """
         return {}
 
@@ -49,7 +50,7 @@ class SimilarityGroupSample:
     """An object and the group that it belongs to.
 
     Args:
-        obj: Any object that the encoders understand.
+        obj: Any object that the encoders accept.
         group: Objects of the same group are similar, those of different groups are not. Any
             hashable value: a number, a name, a tuple.
 

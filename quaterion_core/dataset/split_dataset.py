@@ -1,4 +1,4 @@
-"""The interface of a registered dataset: named splits of similarity samples."""
+"""Interface of registered datasets: named splits of similarity samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quaterion_core.plugins.nearest import unknown_name
 
 
 class SplitDataset(ABC):
-    """A dataset that recipes and the command line reach by name.
+    """Base class of datasets that recipes and the command line refer to by name.
 
     Example:
         >>> from quaterion_core.dataset import SimilarityPairSample
@@ -37,26 +37,26 @@ class SplitDataset(ABC):
 
     @abstractmethod
     def load(self, split: str) -> Sequence[SimilaritySample]:
-        """Return the samples of a split, in an order that never changes.
+        """Return the samples of a split, always in the same order.
 
         Raises:
-            ValueError: There is no such split; :meth:`check_split` says so.
+            ValueError: There is no such split; see :meth:`check_split`.
         """
 
     def check_split(self, split: str) -> None:
-        """Raise a ``ValueError`` that lists the splits if there is none of this name."""
+        """Raise a ``ValueError`` that lists the splits if there is no split of this name."""
         if split not in self.splits:
             statement = f"{type(self).__name__} has no split"
             raise ValueError(unknown_name(statement, split, self.splits, known_as="It has"))
 
     def check_source(self, split: str) -> None:
-        """Check that a split exists and that what it is read from is there, without reading it.
+        """Check that a split and its files exist, without reading them.
 
         By default only the name of the split is checked.
 
         Raises:
             ValueError: There is no such split.
-            FileNotFoundError: A file or folder of the split is missing.
+            FileNotFoundError: A file or folder of the split does not exist.
         """
         self.check_split(split)
 

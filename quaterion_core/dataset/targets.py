@@ -1,4 +1,4 @@
-"""Targets that mean the same in every process: hashable values become int64 ids."""
+"""Targets as tensors: hashable values become int64 ids, the same in every process."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _LARGEST: Final = torch.finfo(torch.float32).max
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
 NO_SUBGROUP: Final = _INT64.min
-"""Stands in ``subgroups`` for a pair whose subgroup is ``None``: nothing is stated about it."""
+"""Value in ``subgroups`` for pairs whose subgroup is missing."""
 
 
 def stable_id(value: Hashable) -> int:
-    """Map a hashable value to an int64, the same in every process and on every day.
+    """Map a hashable value to an int64, the same in every process and every run.
 
-    Integers stay what they are. Other values are hashed with BLAKE2b: strings, bytes, numbers,
-    tuples, frozensets, dates and times, UUIDs, paths, frozen dataclasses, classes, and values of
-    other types that define equality and have a complete ``repr``. An enumeration member stands for
-    its value, and a scalar of NumPy, PyTorch, JAX or TensorFlow (also an array without dimensions)
-    for the Python number in it. Values that Python holds equal (``1``, ``1.0``, ``True``,
+    Integers are unchanged. Other values are hashed with BLAKE2b: strings, bytes, numbers, tuples,
+    frozensets, dates and times, UUIDs, paths, frozen dataclasses, classes, and values of other
+    types that define equality and have a complete ``repr``. An enumeration member stands for its
+    value, and a scalar of NumPy, PyTorch, JAX or TensorFlow (also an array without dimensions) for
+    the Python number in it. Values that Python holds equal (``1``, ``1.0``, ``True``,
     ``Decimal(1)``, ``torch.tensor(1)``) get the same id.
 
     Args:
@@ -111,12 +111,12 @@ def _whole_number(value: Any) -> int | None:
         value = value.real
     if not isinstance(value, (numbers.Real, decimal.Decimal)):
         return None
-    number: Any = value  # what a Real can do is not typed
+    number: Any = value  # the operations of Real are not typed
     return int(number) if math.isfinite(number) and number == int(number) else None
 
 
 def _canonical(value: Any) -> bytes:
-    """Write a value as bytes that depend on nothing but the value."""
+    """Return bytes that depend on nothing but the value."""
     value = _unwrapped(value)
     if isinstance(value, str):
         return _text(value)
@@ -180,7 +180,7 @@ def _canonical_number(value: Any) -> bytes:
 
 
 def _canonical_time(value: Any) -> bytes:
-    """Write a date, time or duration; pandas' are subclasses, and count nanoseconds."""
+    """Return the bytes of a date, time or duration; pandas' subclasses add nanoseconds."""
     if value != value:  # NaT
         raise _not_an_identity(value)
     nanoseconds = getattr(value, "nanosecond", getattr(value, "nanoseconds", 0))
@@ -230,7 +230,7 @@ def target_tensor(values: Iterable[Hashable]) -> Tensor:
     if missing:
         faults = [f"sample {number} has the group {values[number]!r:.60}" for number in missing]
         raise ValueError(
-            f"Expected a group of every sample, but {len(missing):,} of {len(values):,} "
+            f"Expected a group for every sample, but {len(missing):,} of {len(values):,} "
             f"samples have none: {listed(faults, len(faults))}. Leave these samples out, or give "
             "each a group of its own."
         )
@@ -240,7 +240,7 @@ def target_tensor(values: Iterable[Hashable]) -> Tensor:
 def subgroup_tensor(values: Iterable[Hashable]) -> Tensor:
     """Return the stable ids of subgroups, shape (N,), int64.
 
-    A missing subgroup (``None``, NaN, or a blank text) states nothing: it is :data:`NO_SUBGROUP`.
+    A missing subgroup (``None``, NaN, or a blank string) becomes :data:`NO_SUBGROUP`.
     """
     return torch.tensor(
         [NO_SUBGROUP if is_missing(value) else stable_id(value) for value in values],
@@ -306,14 +306,14 @@ def score_tensor(values: Sequence[Any]) -> Tensor:
         ]
         raise ValueError(
             f"Expected finite numbers as scores, but {len(faults):,} of {len(values):,} "
-            f"are not: {listed(described, len(faults))}. Convert texts with float(), and "
-            "leave out pairs whose score is not known."
+            f"are not: {listed(described, len(faults))}. Convert strings with float(), and "
+            "leave out pairs of unknown score."
         )
     return torch.tensor([float(value) for value in values], dtype=torch.float32)
 
 
 def is_score(value: Any) -> bool:
-    """Whether a value is a real number that float32 holds as a finite one.
+    """Return whether a value is a real number that is finite in float32.
 
     Example:
         >>> is_score(0.5), is_score("0.5"), is_score(float("inf")), is_score(1e39)

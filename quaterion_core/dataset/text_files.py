@@ -1,4 +1,4 @@
-"""Text files as people have them: their encoding is checked, their lines and cells are read."""
+"""Reading of text files: their encoding, lines and cells."""
 
 from __future__ import annotations
 
@@ -39,36 +39,36 @@ _WIDE: Final = {
     b"\xfe\xff": "UTF-16",
 }
 _LONGEST: Final = 2**31 - 1
-"""Characters of a cell; the csv module's own limit is 131,072."""
+"""Maximum number of characters of a cell; the default of the csv module is 131,072."""
 _MOST_LINES: Final = 1000
-"""Lines of a quoted value of a TSV file."""
+"""Maximum number of lines of a quoted value of a TSV file."""
 
 
 def check_is_file(path: Path, role: str) -> None:
-    """Refuse what cannot be read as a file, without opening it: a named pipe would wait for ever.
+    """Raise an error if a path is no regular file, without opening it: a named pipe would block.
 
     Args:
         path: The path.
         role: What the file is for, such as ``"The file of the split 'train'"``.
 
     Raises:
-        FileNotFoundError: There is nothing.
-        ValueError: It is a folder, or another thing that is no regular file.
+        FileNotFoundError: The path does not exist.
+        ValueError: The path is not a regular file.
     """
     if path.is_file():
         return
     if not path.exists():
         raise FileNotFoundError(f"{role} is missing: {path.absolute()}")
     kind = "a folder" if path.is_dir() else "a pipe, socket or device"
-    raise ValueError(f"{role} should be a regular file, but {path.absolute()} is {kind}.")
+    raise ValueError(f"{role} is not a regular file: {path.absolute()} is {kind}.")
 
 
 def read_lines(path: Path, encoding: str = UTF_8) -> Iterator[tuple[int, str]]:
-    r"""Yield the numbers and contents of the lines of a file, without their ends.
+    r"""Yield the number and the content of each line of a file, without line ends.
 
-    Lines end with ``\n``, ``\r\n`` or ``\r``, and nothing else: U+2028, for one, is part of a line.
-    A file that is compressed by gzip, bzip2, xz or Zstandard, which its first bytes tell, is
-    decompressed as it is read. A byte order mark is left out.
+    Lines end with ``\n``, ``\r\n`` or ``\r`` only; U+2028, for example, is part of a line. A file
+    that is compressed by gzip, bzip2, xz or Zstandard, which its first bytes tell, is decompressed
+    as it is read. A byte order mark is left out.
 
     Args:
         path: The file.
@@ -88,13 +88,14 @@ def read_lines(path: Path, encoding: str = UTF_8) -> Iterator[tuple[int, str]]:
                 line = line.removeprefix("\ufeff")
             if "\0" in line:
                 raise ValueError(
-                    f"{path}, line {number} holds a NUL byte. Expected text in {encoding.upper()}."
+                    f"{path}, line {number} contains a NUL byte. Expected text in "
+                    f"{encoding.upper()}."
                 )
             yield number, line
 
 
 def check_encoding_name(encoding: str) -> None:
-    """Refuse the name of an encoding that Python does not know.
+    """Raise an error if Python does not know an encoding.
 
     Raises:
         ValueError: It names none, or one that is not of text.
@@ -112,7 +113,7 @@ def check_encoding_name(encoding: str) -> None:
 
 @contextmanager
 def _decompressed(path: Path) -> Iterator[io.BufferedReader]:
-    """Open a file to read its bytes, decompressed where it is compressed."""
+    """Open a file to read its bytes, decompressed if necessary."""
     with path.open("rb") as file:
         start = file.peek(8)
         kind = next((k for magic, k in _COMPRESSED.items() if start.startswith(magic)), None)
@@ -140,7 +141,7 @@ def _opener(kind: str) -> Callable[[BinaryIO], Any]:
 
 
 def _check_start(start: bytes, path: Path, *, is_utf_8: bool) -> None:
-    """Refuse a file whose first bytes are those of another format or encoding."""
+    """Raise an error if the first bytes of a file are those of another format or encoding."""
     for magic, (kind, way_out) in _OTHER.items():
         if start.startswith(magic):
             raise ValueError(f"{path} is {kind}. Expected text. {way_out}")
@@ -198,7 +199,7 @@ def _decoded_lines(file: io.BufferedReader, path: Path, encoding: str) -> Iterat
 def read_csv(
     path: Path, encoding: str = UTF_8, delimiter: str = ","
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a file of comma-separated values, with the numbers of their first lines.
+    """Yield the number of the first line and the cells of each row of a CSV file.
 
     A cell may be quoted, and hold line breaks and doubled quotes then (RFC 4180). Blank lines are
     left out.
@@ -230,22 +231,22 @@ def read_csv(
             except csv.Error as error:
                 raise ValueError(
                     f"{path}, line {first} is not CSV: {error}, in line {number}. A value that "
-                    'begins with a quote has to end with one, with quotes inside doubled: "a ""b"""'
+                    'begins with a quote must end with one, with quotes inside doubled: "a ""b"""'
                 ) from None
             if row and not (len(row) == 1 and not row[0].strip()):
                 yield first, row
 
 
 def read_tsv(path: Path, encoding: str = UTF_8) -> Iterator[tuple[int, list[str]]]:
-    r"""Yield the rows of a file of tab-separated values, with the numbers of their first lines.
+    r"""Yield the number of the first line and the cells of each row of a TSV file.
 
-    A row is a line, and a quote is a character like others: most such files are written without
-    quoting. A value that begins and ends with a quote, with all quotes in it doubled, is taken as
-    quoted. Only where a line has another number of values than the header may a quoted value also
-    hold tabs and line breaks. Blank lines are left out.
+    Each line is a row, and quotes are ordinary characters, as most TSV files are written without
+    quoting. A value is quoted if it begins and ends with a quote and all quotes inside are doubled.
+    Only if a line has another number of values than the header, quoted values may also contain tabs
+    and line breaks. Blank lines are skipped.
 
     Raises:
-        ValueError: The file is no text in UTF-8.
+        ValueError: The file is not text in UTF-8.
     """
     width = 0
     open_lines: list[str] = []  # of a row whose last value is quoted and not closed yet
@@ -282,7 +283,7 @@ def read_tsv(path: Path, encoding: str = UTF_8) -> Iterator[tuple[int, list[str]
 
 
 def read_unquoted(path: Path, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a file in which a row is a line, and a quote a character like others.
+    """Yield the rows of a file in which each line is a row and quotes are ordinary characters.
 
     Blank lines are left out.
 
@@ -317,24 +318,24 @@ def _unquoted(cell: str) -> str:
 
 
 def read_header(row: list[str], needed: list[str], place: str) -> list[str]:
-    """Return the names of columns, without the space around them.
+    """Return the names of columns, without surrounding whitespace.
 
     Raises:
-        ValueError: A column that is needed is named twice.
+        ValueError: A needed column occurs more than once.
     """
     names = [name.strip() for name in row]
     for name in needed:
         if names.count(name) > 1:
             raise ValueError(
-                f"{place} names the column {name!r} {names.count(name)} times, so that it is not "
-                "clear which one is meant. Rename the others."
+                f"{place} names the column {name!r} {names.count(name)} times, so it is not "
+                "clear which one to read. Rename the others."
             )
     return names
 
 
 @contextmanager
 def _long_cells() -> Iterator[None]:
-    """Lift the limit of the csv module on the length of cells, which is one for all readers."""
+    """Raise the csv module's limit on the length of cells, which is global."""
     before = csv.field_size_limit(_LONGEST)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Texts that say whether they search or are to be found."""
+"""Strings in the role of a query or a document."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from quaterion_core.dataset.similarity_samples import SimilarityPairSample
 
 
 class RoleText(str):
-    """A text that knows its role. It is a string in all other respects.
+    """String with a role.
 
-    What is made of one, such as by ``strip()`` or ``+``, is a string without a role.
+    Operations such as ``strip()`` and ``+`` return strings without a role.
     """
 
     __slots__ = ()
@@ -24,11 +24,10 @@ class RoleText(str):
 
 
 class Query(RoleText):
-    """A text that searches, for encoders that treat queries and documents differently.
+    """String in the role of a query, for encoders that treat queries and documents differently.
 
-    ``Query("a")`` equals ``"a"``, but it has an embedding of its own: caches and whatever else
-    tells objects apart by their content take it for another object than ``"a"`` and
-    ``Document("a")``.
+    ``Query("a")`` equals ``"a"`` but has a separate embedding: caches, and everything else that
+    compares objects by content, distinguish it from ``"a"`` and ``Document("a")``.
 
     Example:
         >>> Query("where is my card?")
@@ -43,7 +42,7 @@ class Query(RoleText):
 
 
 class Document(RoleText):
-    """A text that is to be found; see :class:`Query`.
+    """String in the role of a document; see :class:`Query`.
 
     Example:
         >>> Document("Cards arrive within five days.")
@@ -56,16 +55,16 @@ class Document(RoleText):
 
 
 def with_roles(samples: Iterable[SimilarityPairSample]) -> list[SimilarityPairSample]:
-    """Make ``obj_a`` of pairs queries and ``obj_b`` documents, where they are plain texts.
+    """Return pairs whose plain strings are queries (``obj_a``) and documents (``obj_b``).
 
     Args:
-        samples: Pairs; they are not changed.
+        samples: Pairs. They are not changed.
 
     Returns:
-        As many new pairs.
+        New pairs, in the same order.
 
     Raises:
-        TypeError: A sample is no pair.
+        TypeError: A sample is not a pair.
 
     Example:
         >>> with_roles([SimilarityPairSample("a question", "its answer")])
@@ -76,8 +75,8 @@ def with_roles(samples: Iterable[SimilarityPairSample]) -> list[SimilarityPairSa
     for position, sample in enumerate(samples):
         if not isinstance(sample, SimilarityPairSample):
             raise TypeError(
-                "Queries and documents are the two objects of a SimilarityPairSample, but sample "
-                f"{position} is a {type(sample).__name__}."
+                f"Expected samples of type SimilarityPairSample, got {type(sample).__name__} as "
+                f"sample {position}."
             )
         obj_a, obj_b = as_query(sample.obj_a), as_document(sample.obj_b)
         marked.append(replace(sample, obj_a=obj_a, obj_b=obj_b))
@@ -85,10 +84,10 @@ def with_roles(samples: Iterable[SimilarityPairSample]) -> list[SimilarityPairSa
 
 
 def as_query(obj: Any) -> Any:
-    """Return a plain text as a query, and anything else as it is."""
+    """Return a plain string as a query, and any other object unchanged."""
     return Query(obj) if type(obj) is str else obj
 
 
 def as_document(obj: Any) -> Any:
-    """Return a plain text as a document, and anything else as it is."""
+    """Return a plain string as a document, and any other object unchanged."""
     return Document(obj) if type(obj) is str else obj

@@ -1,4 +1,4 @@
-"""From a list of samples to the tensors of a training step."""
+"""Collation of samples into the inputs of a training step."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def collate_features(
         meta_extractors: Meta extractor of each encoder that has one, by key.
 
     Returns:
-        ``{"data": {key: batch}, "meta": N dictionaries, "count": N}``. Where no encoder has a meta
-        extractor, ``meta`` is empty, so that nothing is done for each object.
+        ``{"data": {key: batch}, "meta": N dictionaries, "count": N}``. If no encoder has a meta
+        extractor, ``meta`` is empty.
     """
     data = {key: collate(objects) for key, collate in encoder_collates.items()}
     facts = {key: extract(objects) for key, extract in meta_extractors.items()}
@@ -47,9 +47,8 @@ class TrainCollator:
             <quaterion_core.dataset.SimilarityDataLoader.pre_collate_fn>`.
         encoder_collates: Collate function of each encoder, by key.
         meta_extractors: Meta extractor of each encoder that has one, by key.
-        chunking: How to cut the objects into chunks, if at all. The features are then
-            ``{"chunks": [...]}``: those of each chunk, with the ``positions`` of its objects in
-            the batch.
+        chunking: Division of the objects into chunks, if any. The features are then those of each
+            chunk, with the ``positions`` of its objects in the batch, as ``{"chunks": [...]}``.
 
     Example:
         >>> import torch

@@ -54,7 +54,7 @@ def test_a_missing_object_of_a_pair_is_refused(value, position):
 def test_a_missing_object_of_a_group_is_refused():
     samples = [SimilarityGroupSample("a", 1), SimilarityGroupSample(None, 1)] * 4
     with pytest.raises(
-        ValueError, match="4 are missing in 8 samples: sample 1 has the obj None; sample 3"
+        ValueError, match="4 missing values in 8 samples: sample 1 has the obj None; sample 3"
     ):
         next(iter(GroupSimilarityDataLoader(samples, batch_size=8)))
 

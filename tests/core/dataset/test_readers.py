@@ -177,7 +177,7 @@ def test_csv_columns_are_checked_even_without_rows(tmp_path):
             "line 2 has no value for 'text'; .*line 4 has no value "
             r"for 'intent' \(2 of 3 rows\)",
         ),
-        (b"text,intent\na\0,b\n", "line 2 holds a NUL byte"),
+        (b"text,intent\na\0,b\n", "line 2 contains a NUL byte"),
         ("text,intent\na,b".encode("utf-16"), "is in UTF-16.*iconv"),
         ("text,intent\na,b".encode("utf-16-le"), "is in UTF-16.*iconv"),
         (gzip.compress(b"text,intent\na,b", mtime=0)[:-8], "is a broken gzip file"),
@@ -256,7 +256,7 @@ def test_a_missing_file_and_a_missing_split_are_named(tmp_path):
     ],
 )
 def test_columns_have_to_name_one_kind_of_sample(faq, columns):
-    with pytest.raises(ValueError, match="of a pair .* or of a group"):
+    with pytest.raises(ValueError, match="columns of pairs .* or of group samples"):
         JsonLinesDataset({"train": faq}, **columns)
 
 
@@ -316,7 +316,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     for name, kind in ((".", "a folder"), ("pipe.csv", "a pipe")):
         dataset = CsvDataset({"train": tmp_path / name}, obj="text", group="intent")
-        with pytest.raises(ValueError, match=f"split 'train' should be a regular file.* is {kind}"):
+        with pytest.raises(ValueError, match=f"split 'train' is not a regular file: .* is {kind}"):
             dataset.load("train")
 
 

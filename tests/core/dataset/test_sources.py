@@ -325,7 +325,7 @@ FRAME = pd.DataFrame(ROWS)
         (FRAME, {"obj_a": "Q", "obj_b": "a"}, ValueError, "no column 'Q': did you mean 'q'"),
         (ROWS, {"obj_a": "q", "obj_b": "b"}, ValueError, "has no column 'b'"),
         ([("a", "b")], {"obj_a": 0, "obj_b": 2}, ValueError, "item 0 has no column 2"),
-        (FRAME, {"obj_a": "q"}, ValueError, "of a pair .* or of a group"),
+        (FRAME, {"obj_a": "q"}, ValueError, "columns of pairs .* or of group samples"),
         (FRAME, {"obj_c": "q"}, TypeError, "no argument 'obj_c': did you mean"),
         (SAMPLES, COLUMNS, TypeError, "similarity samples already.*Leave them out"),
         (iter(SAMPLES), COLUMNS, TypeError, "similarity samples already"),

@@ -61,7 +61,7 @@ def test_missing_values_stay_missing_with_roles(missing):
     _, targets = next(iter(PairsSimilarityDataLoader([pair])))
     assert targets["subgroups"].tolist() == [NO_SUBGROUP] * 2
     for objects in (("a", missing), (missing, "b")):
-        with pytest.raises(ValueError, match="1 are missing in 1 samples: sample 0 has the obj_"):
+        with pytest.raises(ValueError, match="1 missing value in 1 samples: sample 0 has the obj_"):
             next(iter(PairsSimilarityDataLoader(with_roles([SimilarityPairSample(*objects)]))))
 
 
@@ -73,7 +73,7 @@ def test_what_is_no_plain_text_stays_what_it_is():
 
 
 def test_group_samples_have_no_roles():
-    with pytest.raises(TypeError, match="sample 0 is a SimilarityGroupSample"):
+    with pytest.raises(TypeError, match="got SimilarityGroupSample as sample 0"):
         with_roles([SimilarityGroupSample("a", 1)])
 
 

@@ -78,12 +78,12 @@ def test_captions_stay_texts(write, tmp_path):
 
 @pytest.mark.parametrize("columns", [{"text": "caption"}, {**PAIR, "text": "path"}])
 def test_a_text_that_is_no_column_of_a_pair_is_refused(columns):
-    with pytest.raises(ValueError, match="should be the column obj_a"):
+    with pytest.raises(ValueError, match="Expected text to be the column obj_a"):
         ImageCsvDataset({"train": "train.csv"}, **columns)
 
 
 def test_pairs_of_texts_alone_are_refused():
-    with pytest.raises(ValueError, match="there are no images"):
+    with pytest.raises(ValueError, match="Expected a column of images"):
         ImageCsvDataset({"train": "train.csv"}, obj_a="text", obj_b="text", text="text")
 
 

@@ -54,5 +54,5 @@ def test_nothing_is_read_where_nothing_is_skipped(tmp_path, write_broken_image):
 
 
 def test_an_unknown_way_is_refused():
-    with pytest.raises(ValueError, match="on_error is 'raise', .* or 'skip', .* got 'ignore'"):
+    with pytest.raises(ValueError, match="on_error to be 'raise', .* or 'skip', .* got 'ignore'"):
         ImageFiles("ignore")

@@ -383,8 +383,8 @@ def test_all_arguments_of_a_wrong_type_are_named_at_once(monkeypatch):
         (None, TypeError, "Object 1: .*NoneType"),
         (7, TypeError, "Object 1: .*int"),
         ("no/such/file.png", FileNotFoundError, "Object 1: There is no image file"),
-        (np.zeros((2, 2, 2, 2)), ValueError, "Object 1: An image is"),
-        (np.full((8, 8), np.nan), ValueError, "Object 1: An image has values"),
+        (np.zeros((2, 2, 2, 2)), ValueError, "Object 1: Expected an image as"),
+        (np.full((8, 8), np.nan), ValueError, "Object 1: Expected floating-point values"),
     ],
 )
 def test_what_is_no_image_is_named_with_its_position(value, error, message):

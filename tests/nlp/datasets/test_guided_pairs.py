@@ -131,7 +131,9 @@ def test_a_dataset_of_pairs_gets_the_guide_s_embeddings():
 
 def test_missing_objects_are_refused_and_missing_subgroups_state_nothing():
     pairs = [SimilarityPairSample("a", "b", subgroup=" "), SimilarityPairSample("a", None)]
-    with pytest.raises(ValueError, match="1 are missing in 2 samples: sample 1 has the obj_b None"):
+    with pytest.raises(
+        ValueError, match="1 missing value in 2 samples: sample 1 has the obj_b None"
+    ):
         GuidedPairs(Texts(pairs), Counting()).load("train")
     loaded = GuidedPairs(Texts(pairs[:1]), Counting()).load("train")
     _, targets = next(iter(PairsSimilarityDataLoader(loaded)))

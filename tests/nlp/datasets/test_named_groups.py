@@ -44,7 +44,7 @@ def test_an_unknown_split_is_refused_before_anything_is_loaded():
 @pytest.mark.parametrize("group", [None, "", " ", float("nan")], ids=repr)
 def test_a_missing_group_has_no_name(group):
     samples = Samples(*INTENTS.samples, SimilarityGroupSample("a", group))
-    with pytest.raises(ValueError, match="1 are missing in 4 samples: sample 3 has the group"):
+    with pytest.raises(ValueError, match="1 missing value in 4 samples: sample 3 has the group"):
         NamedGroups(samples).load("train")
 
 

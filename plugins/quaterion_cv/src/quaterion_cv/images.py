@@ -1,4 +1,4 @@
-"""What counts as an image, and how one is given the number of channels that a model takes."""
+"""Reading of images, and conversion to a number of channels."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _QUARTER_TURNS: Final = {
 
 @dataclass(frozen=True)
 class TurnedImage:
-    """An image file that is read turned, mirrored, or mirrored and then turned.
+    """Image file that is read turned, mirrored, or mirrored and then turned.
 
     Args:
-        path: The file.
-        quarter_turns: By how many times 90 degrees, anticlockwise: 0 to 3.
-        mirrored: Whether left and right are swapped, before it is turned.
+        path: Path of the file.
+        quarter_turns: Number of turns by 90 degrees, anticlockwise: 0 to 3.
+        mirrored: Whether left and right are swapped before the image is turned.
 
     Raises:
-        ValueError: ``quarter_turns`` is none of these, or the image is neither turned nor mirrored.
+        ValueError: ``quarter_turns`` is out of range, or the image is neither turned nor mirrored.
 
     Example:
         >>> import tempfile
@@ -54,12 +54,12 @@ class TurnedImage:
             self.mirrored and self.quarter_turns == 0
         ):
             raise ValueError(
-                "quarter_turns is 1, 2 or 3 times 90 degrees, or 0 for an image that is mirrored, "
-                f"but got {self.quarter_turns!r}."
+                "Expected quarter_turns to be 1, 2 or 3, or 0 for an image that is mirrored, got "
+                f"{self.quarter_turns!r}."
             )
 
     def read(self) -> Image.Image:
-        """Open the file; see :func:`read_image` for the errors."""
+        """Read the image; see :func:`read_image` for the errors."""
         image = _open(self.path)
         if self.mirrored:
             image = ImageOps.mirror(image)
@@ -68,37 +68,37 @@ class TurnedImage:
 
 
 def read_image(obj: Any, channels: int, background: Background = "white") -> Image.Image | Tensor:
-    """Turn what a user calls an image into one with a given number of channels.
+    """Read an image and convert it to a given number of channels.
 
-    Greyscale, RGB and RGBA (1, 3 and 4 channels) are converted into one another: grey is
-    repeated, and colours are weighed into grey (ITU-R BT.601). A transparent image is composed on
-    the background, unless the result has an alpha channel; an opaque one gets a full one. Palettes
-    and CMYK are converted to RGB. An image with any other number of channels has to have the
-    wanted one. The EXIF orientation is applied, so that a photo stands as a viewer shows it. Of an
-    animated image, the first frame is taken, or the one that a Pillow image is at.
+    Greyscale, RGB and RGBA (1, 3 and 4 channels) are converted into each other: grey is repeated,
+    and colours are weighted to grey (ITU-R BT.601). Transparent images are composed on the
+    background, unless the result has an alpha channel; opaque images get a full alpha channel.
+    Palettes and CMYK are converted to RGB. Images with any other number of channels must have the
+    wanted number. The EXIF orientation is applied, so that a photo is upright as in a viewer. Of an
+    animated image, the first frame is used, or the current frame of a Pillow image.
 
-    The same 8-bit image gives the same result whether it comes as a file, as a Pillow image, as
-    an array or as a tensor. Images of higher precision are not rounded to 8 bits.
+    The same 8-bit image gives the same result as a file, a Pillow image, an array or a tensor.
+    Images of higher precision are not rounded to 8 bits.
 
     Args:
-        obj: A Pillow image, the path of an image file, the content of one as ``bytes`` or
-            ``BytesIO``, a dictionary with either under ``"bytes"`` or ``"path"`` (as Parquet files
-            and Hugging Face datasets hold images), a :class:`TurnedImage`, a NumPy array (H, W) or
-            (H, W, C), or a tensor (H, W) or (C, H, W). Arrays and tensors hold uint8, or
-            floating-point values in [0, 1].
-        channels: C of the result.
-        background: The colour behind transparent images, as Pillow names it: ``"white"``,
-            ``"#ff0000"``, or a tuple (R, G, B) of 0 to 255.
+        obj: A Pillow image, the path of an image file, its content as ``bytes`` or ``BytesIO``, a
+            dictionary with either under ``"bytes"`` or ``"path"`` (as in Parquet files and Hugging
+            Face datasets), a :class:`TurnedImage`, a NumPy array (H, W) or (H, W, C), or a tensor
+            (H, W) or (C, H, W). Arrays and tensors contain uint8, or floating-point values in
+            [0, 1].
+        channels: Number of channels C of the result.
+        background: Colour behind transparent images: a name or value that Pillow knows, such as
+            ``"white"`` or ``"#ff0000"``, or a tuple (R, G, B) of integers from 0 to 255.
 
     Returns:
-        A Pillow image where ``obj`` has 8 bits per channel and 1, 3 or 4 channels, otherwise a
-        float32 tensor (C, H, W) of values in [0, 1].
+        A Pillow image if ``obj`` has 8 bits per channel and 1, 3 or 4 channels, otherwise a float32
+        tensor (C, H, W) of values in [0, 1].
 
     Raises:
         FileNotFoundError: There is no such file.
-        TypeError: ``obj`` is of another type, or holds values of another type.
-        ValueError: The file is broken, no image or no regular file, or the shape, the number of
-            channels or the range of the values is none of the above. The error names the file.
+        TypeError: ``obj`` or its values are of another type.
+        ValueError: The file is broken, not an image or not a regular file, or the shape, the number
+            of channels or the range of values is invalid. The error names the file.
 
     Example:
         >>> read_image(np.zeros((8, 6), dtype=np.uint8), channels=3).mode
@@ -126,7 +126,7 @@ def read_image(obj: Any, channels: int, background: Background = "white") -> Ima
 
 
 def _content(image: Mapping[Any, Any]) -> Any:
-    """Return the bytes or the path that a table holds of an image."""
+    """Return the bytes or the path in a dictionary of an image."""
     content = image.get("bytes")
     content = image.get("path") if content is None else content
     if content is None:
@@ -152,8 +152,8 @@ def _with_channels(
     if isinstance(image, Tensor) and {given, channels} <= _MODES.keys():
         return _convert(image, channels, background)
     raise ValueError(
-        f"An image has {given} channels, but {channels} are wanted, and only 1, 3 and 4 (grey, "
-        "RGB, RGBA) are converted into one another. The shape of a NumPy array is (H, W) or "
+        f"Expected an image with {channels} channels, got {given}. Only 1, 3 and 4 channels (grey, "
+        "RGB, RGBA) are converted into each other. The shape of a NumPy array is (H, W) or "
         "(H, W, C), that of a tensor (H, W) or (C, H, W)."
     )
 
@@ -174,7 +174,7 @@ def _decode(file: Path | io.BytesIO, source: str) -> Image.Image:
     except UnidentifiedImageError:
         source = source[0].upper() + source[1:]
         raise ValueError(f"{source} cannot be read as an image: its format is not known.") from None
-    except Exception as error:  # Pillow's decoders raise anything, SyntaxError for one
+    except Exception as error:  # Pillow's decoders raise any error, such as SyntaxError
         source = source[0].upper() + source[1:]
         raise ValueError(f"{source} cannot be read as an image: {error}") from error
 
@@ -210,11 +210,11 @@ def background_colour(background: Background) -> tuple[int, int, int]:
 
 
 def _from_pillow(image: Image.Image) -> Image.Image | Tensor:
-    """Return an 8-bit image as it is, and the values (1, H, W) of a 16-bit one."""
+    """Return an 8-bit image unchanged, and the values (1, H, W) of a 16-bit one."""
     if image.mode in ("I", "F"):
         raise ValueError(
-            f"A Pillow image of mode {image.mode!r} has values of no fixed range. Pass them as "
-            "a NumPy array, scaled to [0, 1]."
+            f"Expected values of a known range, got a Pillow image of mode {image.mode!r}. Pass "
+            "the values as a NumPy array, scaled to [0, 1]."
         )
     if image.mode.startswith("I;16"):  # Pillow would clip the values at 255
         return torch.from_numpy(np.asarray(image, dtype=np.float32) / 65535).unsqueeze(0)
@@ -231,14 +231,13 @@ def _from_values(values: Any) -> Image.Image | Tensor:
         pixels = values
     else:
         raise TypeError(
-            "An image is a Pillow image, the path of a file or its bytes, a NumPy array or a "
-            "tensor, but got "
-            f"{values!r:.80} of type {type(values).__name__}."
+            "Expected an image as a Pillow image, the path of a file or its bytes, a NumPy array "
+            f"or a tensor, got {values!r:.80} of type {type(values).__name__}."
         )
     if pixels.ndim not in (2, 3) or pixels.size == 0:
         raise ValueError(
-            "An image is a NumPy array (H, W) or (H, W, C), or a tensor (H, W) or (C, H, W), but "
-            f"got one of shape {tuple(values.shape)}. Pass the images of a batch one by one."
+            "Expected an image as a NumPy array (H, W) or (H, W, C), or a tensor (H, W) or "
+            f"(C, H, W), got shape {tuple(values.shape)}. Pass the images of a batch one by one."
         )
     if pixels.dtype == np.uint8:
         pixels = np.atleast_3d(pixels)
@@ -247,14 +246,14 @@ def _from_values(values: Any) -> Image.Image | Tensor:
         pixels = pixels / 255
     if pixels.dtype.kind != "f":
         raise TypeError(
-            "An image holds uint8, or floating-point values in [0, 1], but got values of type "
+            "Expected an image of uint8, or of floating-point values in [0, 1], got values of type "
             f"{values.dtype}. Convert them to uint8, or divide them by the largest possible one."
         )
     if not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN fails both comparisons
         raise ValueError(
-            f"An image has values from {pixels.min():.4g} to {pixels.max():.4g}, but those of "
-            "floating point have to lie in [0, 1]. Divide those of an 8-bit image by 255, clip "
-            "what resizing has pushed out, and do not normalise: the encoder does."
+            "Expected floating-point values of an image in [0, 1], got values from "
+            f"{pixels.min():.4g} to {pixels.max():.4g}. Divide 8-bit values by 255, clip values "
+            "that resizing has moved out of range, and do not normalise: the encoder does."
         )
     planes = np.atleast_3d(pixels).astype(np.float32).transpose(2, 0, 1)
     return torch.from_numpy(np.ascontiguousarray(planes))

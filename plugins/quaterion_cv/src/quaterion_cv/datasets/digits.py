@@ -18,8 +18,8 @@ _LARGEST_VALUE: Final = 16
 class Digits(SplitDataset):
     """1,797 handwritten digits as greyscale images of 8 × 8 pixels, without any download.
 
-    Made to see whether a model learns what makes two digits equal, or only the digits that it was
-    trained on: three digits are not trained on at all.
+    The splits tell whether a model learns what makes two digits equal or only the digits that it
+    was trained on: three digits do not occur in training.
 
     ============  ======  ============  ==========================================================
     split         images  groups        holds
@@ -63,7 +63,7 @@ class Digits(SplitDataset):
 
 
 def _split_of_each(digits: NDArray[np.int64]) -> NDArray[np.str_]:
-    """Return the name of the split that each image belongs to."""
+    """Return the name of the split of each image."""
     count_so_far = np.cumsum(digits[:, None] == np.arange(10), axis=0)
     nth_of_its_digit = count_so_far[np.arange(len(digits)), digits]
     seen = np.where(nth_of_its_digit % 5 == 0, "validation", "train")

@@ -1,4 +1,4 @@
-"""CSV files that name images by their paths."""
+"""Datasets read from CSV files with paths of images."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ from quaterion_cv.datasets.image_files import ImageFiles, OnError
 
 
 class ImageCsvDataset(CsvDataset):
-    r"""Reads CSV files with a header line whose objects are paths of images.
+    r"""Dataset read from CSV files whose objects are paths of images.
 
     The columns are named as for :class:`~quaterion_core.dataset.readers.CsvDataset`: those of a
     group sample (``obj`` and ``group``), or of a pair (``obj_a``, ``obj_b``, and optionally
-    ``negatives``, ``score``, ``subgroup``). Without any, they are the columns ``path`` and
-    ``group``.
+    ``negatives``, ``score``, ``subgroup``). By default, they are the columns ``path`` and ``group``
+    of a group sample.
 
-    The object of a sample is the :class:`~pathlib.Path` of an image, which is read where it is
+    The object of a sample is the :class:`~pathlib.Path` of an image, which is read when it is
     needed, in the workers of a loader.
 
     Args:
         files: The files of each split, or the fraction of ``train`` that it gets, such as
             ``{"train": "images.csv", "validation": 0.1}``.
-        root: The folder that the paths are relative to; by default that of the CSV file. Of
+        root: Folder that the paths are relative to; by default, the folder of the CSV file. Of
             several folders, an image is taken from the first one that has it.
         delimiter: The character that separates values; by default a comma, or a tab in a TSV file.
         encoding: The encoding of the files.
         quoting: What a quote means; see :class:`~quaterion_core.dataset.readers.CsvDataset`.
-        on_error: ``"raise"``: missing images are an error when the split is loaded, a broken one
-            stops the run when it is read, with its name. ``"skip"``: the samples with an image
-            that is missing or broken are left out, and these images are counted; for that, each
-            one is read once when its split is loaded. See
+        on_error: With ``"raise"``, missing images are an error when the split is loaded, and a
+            broken image is an error when it is read. With ``"skip"``, samples with missing or
+            broken images are left out and these images are counted, for which every image is read
+            once when its split is loaded. See
             :class:`~quaterion_cv.datasets.image_files.ImageFiles`.
-        text: The one of a pair's two columns that holds texts instead of paths, for pairs of a
-            caption and an image.
+        text: Column ``obj_a`` or ``obj_b`` of a pair, if it contains texts instead of paths, for
+            pairs of a caption and an image.
         obj_a: Column of a pair's first image.
         obj_b: Column of a pair's second image.
-        negatives: Column of hard negatives, or several; see
+        negatives: Column or columns of hard negatives; see
             :class:`~quaterion_core.dataset.sample_columns.SampleColumns`.
-        score: Column of a pair's score; without it every pair has score 1.
+        score: Column of a pair's score; by default every pair has score 1.
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's image.
         group: Column of a group sample's group.
-        score_range: The lowest and the highest score of the data, such as ``[0, 5]``; they become
-            0 and 1. By default scores stay as they are.
+        score_range: Lowest and highest score of the data, such as ``[0, 5]``, which are mapped to 0
+            and 1. By default, scores are unchanged.
         limit: The number of rows to read of each split; all by default.
         seed: Seed of the division into fractions.
 
     Raises:
-        ValueError: The columns name neither a pair nor a group sample, or both, or ``text`` is
-            none of those of a pair.
+        ValueError: The columns describe neither pairs nor group samples, or both, or ``text`` is
+            not a column of an object of a pair.
 
     Example:
         >>> import tempfile
@@ -109,8 +109,8 @@ class ImageCsvDataset(CsvDataset):
         )
         if text is not None and text not in (obj_a, obj_b):
             raise ValueError(
-                f"text is {text!r}, but should be the column obj_a ({obj_a!r}) or obj_b "
-                f"({obj_b!r}) of a pair."
+                f"Expected text to be the column obj_a ({obj_a!r}) or obj_b ({obj_b!r}) of a pair, "
+                f"got {text!r}."
             )
         given = [root] if isinstance(root, (str, Path)) else root or ()
         self.roots = [Path(folder) for folder in given]
@@ -120,7 +120,9 @@ class ImageCsvDataset(CsvDataset):
             field for field, column in fields.items() if column is not None and column != text
         ]
         if not self._path_fields:
-            raise ValueError(f"Both columns of a pair are {text!r}, so that there are no images.")
+            raise ValueError(
+                f"Expected a column of images, but both columns of a pair are {text!r}."
+            )
         named = [negatives] if isinstance(negatives, str) else list(negatives or [])
         columns = [obj, obj_a, obj_b, *(named if "obj_b" in self._path_fields else [])]
         self._path_columns = {column for column in columns if column not in (None, text)}
@@ -128,16 +130,15 @@ class ImageCsvDataset(CsvDataset):
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Why images of the splits that were loaded so far are left out, by path."""
+        """Reasons why images of the splits loaded so far were left out, by path."""
         return dict(self._images.skipped)
 
     def load(self, split: str) -> Sequence[SimilaritySample]:
         """Read all samples of a split.
 
         Raises:
-            ValueError: No such split, a row that cannot be read, which the error names, or no
-                sample is left.
-            FileNotFoundError: The split's file is missing, or images are that are not skipped.
+            ValueError: There is no such split, rows cannot be read, or no sample is left.
+            FileNotFoundError: The file of the split is missing, or images that are not skipped.
         """
         samples = super().load(split)
         place = ", ".join(map(str, self._paths("train" if split in self._fractions else split)))
@@ -172,7 +173,7 @@ class ImageCsvDataset(CsvDataset):
         return [getattr(sample, field) for field in self._path_fields]
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this dataset again, as JSON values."""
+        """Return the arguments that rebuild this dataset, as JSON values."""
         roots = [str(root) for root in self.roots]
         return {
             **super().get_config_dict(),

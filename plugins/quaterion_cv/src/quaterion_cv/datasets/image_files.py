@@ -1,4 +1,4 @@
-"""What is done about image files that are missing or broken."""
+"""Handling of missing and broken image files."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from rich.progress import track
 from quaterion_cv.images import read_image
 
 OnError: TypeAlias = Literal["raise", "skip"]
-"""Whether a missing or broken image file stops the run, or is left out and counted."""
+"""Whether missing and broken image files are errors, or are left out and counted."""
 
 _MOST_NAMED: Final = 3
-_AT_ONCE: Final = 4096  # so that what waits for a thread takes little memory
+_AT_ONCE: Final = 4096  # files per thread pool call, to limit the memory of its queue
 
 
 class ImageFiles:
-    """Tells image files that can be read from others, as strictly as the user asks.
+    """Check of image files, which raises an error or leaves out files.
 
-    - ``"raise"``: a missing file is an error here, a broken one when it is read, in training or
-      evaluation. It costs a look at the file system for each file.
-    - ``"skip"``: every file is read and decoded here, once, in threads on all cores: about what one
-      pass of a training over the files costs. Those that cannot be read are left out; a warning
-      counts them and names the first.
+    - ``"raise"``: a missing file is an error here, a broken one when it is read in training or
+      evaluation. This costs a file system call per file.
+    - ``"skip"``: every file is read and decoded here once, in threads on all cores, which takes
+      about as long as one pass over the files in training. Unreadable files are left out; a warning
+      counts them and lists the first ones.
 
     Args:
-        on_error: One of the two.
+        on_error: ``"raise"`` or ``"skip"``.
 
     Raises:
         ValueError: ``on_error`` is neither.
@@ -51,22 +51,22 @@ class ImageFiles:
     def __init__(self, on_error: OnError):
         if on_error not in ("raise", "skip"):
             raise ValueError(
-                "on_error is 'raise', so that a missing or broken image file stops the run, or "
-                f"'skip', to leave such files out and count them, but got {on_error!r}."
+                "Expected on_error to be 'raise', to stop at a missing or broken image file, or "
+                f"'skip', to leave out and count such files, got {on_error!r}."
             )
         self.on_error = on_error
         self.skipped: dict[str, str] = {}
         self._readable: set[Path] = set()
 
     def readable(self, paths: Iterable[Path], place: str) -> set[Path]:
-        """Return the files that can be read.
+        """Return the readable files.
 
         Args:
             paths: Image files.
-            place: What names them, for messages.
+            place: Where the paths are from, for messages.
 
         Raises:
-            FileNotFoundError: Files are missing, which is not to be skipped.
+            FileNotFoundError: Files are missing and are not to be skipped.
         """
         named = set(paths)
         unseen = sorted(path for path in named - self._readable if str(path) not in self.skipped)
@@ -91,7 +91,7 @@ def _missing(paths: list[Path]) -> dict[Path, str]:
 
 
 def _unreadable(paths: list[Path]) -> dict[Path, str]:
-    """Read files, and return why some cannot be."""
+    """Read files, and return why some cannot be read."""
     if not paths:
         return {}
     parts = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
@@ -109,7 +109,7 @@ def _unreadable(paths: list[Path]) -> dict[Path, str]:
 
 
 def _fault(path: Path) -> str | None:
-    """Say why an image file cannot be read, if it cannot."""
+    """Return why an image file cannot be read, or None."""
     try:
         read_image(path, channels=3)
     except (OSError, TypeError, ValueError) as error:

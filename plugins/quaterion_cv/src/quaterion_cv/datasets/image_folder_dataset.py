@@ -1,4 +1,4 @@
-"""Images in folders, one for each group."""
+"""Datasets of images in one folder per group."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ItemT = TypeVar("_ItemT")
 
 
 class ImageFolderDataset(SplitDataset):
-    """Reads folders of images, one for each group, which is named like its folder.
+    """Dataset read from folders of images, one per group, which is named after its folder.
 
     ::
 
@@ -31,40 +31,40 @@ class ImageFolderDataset(SplitDataset):
           validation/                    4.jpg 5.jpg
             cat/ 4.jpg
 
-    The splits are the folders ``train``, ``validation`` and ``test`` of the root, as far as there
-    are any, and if there is no ``train``, all is one split of that name, as on the right. Folders
-    of other names are given as ``folders``. Or ``shares`` of the images on the right are set aside.
+    The splits are those of the folders ``train``, ``validation`` and ``test`` that exist in the
+    root. Without a folder ``train``, as on the right, all images form the split ``train``, or
+    ``shares`` of them form other splits. Splits in folders of other names are given as ``folders``.
 
     Samples are :class:`~quaterion_core.dataset.SimilarityGroupSample` in the order of the paths.
-    The object is the :class:`~pathlib.Path` of an image, which is read where it is needed, in the
-    workers of a loader. Images may lie in folders within that of their group, unless these are
-    groups, too; see ``group_folders``. Files that are not named like an image, hidden ones, and
-    those outside of the folders of groups do not count.
+    The object is the :class:`~pathlib.Path` of an image, which is read when it is needed, in the
+    workers of a loader. Images may be in subfolders of their group's folder, unless these are
+    groups themselves; see ``group_folders``. Hidden files, files without the suffix of an image,
+    and files outside the folders of groups are ignored.
 
     Args:
-        root: The folder.
-        folders: The folder of each split below the root, such as
-            ``{"train": "train", "validation": "val"}``.
-        shares: The share of each split but ``train``, which gets the rest, such as
-            ``{"validation": 0.1, "test": 0.1}``.
-        divide: What is divided by ``shares``: ``"samples"``, so that each group has its share of
-            images in each split, or ``"groups"``, so that each split has groups of its own, which
-            tells how well a model does on new ones.
-        seed: Which images or groups it is. The same seed and files make the same splits.
-        group_folders: ``"outermost"``: the folders right below that of a split are the groups, with
-            all that is in them. ``"innermost"``: those in which images lie, however deep; a group
-            is then named by its whole path, such as ``"Greek/character01"``.
-        turned_groups: Have the split ``train`` hold every image also turned by 90, 180 and 270
-            degrees, each turn of a group as a group of its own: four times as many samples and
-            groups, for what means something else once it is turned, such as characters. A turned
-            image is a :class:`~quaterion_cv.images.TurnedImage`. Santoro et al., Meta-Learning
-            with Memory-Augmented Neural Networks, ICML 2016, section 4.1.
-        mirrored_groups: Have the split ``train`` hold every image also mirrored, the mirror images
-            of a group as a group of its own: twice as many samples and groups, eight times with
-            ``turned_groups``.
-        on_error: ``"raise"``: a broken image stops the run when it is read, with its name.
-            ``"skip"``: broken images are left out and counted; for that, each one is read once
-            when its split is loaded. See :class:`~quaterion_cv.datasets.image_files.ImageFiles`.
+        root: The root folder.
+        folders: Folder of each split below the root, such as ``{"train": "train", "validation":
+            "val"}``.
+        shares: Share of each split except ``train``, which gets the rest, such as ``{"validation":
+            0.1, "test": 0.1}``.
+        divide: What ``shares`` divide: ``"samples"``, so that each split has a share of the images
+            of every group, or ``"groups"``, so that each split has groups of its own, to measure
+            how well a model generalises to new ones.
+        seed: Seed of the division. The same seed and files give the same splits.
+        group_folders: With ``"outermost"``, the folders directly below that of a split are the
+            groups, with everything in them. With ``"innermost"``, the folders that contain images
+            are the groups, at any depth, named by their path, such as ``"Greek/character01"``.
+        turned_groups: Whether the split ``train`` also contains every image turned by 90, 180 and
+            270 degrees, with each turn of a group as a group of its own. This gives four times as
+            many samples and groups, for objects that mean something else when turned, such as
+            characters. A turned image is a :class:`~quaterion_cv.images.TurnedImage`. Santoro et
+            al., Meta-Learning with Memory-Augmented Neural Networks, ICML 2016, section 4.1.
+        mirrored_groups: Whether the split ``train`` also contains every image mirrored, with the
+            mirror images of a group as a group of its own: twice as many samples and groups, eight
+            times as many with ``turned_groups``.
+        on_error: With ``"raise"``, a broken image is an error when it is read. With ``"skip"``,
+            broken images are left out and counted, for which every image is read once when its
+            split is loaded. See :class:`~quaterion_cv.datasets.image_files.ImageFiles`.
 
     Raises:
         FileNotFoundError: A folder is missing.
@@ -100,14 +100,14 @@ class ImageFolderDataset(SplitDataset):
         self.shares = _checked(shares or {})
         if folders and shares:
             raise ValueError(
-                "folders and shares both make splits. Give folders where each split has one, or "
+                "Expected folders or shares, got both. Use folders if each split has a folder, or "
                 "shares to divide the images of one folder."
             )
         if divide not in ("samples", "groups"):
-            raise ValueError(f"divide is 'samples' or 'groups', but got {divide!r}.")
+            raise ValueError(f"Expected divide to be 'samples' or 'groups', got {divide!r}.")
         if group_folders not in ("outermost", "innermost"):
             raise ValueError(
-                f"group_folders is 'outermost' or 'innermost', but got {group_folders!r}."
+                f"Expected group_folders to be 'outermost' or 'innermost', got {group_folders!r}."
             )
         self.divide = divide
         self.seed = seed
@@ -135,7 +135,7 @@ class ImageFolderDataset(SplitDataset):
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Why images of the splits that were loaded so far are left out, by path."""
+        """Reasons why images of the splits loaded so far were left out, by path."""
         return dict(self._files.skipped)
 
     def load(self, split: str) -> Sequence[SimilarityGroupSample]:
@@ -153,8 +153,8 @@ class ImageFolderDataset(SplitDataset):
         ]
         if not images:
             raise ValueError(
-                f"{folder.absolute()} has no images. Expected was a folder for each group, with "
-                f"images in it, such as {folder.name}/cat/1.jpg."
+                f"Expected a folder of images for each group, such as {folder.name}/cat/1.jpg, got "
+                f"no images in {folder.absolute()}."
             )
         if self.shares:
             images = self._part(split, images)
@@ -172,7 +172,7 @@ class ImageFolderDataset(SplitDataset):
         return samples + self._changed(samples) if split == "train" else samples
 
     def _changed(self, samples: Sequence[SimilarityGroupSample]) -> list[SimilarityGroupSample]:
-        """Return turned and mirrored images, as groups of their own."""
+        """Return turned and mirrored images, as separate groups."""
         changed = []
         for mirrored in (False, True) if self.mirrored_groups else (False,):
             for turns in range(4 if self.turned_groups else 1):
@@ -188,12 +188,12 @@ class ImageFolderDataset(SplitDataset):
         return changed
 
     def _group(self, folder: Path, path: Path) -> str:
-        """Name the group of an image of the folder of a split."""
+        """Return the name of the group of an image in the folder of a split."""
         within = path.relative_to(folder)
         return within.parts[0] if self.group_folders == "outermost" else within.parent.as_posix()
 
     def _part(self, split: str, images: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
-        """Return the images of a split that has a share of them."""
+        """Return the share of the images that belongs to a split."""
 
         def at_random(name: str) -> int:
             return stable_id((self.seed, name))
@@ -231,14 +231,14 @@ def _checked(shares: Mapping[str, float]) -> dict[str, float]:
         or sum(shares.values()) >= 1
     ):
         raise ValueError(
-            "shares are those of the splits but 'train', which gets the rest: numbers above 0 that "
-            f"make less than 1 together, but got {dict(shares)}."
+            "Expected shares of splits other than 'train', which gets the rest, as numbers above 0 "
+            f"with a sum below 1, got {dict(shares)}."
         )
     return dict(shares)
 
 
 def _divide(items: Iterable[_ItemT], shares: Mapping[str, float]) -> dict[str, list[_ItemT]]:
-    """Take every so many-th item for each split; what is next to one another is spread evenly."""
+    """Take items at regular intervals for each split, so that adjacent items are spread evenly."""
     rest = list(items)
     left = 1.0
     parts: dict[str, list[_ItemT]] = {}
@@ -266,6 +266,6 @@ def _images_in(folder: Path) -> list[Path]:
 
 @cache
 def _image_suffixes() -> frozenset[str]:
-    """Return how the files are named that Pillow reads, such as ``.jpg``."""
+    """Return the suffixes of files that Pillow can read, such as ``.jpg``."""
     named = Image.registered_extensions()
     return frozenset(suffix for suffix, kind in named.items() if kind in Image.OPEN)

@@ -11,15 +11,14 @@ from quaterion_core.dataset import SimilarityGroupSample, SimilarityPairSample
 
 
 class TwoViews(Dataset[SimilarityPairSample]):
-    """Pairs of two views of each image of a sequence, for :class:`~quaterion_cv.NTXentLoss`.
+    """Dataset of pairs of two views of each image, for :class:`~quaterion_cv.NTXentLoss`.
 
-    The views are new each time that an image is asked for, so do not cache the encoder.
+    Views are created anew on each access, so the encoder must not be cached.
 
     Args:
-        images: Any images that the encoder understands, or samples of groups, whose groups are
-            then not looked at.
-        augment: Makes a view of an image, at random. By default both views are the image itself,
-            for an encoder that augments in training.
+        images: Any images that the encoder accepts, or group samples, whose groups are ignored.
+        augment: Function that returns a random view of an image. By default, both views are the
+            image itself, for an encoder that augments images in training.
 
     Example:
         >>> from itertools import count

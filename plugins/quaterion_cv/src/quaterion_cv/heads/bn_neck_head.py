@@ -1,4 +1,4 @@
-"""A head that normalises each value of an embedding over the batch."""
+"""Batch-norm neck: a head that normalises each dimension over the batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from quaterion_core.heads import EncoderHead
 
 
 class BNNeckHead(EncoderHead):
-    """Batch-norm neck: ``y = weight · (x - mean) / √(variance + ε)``, for each value.
+    """Batch-norm neck: ``y = weight · (x - mean) / √(variance + ε)``, for each dimension.
 
     Placed between the features of an image encoder and an angular classification loss (softmax,
     ArcFace, CosFace), it centres the features at the origin, which makes angles more informative.
@@ -25,7 +25,7 @@ class BNNeckHead(EncoderHead):
     Workshops 2019, section 3.5; Ioffe, Szegedy, Batch Normalization, ICML 2015, algorithm 1.
 
     Args:
-        input_embedding_size: D, the size of both input and output.
+        input_embedding_size: Size D of input and output.
         dropout: Probability of dropping each input value during training.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Losses for images: learned centres and proxies, mined pairs, views."""
+"""Losses for images, and former paths of losses that moved to core."""
 
 from quaterion_cv.losses.multi_similarity_loss import MultiSimilarityLoss
 from quaterion_cv.losses.nt_xent_loss import NTXentLoss

@@ -1,4 +1,4 @@
-"""Multi-similarity loss, under the path that it had before it moved to core."""
+"""Multi-similarity loss, under its path before it moved to core."""
 
 from quaterion_core.loss.multi_similarity_loss import MultiSimilarityLoss
 

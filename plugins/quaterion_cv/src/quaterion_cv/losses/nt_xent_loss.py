@@ -1,4 +1,4 @@
-"""NT-Xent, under the path that it had before it moved to core."""
+"""NT-Xent, under its path before it moved to core."""
 
 from quaterion_core.loss.nt_xent_loss import NTXentLoss
 

@@ -1,4 +1,4 @@
-"""Proxy-anchor loss, under the path that it had before it moved to core."""
+"""Proxy-anchor loss, under its path before it moved to core."""
 
 from quaterion_core.loss.proxy_anchor_loss import ProxyAnchorLoss
 

@@ -1,4 +1,4 @@
-"""Sub-center ArcFace loss: several centres for each group."""
+"""Sub-center ArcFace loss: ArcFace with several weight vectors per group."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from quaterion_core.loss import ArcFaceLoss
 
 
 class SubCenterArcFaceLoss(ArcFaceLoss):
-    """ArcFace loss in which a group has several weight vectors, of which the nearest counts.
+    """ArcFace loss with several weight vectors per group, of which the nearest is used.
 
-    With the weight vectors W_j1 to W_jK of the group j, the angle between an embedding x and the
-    group is that of the nearest of them::
+    With the weight vectors W_j1 to W_jK of group j, the angle between an embedding x and the group
+    is that of the nearest of them::
 
         cos θ_j = max over k of cos(x, W_jk)
 
     and the loss is that of :class:`~quaterion_core.loss.ArcFaceLoss`: the cross-entropy of scale
-    cos(θ_y + margin) for the own group y and scale cos θ_j for others. An object that is in the
-    wrong group, or looks different, may gather around a centre of its own, and no longer pulls at
-    that of the others.
+    cos(θ_y + margin) for the own group y and scale cos θ_j for others. Objects that are mislabelled
+    or look different may gather around a separate centre, and no longer attract the centre of the
+    other objects.
 
     Source: Deng et al., Sub-center ArcFace: Boosting Face Recognition by Large-scale Noisy Web
     Faces, ECCV 2020, section 3.2, equation 3.
 
     Args:
         embedding_size: Embedding size D.
-        num_groups: Number C of groups in the training data.
-        sub_centers: Number K of weight vectors of a group.
+        num_groups: Number of groups C in the training data.
+        sub_centers: Number of weight vectors K per group.
         scale: Factor of the cosines.
-        margin: In radians.
+        margin: Angular margin in radians.
 
     Raises:
         ValueError: A size, ``sub_centers`` or the scale is not positive, or the margin is not in

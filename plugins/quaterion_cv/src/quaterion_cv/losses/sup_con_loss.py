@@ -1,4 +1,4 @@
-"""Supervised contrastive loss, under the path that it had before it moved to core."""
+"""Supervised contrastive loss, under its path before it moved to core."""
 
 from quaterion_core.loss.sup_con_loss import SupConLoss
 

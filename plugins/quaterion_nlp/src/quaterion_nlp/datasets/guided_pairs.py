@@ -1,4 +1,4 @@
-"""Pairs that carry what a guide makes of their objects."""
+"""Datasets of pairs with the embeddings of a guide model."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from quaterion_core.heads import EmptyHead
 
 @dataclass(slots=True)
 class GuidedPairSample(SimilarityPairSample):
-    """A pair, and the guide's embeddings of its objects.
+    """Pair with the guide's embeddings of its objects.
 
     Args:
         obj_a: As in :class:`~quaterion_core.dataset.SimilarityPairSample`.
         obj_b: As there.
         score: As there.
         subgroup: As there.
-        guide_embeddings: Of ``obj_a`` and ``obj_b``, shape (2, E), for losses such as
-            :class:`~quaterion_nlp.GuidedNegativesRankingLoss`.
+        guide_embeddings: Guide's embeddings of ``obj_a`` and ``obj_b``, shape (2, E), for losses
+            such as :class:`~quaterion_nlp.GuidedNegativesRankingLoss`.
 
     Example:
         >>> GuidedPairSample("a", "b", guide_embeddings=torch.eye(2)).object_targets()
@@ -52,16 +52,19 @@ def with_guide(
     guide: SimilarityModel | Encoder,
     batch_size: int = 32,
 ) -> list[GuidedPairSample]:
-    """Let a guide embed the objects of pairs, each distinct object once.
+    """Embed the objects of pairs with a guide, each distinct object once.
 
     Args:
         samples: Pairs.
-        guide: A model that is good already, or its encoder alone. It is run in evaluation mode and
-            never trained.
-        batch_size: Number of objects that the guide embeds at once.
+        guide: An already trained model or encoder. It runs in evaluation mode and is not trained.
+        batch_size: Number of objects embedded at once.
 
     Returns:
-        The pairs with the guide's embeddings, which take 8 · E bytes for each pair.
+        The pairs with the guide's embeddings, which take 8 · E bytes per pair.
+
+    Raises:
+        TypeError: A sample is not a pair.
+        ValueError: An object is missing.
 
     Example:
         >>> class Lengths(Encoder):
@@ -91,7 +94,7 @@ def with_guide(
 
 
 class GuidedPairs(SplitDataset):
-    """A dataset of pairs to which a guide's embeddings are added.
+    """Dataset of pairs with a guide's embeddings.
 
     In a recipe::
 
@@ -102,13 +105,13 @@ class GuidedPairs(SplitDataset):
         loss: guided-negatives-ranking
 
     Args:
-        data: A registered dataset of pairs, by its name, or as a mapping of name and arguments.
-        guide: A registered encoder, chosen in the same way. Both may be objects that are there
-            already, which a configuration cannot hold.
-        batch_size: Number of objects that the guide embeds at once.
+        data: A registered dataset of pairs, as its name or as a mapping of name and arguments.
+        guide: A registered encoder, given in the same way. Both may also be objects, which a
+            configuration cannot contain.
+        batch_size: Number of objects embedded at once.
 
     Raises:
-        MissingComponentError: There is no such dataset or encoder.
+        MissingComponentError: The dataset or the encoder is not registered.
     """
 
     def __init__(
@@ -125,25 +128,25 @@ class GuidedPairs(SplitDataset):
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Those of the dataset."""
+        """Names of the splits of the wrapped dataset."""
         return self._dataset.splits
 
     def check_source(self, split: str) -> None:
-        """Check the split of the dataset."""
+        """Check a split of the wrapped dataset."""
         self._dataset.check_source(split)
 
     def load(self, split: str) -> list[GuidedPairSample]:
         """Return the samples of a split, with the guide's embeddings.
 
         Raises:
-            ValueError: There is no such split.
-            TypeError: The dataset does not hold pairs.
+            ValueError: There is no such split, or an object is missing.
+            TypeError: A sample is not a pair.
         """
         samples: list[SimilarityPairSample] = []
         for position, sample in enumerate(self._dataset.load(split)):
             if not isinstance(sample, SimilarityPairSample):
                 raise TypeError(
-                    "A guide needs a dataset of SimilarityPairSample, but sample "
+                    "Expected a dataset of SimilarityPairSample, but sample "
                     f"{position} of {type(self._dataset).__name__} "
                     f"is a {type(sample).__name__}."
                 )

@@ -1,4 +1,4 @@
-"""Groups of texts whose names are texts of them too."""
+"""Datasets of groups of texts with the names of the groups as further texts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from quaterion_core.dataset import (
 
 
 class NamedGroups(SplitDataset):
-    """A dataset of groups of texts, with the name of each group as one more text of it.
+    """Dataset of groups of texts, with the name of each group as an additional text of it.
 
-    Where a name says what its group is about, such as ``lost_or_stolen_card``, it is worth a
-    sample. That counts where there are few of them.
+    A name that describes its group, such as ``lost_or_stolen_card``, is worth a sample, in
+    particular if there are few samples.
 
     In a recipe::
 
@@ -26,12 +26,12 @@ class NamedGroups(SplitDataset):
           data: {name: csv, files: {train: intents.csv}, obj: text, group: intent}
 
     Args:
-        data: A registered dataset of groups, by its name, or as a mapping of name and arguments.
-            It may also be an object that is there already, which a configuration cannot hold.
-        splits: The splits that get the names; by default the one for training.
+        data: A registered dataset of groups, as its name or as a mapping of name and arguments, or
+            an object, which a configuration cannot contain.
+        splits: Splits that get the names; by default the training split.
 
     Raises:
-        MissingComponentError: There is no such dataset.
+        MissingComponentError: The dataset is not registered.
         ValueError: The dataset has no split of ``splits``.
 
     Example:
@@ -53,21 +53,21 @@ class NamedGroups(SplitDataset):
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Those of the dataset."""
+        """Names of the splits of the wrapped dataset."""
         return self._dataset.splits
 
     def check_source(self, split: str) -> None:
-        """Check the split of the dataset."""
+        """Check a split of the wrapped dataset."""
         self._dataset.check_source(split)
 
     def load(self, split: str) -> Sequence[Any]:
-        """Return the samples of a split, and after them the names, in the order of the groups.
+        """Return the samples of a split, followed by the names in the order of the groups.
 
-        Underscores of a name become spaces.
+        Underscores in names become spaces. Names without any other character are left out.
 
         Raises:
-            ValueError: There is no such split.
-            TypeError: The dataset does not hold groups, or the name of one is not a text.
+            ValueError: There is no such split, or an object or a group is missing.
+            TypeError: A sample is not a group sample, or its group is not a string.
         """
         samples: Sequence[Any] = self._dataset.load(split)
         if split not in self._named:

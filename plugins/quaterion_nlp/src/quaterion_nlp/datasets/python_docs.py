@@ -19,34 +19,34 @@ _WORD_BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a
 
 
 class PythonDocs(SplitDataset):
-    """What a function does, paired with its name: about 4,000 pairs that need no download.
+    """About 4,000 pairs of what a function does and its name, without any download.
 
-    The pairs are read off the docstrings of this Python's standard library. ``obj_a`` is a
+    The pairs are read from the docstrings of the standard library of this Python. ``obj_a`` is a
     summary in natural language, ``obj_b`` the qualified name in words, and ``subgroup`` the
-    qualified name as one writes it::
+    qualified name itself::
 
         obj_a="Recursively delete a directory tree."
         obj_b="shutil rmtree"
         subgroup="shutil.rmtree"
 
-    The task is to find the name by the summary among all names of the split. Some summaries share
-    words with the name, many do not ("delete" and "rm"); that is what there is to learn.
+    The task is to find the name for a summary among all names of the split. Some summaries share
+    words with the name, but many do not ("delete" and "rm"), which is what a model has to learn.
 
-    - **Summary**: the first sentence of the docstring. A signature in front of it, which would
-      give the name away, is removed.
+    - **Summary**: the first sentence of the docstring. A preceding signature, which would reveal
+      the name, is removed.
     - **Objects**: public functions, classes and methods of the documented modules that exist on
       every platform, each under one name. A method belongs to the class that defines it.
-    - **No summary occurs twice.** Where objects of the same last name share one, such as
-      ``queue.Queue.put`` and ``asyncio.Queue.put``, the first by name stands for all; one that is
-      shared by objects of different names identifies none of them and is left out.
+    - **No summary occurs twice.** If objects with the same last name share one, such as
+      ``queue.Queue.put`` and ``asyncio.Queue.put``, only the first by name is kept; summaries
+      shared by objects with different names are left out, as they identify none of them.
     - **Splits**: ``validation`` has one object in five, ``train`` the others. A hash of the
       qualified name decides, so that an object stays in its split from one Python version to the
       next.
 
-    The samples depend on the version of Python alone, up to a few functions that exist on one
-    platform only. They are sorted by qualified name. A second interpreter reads them, once in a
-    process (half a second), so that nothing which was imported before can change them, and
-    nothing that reading them imports stays here.
+    The samples depend only on the version of Python, except for a few functions that exist on one
+    platform only. They are sorted by qualified name. They are read once per process, in a second
+    interpreter (half a second), so that previously imported modules do not change them and the
+    modules that are imported for them do not remain loaded.
 
     Example:
         >>> dataset = PythonDocs()
@@ -68,7 +68,7 @@ class PythonDocs(SplitDataset):
 
         Raises:
             ValueError: There is no such split.
-            RuntimeError: The interpreter that reads the docstrings could not be run.
+            RuntimeError: The interpreter that reads the docstrings failed.
         """
         self.check_split(split)
         return [
@@ -95,7 +95,7 @@ def _is_validation(qualified_name: str) -> bool:
 
 @functools.cache
 def _summaries() -> tuple[tuple[str, str], ...]:
-    """Return all (qualified name, summary), no summary and no name in words twice."""
+    """Return all (qualified name, summary) with distinct summaries and distinct names in words."""
     sharing: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for name, text in _read_in_fresh_interpreter().items():
         sharing[_spelled_alike(text)][name] = text
@@ -109,12 +109,12 @@ def _summaries() -> tuple[tuple[str, str], ...]:
 
 
 def _spelled_alike(text: str) -> str:
-    """Reduce a text to its words, so that case and punctuation tell no two texts apart."""
+    """Reduce a text to its words, which ignores case and punctuation."""
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
 def _read_in_fresh_interpreter() -> dict[str, str]:
-    # -I and -S: no environment variable (PYTHONOPTIMIZE) and no installed package has a say.
+    # -I and -S ignore environment variables, such as PYTHONOPTIMIZE, and installed packages.
     command = [sys.executable, "-I", "-S", "-W", "ignore", str(standard_library.__file__)]
     try:
         result = subprocess.run(command, capture_output=True, check=True, timeout=120)

@@ -1,9 +1,9 @@
-"""What the standard library's public objects do, in one sentence each; a program of its own.
+"""Summaries of the public objects of the standard library; a separate program.
 
-Run in a fresh interpreter, it prints ``{qualified name: summary}`` as JSON. It has to be fresh:
-libraries replace functions of the standard library (torch ``inspect.getfile``, Lightning
-``warnings.formatwarning``) and add methods to its classes (transformers to ``logging.Logger``),
-which would make what is found depend on what was imported before.
+Run in a fresh interpreter, it prints ``{qualified name: summary}`` as JSON. The interpreter must be
+fresh, as libraries replace functions of the standard library (torch ``inspect.getfile``, Lightning
+``warnings.formatwarning``) and add methods to its classes (transformers to ``logging.Logger``), so
+that the result would depend on what was imported before.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MODULES: Final = """
     xml.sax xml.sax.handler xml.sax.saxutils xml.sax.xmlreader xmlrpc.client xmlrpc.server
     zipapp zipfile zipimport zlib zoneinfo
 """
-"""The documented modules that exist on every platform and that importing does nothing but load."""
+"""The documented modules that exist on every platform and have no side effects on import."""
 
 _CALL: Final = re.compile(
     r"""
@@ -65,9 +65,9 @@ def public_objects() -> dict[str, Any]:
     """Find the public functions, classes and methods of the standard library.
 
     Returns:
-        The objects by qualified name (``"shutil.rmtree"``, ``"str.split"``), sorted. An object
-        that goes by several names is listed once, if possible under the name that it was defined
-        with, and a method only in the class that defines it.
+        The objects by qualified name (``"shutil.rmtree"``, ``"str.split"``), sorted. An object with
+        several names is listed once, if possible under its original name, and a method only in the
+        class that defines it.
     """
     best: dict[int, tuple[tuple[bool, bool, int, str], Any]] = {}
     for module_name in _MODULES.split():
@@ -81,10 +81,10 @@ def public_objects() -> dict[str, Any]:
 
 
 def _members(module_name: str) -> Iterator[tuple[str, Any, bool]]:
-    """Yield (qualified name, object, whether another module defines it) for all of a module."""
+    """Yield (qualified name, object, whether another module defines it) for a module's members."""
     try:
         module = importlib.import_module(module_name)
-    except ImportError:  # built without it, or of another Python version
+    except ImportError:  # not part of this build or version of Python
         return
     prefix = "" if module_name == "builtins" else f"{module_name}."
     for name in _public_names(module):
@@ -121,7 +121,7 @@ def summary(docstring: object, name: str) -> str | None:
         name: The last part of the object's qualified name.
 
     Returns:
-        One line of text, or ``None`` if the docstring says nothing in words, or says it at length.
+        One line of text, or ``None`` if the docstring has no sentence or too long a one.
 
     Example:
         >>> summary("hypot(*coordinates) -> value\n\nMultidimensional distance.", "hypot")
@@ -145,14 +145,14 @@ def summary(docstring: object, name: str) -> str | None:
 
 
 def _without_signature(text: str) -> str:
-    """Remove the calls that a paragraph begins with, and the types that they return."""
+    """Remove calls at the start of a paragraph, and the types that they return."""
     while match := _CALL.match(text) or _ARGUMENTS.match(text):
         text = text[match.end() :]
         if match[0].rstrip().endswith(">"):
             line, _, rest = text.partition("\n")
             if returned := _RETURNED.match(text):
                 text = text[returned.end() :]
-            elif len(line.split()) < 4:  # no description, only the type of what is returned
+            elif len(line.split()) < 4:  # only the return type, no description
                 text = rest
         text = text.lstrip()
     return text

@@ -1,4 +1,4 @@
-"""A linear projection to unit length."""
+"""Linear projection head with L2 normalisation."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from quaterion_core.utils.utils import l2_norm
 class NormalizedProjectionHead(LinearProjectionHead):
     """Linear layer followed by L2 normalisation: ``y = (W x + b) / ‖W x + b‖``.
 
-    The top of sentence encoders such as Sentence-T5 and LaBSE. Dot product and cosine of its
-    embeddings are equal, so that either kind of index serves the model, and losses over dot
+    The last layer of sentence encoders such as Sentence-T5 and LaBSE. Dot products and cosines of
+    its embeddings are equal, so either kind of index can serve the model, and losses over dot
     products are bounded.
 
-    A zero projection stays zero.
+    A projection of zero remains zero.
 
     Source: Ni et al., Sentence-T5: Scalable Sentence Encoders from Pre-trained Text-to-Text
     Models, Findings of ACL 2022, section 3.2.
 
     Args:
-        input_embedding_size: D_in.
-        output_size: D_out.
+        input_embedding_size: Input size D_in.
+        output_size: Output size D_out.
         bias: Whether to add ``b``.
         dropout: Probability of dropping each input value during training.
 

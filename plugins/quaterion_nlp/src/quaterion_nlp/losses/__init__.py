@@ -1,4 +1,4 @@
-"""Losses for texts: graded similarity, teachers, guided negatives."""
+"""Losses for texts: graded similarity, distillation, guided negatives."""
 
 from quaterion_nlp.losses.angle_loss import AnglELoss
 from quaterion_nlp.losses.cosent_loss import CoSENTLoss

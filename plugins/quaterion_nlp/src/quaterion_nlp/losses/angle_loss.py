@@ -1,4 +1,4 @@
-"""AnglE loss: the order of pairs by their angle in complex space."""
+"""AnglE loss: ranking of pairs by their angle in complex space."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from quaterion_nlp.losses.pair_order_loss import PairOrderLoss
 
 
 class AnglELoss(PairOrderLoss):
-    """Asks that a pair with a higher label has the higher angle similarity.
+    """Ranking of labelled pairs by their angle in complex space (AnglE).
 
-    The halves of an embedding, scaled to unit length, are the real and the imaginary part of a
+    The halves of an embedding, normalised to unit length, are the real and the imaginary part of a
     complex vector. With z and w for the two objects of a pair, a pair's angle similarity is::
 
         s = | Re ⟨z, w⟩ + Im ⟨z, w⟩ |    where ⟨z, w⟩ = Σ z_k conj(w_k)
@@ -24,14 +24,13 @@ class AnglELoss(PairOrderLoss):
 
         log( 1 + Σ exp(scale (s_j - s_i)) )    over all pairs i and j with y_i > y_j
 
-    The real part is the cosine. The imaginary part still has a slope where the cosine is flat, at
-    0 and 180 degrees. The size of an embedding should be even; an odd one is read as if a zero
-    followed.
+    The real part is the cosine. The imaginary part has a gradient where the cosine is flat, at 0
+    and 180 degrees. Embeddings of odd size are padded with a zero.
 
     The paper adds this to the same loss of cosines (:class:`~quaterion_nlp.CoSENTLoss`) and to a
-    contrastive one. Its equation 8 calls s a difference of angles and orders the pairs the other
-    way round, which would hold equal objects apart; here, as in the program of its authors, a
-    higher s is more similar.
+    contrastive loss. Its equation 8 calls s an angle difference and orders pairs the other way
+    round, which would separate equal objects; here, as in the authors' code, a higher s means more
+    similar.
 
     Source: Li, Li, AoE: Angle-optimized Embeddings for Semantic Textual Similarity, ACL 2024
     (AnglE-optimized Text Embeddings, 2023), section 3.3, equations 5 to 9.

@@ -1,4 +1,4 @@
-"""CoSENT loss: the order of pairs by their cosine."""
+"""CoSENT loss: ranking of pairs by their cosine."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from quaterion_nlp.losses.pair_order_loss import PairOrderLoss
 
 
 class CoSENTLoss(PairOrderLoss):
-    """Asks that a pair with a higher label has the higher cosine.
+    """Ranking of labelled pairs by their cosine (CoSENT).
 
     With the labels y and the cosines s of the pairs of a batch::
 
         log( 1 + Σ exp(scale (s_j - s_i)) )    over all pairs i and j with y_i > y_j
 
-    Made for graded labels, such as those of semantic textual similarity, of which it uses the
-    order alone. Where all labels of a batch are equal, the loss is 0.
+    For graded labels, such as those of semantic textual similarity, of which only the order is
+    used. If all labels of a batch are equal, the loss is 0.
 
     Source: Su, CoSENT: a more effective sentence embedding scheme than Sentence-BERT, 2022
     (kexue.fm, archive 8847), equation 5; Huang et al., CoSENT: Consistent Sentence Embedding via

@@ -1,4 +1,4 @@
-"""Cosine regression loss: the cosine of a pair is its label."""
+"""Cosine regression loss: squared difference of the cosine and the label of a pair."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class CosineRegressionLoss(PairwiseLoss):
-    """Draws the cosine of a pair to its label.
+    """Mean squared error between the cosine of a pair and its label.
 
-    With the labels y and the cosines s of the pairs of a batch: the mean of (s - y)².
+    For the labels y and the cosines s of the pairs of a batch, this is the mean of (s - y)².
 
-    Labels are cosines, from -1 to 1 (:attr:`score_range`): map scores from 0 to 5 to 0 to 1 first,
-    such as with ``score_range=[0, 5]`` of a reader.
+    Labels are cosines, from -1 to 1 (:attr:`score_range`). Rescale other scores first, for example
+    scores from 0 to 5 with the argument ``score_range=[0, 5]`` of a reader.
 
     Source: Reimers, Gurevych, Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks,
     EMNLP 2019, section 3, "Regression Objective Function".
@@ -47,8 +47,8 @@ class CosineRegressionLoss(PairwiseLoss):
         Args:
             embeddings: Shape (N, D).
             pairs: Rows of ``embeddings`` that form each pair, shape (B, 2).
-            labels: What the cosine of each pair should be, shape (B,).
-            subgroups: Subgroup of each object, shape (N,), int64; not looked at.
+            labels: Target cosine of each pair, shape (B,).
+            subgroups: Subgroup of each object, shape (N,), int64; ignored.
             **kwargs: Other targets, ignored.
 
         Returns:

@@ -1,4 +1,4 @@
-"""What the losses share that learn from a teacher's scores of the pairs of a query."""
+"""Base class of losses that learn from a teacher's scores of the pairs of a query."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class DistillationLoss(PairwiseLoss):
-    """Compares the model's scores of a query's pairs with those of a teacher.
+    """Base class of losses that compare the model's scores of a query's pairs with a teacher's.
 
-    A pair is (query, document), its label is the score that the teacher gives to it, on any
-    scale, and its subgroup is the query: pairs of one subgroup are of one query. A query needs two
-    pairs in a batch at least, such as one of a relevant document and one of another; a pair that
-    states no subgroup, or is alone in its subgroup, teaches nothing.
+    A pair is (query, document), its label is the score that the teacher assigns to it, on any
+    scale, and its subgroup identifies the query. A query needs at least two pairs in a batch, such
+    as one with a relevant document and one with another. Pairs without a subgroup, or alone in
+    their subgroup, are ignored.
 
     Args:
-        scale: Factor of the similarities. Dot products of long embeddings reach a teacher's
-            scores by themselves; cosines, between -1 and 1, need a factor to do so.
+        scale: Factor of the similarities. Dot products of long embeddings can reach a teacher's
+            scores without a factor; cosines, between -1 and 1, need one.
         distance_metric_name: Distance whose similarity is the score of the model.
 
     Raises:
@@ -49,11 +49,11 @@ class DistillationLoss(PairwiseLoss):
     def query_loss(
         self, scores: Tensor, teacher_scores: Tensor, queries: Tensor, pair_counts: Tensor
     ) -> Tensor:
-        """Compute the loss of M pairs of Q queries, each of which has two pairs at least.
+        """Compute the loss of M pairs of Q queries, each with at least two pairs.
 
         Args:
             scores: The model's scores of the pairs, shape (M,), at least float32.
-            teacher_scores: The teacher's, shape (M,).
+            teacher_scores: The teacher's scores of the pairs, shape (M,).
             queries: Query of each pair, 0 to Q - 1, shape (M,), int64.
             pair_counts: Number of pairs of each query, shape (Q,), int64.
 
@@ -77,7 +77,7 @@ class DistillationLoss(PairwiseLoss):
             pairs: Rows of ``embeddings`` that form each pair, shape (B, 2).
             labels: The teacher's scores of the pairs, shape (B,).
             subgroups: Query of each object, shape (N,), int64.
-            objects: Ids of the objects, ignored: a query is what its subgroup states.
+            objects: Ids of the objects; ignored, as subgroups identify queries.
             **kwargs: Other targets, ignored.
 
         Returns:

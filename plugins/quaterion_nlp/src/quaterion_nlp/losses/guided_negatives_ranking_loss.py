@@ -1,4 +1,4 @@
-"""Guided negatives ranking loss: negatives of the batch, without those that a guide finds false."""
+"""Guided negatives ranking loss: in-batch negatives, except false ones found by a guide."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from quaterion_core.utils.precision import at_least_float32, embeddings_for_loss
 
 
 class GuidedNegativesRankingLoss(PairwiseLoss):
-    """Ranks the partner of an object before the batch, except for what a guide finds similar.
+    """Cross-entropy with in-batch negatives, except those that a guide finds similar (GISTEmbed).
 
-    Among the objects of a large batch some are similar to an object without being its partner. A
-    guide, a model that is good already, tells them: with g for the cosine of its embeddings, x is
-    a false negative for the pair i of a_i and b_i where g of the two compared objects exceeds
-    g(a_i, b_i) + margin. With the similarity s::
+    In a large batch, some objects are similar to an object without being its partner. A guide, an
+    already trained model, finds these false negatives. With g for the cosine of the guide's
+    embeddings, a candidate is a false negative of the pair i of a_i and b_i if g of the two
+    compared objects exceeds g(a_i, b_i) + margin. With the similarity s::
 
         -log( exp(scale s(a_i, b_i)) / (exp(scale s(a_i, b_i)) + Σ exp(scale s(x, y))) )
 
-    averaged over the similar pairs with their labels as weights. The sum goes over what is not
-    false among the following, objects that state the subgroup of a_i apart:
+    averaged over the similar pairs, weighted by their labels. The sum is over the following pairs
+    (x, y), without false negatives and without objects of the subgroup of a_i:
 
     - a_i with ``obj_b`` of the other similar pairs, a_i with their ``obj_a``, and b_i with their
       ``obj_b``;
-    - a_i with ``obj_b`` of every pair with the label 0: a hard negative, for objects of its own
-      subgroup too.
+    - a_i with ``obj_b`` of every pair with label 0, a hard negative, also for objects of the same
+      subgroup.
 
     The guide's embeddings are a target, ``guide_embeddings``. :func:`~quaterion_nlp.with_guide`
-    computes them and, in a recipe, the dataset :class:`~quaterion_nlp.GuidedPairs`. Where they are
-    missing, the model is its own guide, with ``self_margin``: a model in training errs about hard
-    negatives more than a guide does, so that it takes more to rule one out.
+    computes them and, in a recipe, the dataset :class:`~quaterion_nlp.GuidedPairs`. Without them,
+    the model is its own guide, with ``self_margin``: a model in training misjudges hard negatives
+    more often than a guide does, so a larger margin is needed.
 
     Source: Solatorio, GISTEmbed: Guided In-sample Selection of Training Negatives for Text
     Embedding Fine-tuning, 2024, section 3. The model as its own guide: Zhang et al., Qwen3
@@ -45,10 +45,10 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
     whose margin is the default here.
 
     Args:
-        scale: Factor of the similarities, 1/temperature; the paper has a temperature of 0.01.
-        margin: By how much a false negative exceeds the partner in the guide's cosine; below 0
-            rules out more.
-        self_margin: The same where the model is its own guide.
+        scale: Factor of the similarities, 1/temperature. The paper uses a temperature of 0.01.
+        margin: Margin by which the guide's cosine of a false negative exceeds that of the partner.
+            Negative margins rule out more.
+        self_margin: The margin if the model is its own guide.
         distance_metric_name: Distance that defines the similarity s.
         positive_from: Lowest label of a similar pair. A pair with a label above 0 and below this
             has no term of its own.
@@ -109,11 +109,11 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
         Args:
             embeddings: Shape (N, D).
             pairs: Rows of ``embeddings`` that form each pair, shape (B, 2).
-            labels: 1.0 for a similar pair, or a weight of at least ``positive_from``; 0.0 for a
-                hard negative. Shape (B,).
+            labels: Label of each pair, shape (B,): 1.0, or a weight of at least ``positive_from``,
+                for a similar pair; 0.0 for a hard negative.
             subgroups: Subgroup of each object, shape (N,), int64.
-            guide_embeddings: What the guide makes of the same objects, shape (N, E) of any size
-                E. They get no gradient. By default the embeddings themselves.
+            guide_embeddings: The guide's embeddings of the same objects, shape (N, E), which
+                receive no gradient. By default, the embeddings themselves.
             objects: Id of each object, equal for equal objects, shape (N,), int64. By default all
                 objects are distinct.
             **kwargs: Other targets, ignored.
@@ -122,13 +122,13 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
             A scalar; 0 if there is no similar pair.
 
         Raises:
-            ValueError: A shape does not fit the others.
+            ValueError: Shapes do not match.
         """
         subgroups = self.check_batch(embeddings, pairs, labels, subgroups)
         if guide_embeddings is not None and len(guide_embeddings) != len(embeddings):
             raise ValueError(
-                "The guide should have one embedding for each object of the batch, but has "
-                f"{len(guide_embeddings)} for {len(embeddings)} objects."
+                f"Expected guide_embeddings of {len(embeddings)} objects, as in the batch, got "
+                f"{len(guide_embeddings)}."
             )
         embeddings = embeddings_for_loss(embeddings)
         if not len(pairs):
@@ -150,7 +150,7 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
 
 
 class _Candidates:
-    """What is compared for each pair, shape (B, 3B): a_i with b_j, a_i with a_j, b_i with b_j.
+    """Comparisons of each pair, shape (B, 3B): a_i with b_j, a_i with a_j, b_i with b_j.
 
     Args:
         pairs: Shape (B, 2).
@@ -177,7 +177,7 @@ class _Candidates:
                 self.is_negative[:, columns] &= ~known
 
     def compared(self, similarity_matrix: Any, embeddings: Tensor) -> Tensor:
-        """Return the similarities, shape (B, 3B); those of partners on the diagonal."""
+        """Return the similarities, shape (B, 3B), with those of partners on the diagonal."""
         a, b = embeddings[self.rows_a], embeddings[self.rows_b]
         matrices = similarity_matrix(a, b), similarity_matrix(a), similarity_matrix(b)
         return torch.cat(matrices, dim=1)

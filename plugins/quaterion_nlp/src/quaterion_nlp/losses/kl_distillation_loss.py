@@ -1,4 +1,4 @@
-"""KL distillation loss: a query's documents are as probable as to a teacher."""
+"""KL distillation loss: divergence from a teacher's distribution over the documents of a query."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from quaterion_nlp.losses.distillation_loss import DistillationLoss, sum_by_quer
 
 
 class KLDistillationLoss(DistillationLoss):
-    """Draws the distribution of a query over its documents to that of a teacher.
+    """Kullback–Leibler divergence from a teacher's distribution over the documents of a query.
 
     With the model's scores s and the teacher's t of a query's pairs, and T for the temperature::
 
         T² KL( softmax(t / T) ‖ softmax(s / T) )
 
-    averaged over the queries of the batch. The factor keeps the size of the gradient where the
-    temperature changes.
+    averaged over the queries of the batch. The factor T² keeps the size of the gradient independent
+    of the temperature.
 
-    A pair's label is the teacher's score of it, and its subgroup is the query. A pair that states
-    no subgroup, or is alone in its subgroup, teaches nothing, and its query does not count.
+    The label of a pair is the teacher's score, and its subgroup identifies the query. Pairs without
+    a subgroup, or alone in their subgroup, are ignored, and their queries do not count.
 
     Source: Hinton, Vinyals, Dean, Distilling the Knowledge in a Neural Network, 2015, section 2,
     over the documents of a query, as in Santhanam et al., ColBERTv2, NAACL 2022, section 3.2.
 
     Args:
-        temperature: T; high values soften both distributions.
-        scale: Factor of the similarities. Dot products of long embeddings reach a teacher's
-            scores by themselves; cosines, between -1 and 1, need a factor to do so.
+        temperature: Temperature T. High values soften both distributions.
+        scale: Factor of the similarities. Dot products of long embeddings can reach a teacher's
+            scores without a factor; cosines, between -1 and 1, need one.
         distance_metric_name: Distance whose similarity is the score of the model.
 
     Raises:

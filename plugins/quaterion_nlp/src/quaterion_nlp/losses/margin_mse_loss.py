@@ -1,4 +1,4 @@
-"""MarginMSE loss: differences of scores as large as a teacher's."""
+"""MarginMSE loss: squared error of differences of scores from a teacher's."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from quaterion_nlp.losses.distillation_loss import DistillationLoss, sum_by_quer
 
 
 class MarginMSELoss(DistillationLoss):
-    """Draws the differences between the scores of a query's pairs to those of a teacher.
+    """Mean squared error between the model's and a teacher's differences of scores (MarginMSE).
 
-    With the model's scores s and the teacher's t of two pairs i and j of one query::
+    With the model's scores s and the teacher's scores t of two pairs i and j of one query::
 
         mean of ((s_i - s_j) - (t_i - t_j))²
 
-    over all such two pairs of the batch. With two pairs for each query, of a relevant document and
-    of another, it is the mean over queries that the paper states. Where a query has more, every
-    two of its documents are compared, also two that are not relevant.
+    over all such combinations of two pairs in the batch. With two pairs per query, one with a
+    relevant document and one with another, this is the paper's mean over queries. With more, every
+    two documents of a query are compared, including two that are not relevant.
 
-    A pair's label is the teacher's score of it, and its subgroup is the query. A pair that states
-    no subgroup, or is alone in its subgroup, teaches nothing.
+    The label of a pair is the teacher's score, and its subgroup identifies the query. Pairs without
+    a subgroup, or alone in their subgroup, are ignored.
 
     Source: Hofstätter et al., Improving Efficient Neural Ranking Models with Cross-Architecture
     Knowledge Distillation, 2020, section 3.2, equation 7.
 
     Args:
-        scale: Factor of the similarities. Dot products of long embeddings reach a teacher's
-            scores by themselves; cosines, between -1 and 1, need a factor to do so.
+        scale: Factor of the similarities. Dot products of long embeddings can reach a teacher's
+            scores without a factor; cosines, between -1 and 1, need one.
         distance_metric_name: Distance whose similarity is the score of the model.
 
     Raises:
@@ -45,7 +45,7 @@ class MarginMSELoss(DistillationLoss):
     def query_loss(
         self, scores: Tensor, teacher_scores: Tensor, queries: Tensor, pair_counts: Tensor
     ) -> Tensor:
-        """Return the mean over every two pairs of a query."""
+        """Return the mean over all combinations of two pairs of a query."""
         # Σ over i and j of (x_i - x_j)² is 2n Σ (x_i - mean)², so no matrix of pairs is needed.
         errors = scores - teacher_scores
         means = sum_by_query(errors, queries, len(pair_counts)) / pair_counts

@@ -1,4 +1,4 @@
-"""What the losses share that ask only for the order of the pairs of a batch."""
+"""Base class of losses that depend on the order of the labels of a batch."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from quaterion_core.utils.precision import embeddings_for_loss
 
 
 class PairOrderLoss(PairwiseLoss):
-    """Asks that a pair with a higher label is more similar than one with a lower label.
+    """Base class of losses for which pairs with higher labels should be more similar.
 
     With the labels y and the similarities s of the pairs of a batch::
 
         log( 1 + Σ exp(scale (s_j - s_i)) )    over all pairs i and j with y_i > y_j
 
-    Which labels are higher is all that counts, not by how much. Where all labels are equal, the
-    loss is 0. A subclass says what the similarity of a pair is. Subgroups are not looked at: what
-    two pairs state can be compared whatever they are about.
+    Only the order of the labels matters, not their differences. If all labels are equal, the loss
+    is 0. Subclasses define the similarity of a pair. Subgroups are ignored, as any two pairs can be
+    compared.
 
     Args:
         scale: Factor of the similarities, 1/temperature.
-        distance_metric_name: The distance that a subclass may take the similarity from.
+        distance_metric_name: Distance whose similarity a subclass may use.
 
     Raises:
         ValueError: ``scale`` is not positive.
@@ -41,7 +41,7 @@ class PairOrderLoss(PairwiseLoss):
 
     @abstractmethod
     def pair_similarities(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return how similar paired rows are: (B, D) and (B, D), at least float32, to (B,)."""
+        """Return the similarities of paired rows (B, D), at least float32; shape (B,)."""
 
     def forward(
         self, embeddings: Tensor, pairs: Tensor, labels: Tensor, subgroups: Tensor, **kwargs: Any
@@ -52,7 +52,7 @@ class PairOrderLoss(PairwiseLoss):
             embeddings: Shape (N, D).
             pairs: Rows of ``embeddings`` that form each pair, shape (B, 2).
             labels: How similar the objects of each pair are, on any scale, shape (B,).
-            subgroups: Subgroup of each object, shape (N,), int64; not looked at.
+            subgroups: Subgroup of each object, shape (N,), int64; ignored.
             **kwargs: Other targets, ignored.
 
         Returns:
