@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
+__all__ = ["CollateFnType", "MetaExtractorFnType", "Targets", "TensorInterchange", "TensorTree"]
+
 TensorTree: TypeAlias = Any
 """Tensors, nested in dictionaries, lists and tuples: whatever an encoder's ``forward`` takes."""
 

@@ -1,7 +1,7 @@
 """Metrics of retrieval, and their evaluation over batches and whole datasets."""
 
 from quaterion_core.eval.attached_metric import AttachedMetric
-from quaterion_core.eval.base_metric import BaseMetric
+from quaterion_core.eval.base_metric import BaseMetric, ReduceFunction
 from quaterion_core.eval.evaluator import Evaluator
 from quaterion_core.eval.group import (
     GroupMetric,
@@ -19,6 +19,7 @@ from quaterion_core.eval.pair import (
     RetrievalReciprocalRank,
     SpearmanCorrelation,
 )
+from quaterion_core.eval.ranking import first_rank
 from quaterion_core.eval.samplers import BaseSampler, GroupSampler, PairSampler
 from quaterion_core.eval.verification import (
     PairRocAuc,
@@ -44,6 +45,7 @@ __all__ = [
     "PairTarAtFar",
     "PearsonCorrelation",
     "RecallAtK",
+    "ReduceFunction",
     "RetrievalPrecision",
     "RetrievalRPrecision",
     "RetrievalReciprocalRank",
@@ -52,4 +54,5 @@ __all__ = [
     "TarAtFar",
     "VerificationMetric",
     "WholeGroupsMetric",
+    "first_rank",
 ]

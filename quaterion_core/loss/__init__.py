@@ -1,5 +1,6 @@
 """Losses over groups and losses over pairs."""
 
+from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
 from quaterion_core.loss.arcface_loss import ArcFaceLoss
 from quaterion_core.loss.batch_hard_triplet_loss import BatchHardTripletLoss
 from quaterion_core.loss.center_loss import CenterLoss
@@ -22,6 +23,7 @@ from quaterion_core.loss.sup_con_loss import SupConLoss
 from quaterion_core.loss.triplet_loss import TripletLoss
 
 __all__ = [
+    "AnchoredGroupLoss",
     "ArcFaceLoss",
     "BatchHardTripletLoss",
     "CenterLoss",

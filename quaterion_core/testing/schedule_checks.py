@@ -39,7 +39,7 @@ def construction(subject: ScheduleSubject) -> None:
 def interface(subject: ScheduleSubject) -> None:
     """The class is not derived from `Decay`.
 
-    Derive from `quaterion_core.train.schedules.Decay` and implement `factor`.
+    Derive from `quaterion_core.train.Decay` and implement `factor`.
     """
     decay = subject.fresh().decay
     if not isinstance(decay, Decay):

@@ -1,3 +1,4 @@
+from .schedules import Decay, Schedule
 from .trainable_model import TrainableModel
 
-__all__ = ["TrainableModel"]
+__all__ = ["Decay", "Schedule", "TrainableModel"]

@@ -7,6 +7,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+__all__ = ["at_least_float32", "embeddings_for_loss", "without_autocast"]
+
 _LONGEST: Final = {torch.float32: 1e8, torch.float64: 1e30}
 
 
