@@ -29,13 +29,3 @@ def user_errors() -> Iterator[None]:
         raise click.ClickException(
             f"{told}\n(QUATERION_TRACEBACK=1 shows where it was raised.)"
         ) from error
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where it should be.
-
-    Example:
-        >>> counted(1, "object"), counted(8489, "object")
-        ('1 object', '8,489 objects')
-    """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

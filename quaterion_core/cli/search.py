@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from quaterion_core.cli.errors import counted, user_errors
+from quaterion_core.cli.errors import user_errors
+from quaterion_core.utils.counted import counted
 
 
 @click.command()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class FitResult:
         epochs: Number of epochs that were trained.
         is_cached: Whether embeddings were cached.
         output: The folder that the model was saved in, if it was.
+        facts: What the run was made of: ``data`` (samples and digest of each split), ``seed``,
+            ``device``, ``versions`` and ``command``.
     """
 
     model: SimilarityModel
@@ -43,6 +45,7 @@ class FitResult:
     epochs: int
     is_cached: bool = False
     output: Path | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
         """Return what is saved beside the model as ``report.json``."""
@@ -53,6 +56,7 @@ class FitResult:
             "cache_seconds": round(self.cache_seconds, 2),
             "epochs": self.epochs,
             "history": self.history,
+            **self.facts,
         }
 
 

@@ -19,6 +19,12 @@ from quaterion_core.recipe.faults import RecipeError
 from quaterion_core.recipe.fit import FitResult
 from quaterion_core.recipe.paths import resolve, spelled_out
 from quaterion_core.recipe.preparation import Preparation, interrupted_run
+from quaterion_core.recipe.report import (
+    REPORT_FILE,
+    changed_splits,
+    data_facts,
+    environment,
+)
 from quaterion_core.recipe.saving import saved_recipe
 from quaterion_core.recipe.settings import Recipe
 from quaterion_core.recipe.trainer import quiet_lightning
@@ -27,6 +33,7 @@ from quaterion_core.train.cache import CacheConfig, CacheType
 from quaterion_core.train.callbacks.interruption_callback import InterruptionCallback
 from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.train.xbm import XbmConfig
+from quaterion_core.utils.counted import counted
 
 
 def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
@@ -46,7 +53,10 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     evaluation, train = _load(prepared)
     validation = evaluation.samples
-    write(f"Data: {len(train):,} training samples, {len(validation):,} for validation.")
+    write(f"Data: {counted(len(train), 'training sample')}, {len(validation):,} for validation.")
+    facts = data_facts(_splits(evaluation, train))
+    if changed := changed_splits(recipe, facts):
+        write(f"The data are not those of the run that is repeated: {', '.join(changed)} changed.")
     loader = loader_for(train[0])
     train_loader = loader(train, batch_size=recipe.batch_size, **{"shuffle": True, **recipe.loader})
     objects = _objects_for_hubness(recipe, train)
@@ -85,6 +95,10 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
         epochs=trainer.current_epoch,
         is_cached=recipe.cache is not None,
         output=prepared.output,
+        facts={
+            "data": facts,
+            **environment(recipe, trainer.strategy.root_device, trainer.world_size),
+        },
     )
     if prepared.output is not None and trainer.is_global_zero:
         model.model.save(
@@ -92,7 +106,7 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
             overwrite=prepared.overwrite,
             notes={
                 "recipe.yaml": saved_recipe(recipe),
-                "report.json": json_text(result.report()),
+                REPORT_FILE: json_text(result.report()),
             },
         )
         assert checkpoint is not None
@@ -118,6 +132,14 @@ def _load(prepared: Preparation) -> tuple[Evaluation, Sequence[Any]]:
             stacklevel=4,
         )
     return Evaluation(validation, prepared.metrics, reference), train
+
+
+def _splits(evaluation: Evaluation, train: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    """Return the samples that decide the outcome of a run, by what they are for."""
+    splits = {"train": train, "validation": evaluation.samples}
+    if evaluation.reference is not None:
+        splits["reference"] = evaluation.reference
+    return splits
 
 
 def _build(prepared: Preparation, samples: Sequence[Any]) -> TrainableModel:

@@ -264,3 +264,41 @@ def test_an_encoder_of_a_folder_beside_the_recipe_is_found(recipe, folder, vecto
     assert spelled_out("encoder", choice, folder)["pooling"] == "all-MiniLM"
     choice["model"] = "sentence-transformers/all-MiniLM-L6-v2"
     assert spelled_out("encoder", choice, folder) == choice
+
+
+def test_the_report_has_what_the_run_was_made_of(recipe, folder):
+    result = fit_recipe(recipe(("epochs: 2", "epochs: 2\nseed: 3")), folder / "model", write=quiet)
+    report = json.loads((folder / "model" / "report.json").read_text())
+    assert {name: split["samples"] for name, split in report["data"].items()} == {
+        "train": 9,
+        "validation": 6,
+    }
+    assert report["seed"] == 3
+    assert report["device"]["type"] == "cpu"
+    assert {"python", "torch", "pytorch-lightning", "quaterion-core"} <= report["versions"].keys()
+    assert report["command"]
+    assert [epoch["epoch"] for epoch in report["history"]] == [1, 2]
+    assert result.report() == report
+
+
+def test_a_run_is_repeated_from_its_folder_with_the_same_weights(recipe, folder, monkeypatch):
+    fit_recipe(recipe(("epochs: 2", "epochs: 2\nseed: 3")), folder / "model", write=quiet)
+    monkeypatch.chdir(folder.parent)
+    lines = []
+    fit_recipe(folder / "model" / "recipe.yaml", folder / "again", write=lines.append)
+    first, second = (SimilarityModel.load(folder / name) for name in ("model", "again"))
+    for key, weights in first.state_dict().items():
+        assert (weights == second.state_dict()[key]).all(), key
+    reports = [json.loads((folder / n / "report.json").read_text()) for n in ("model", "again")]
+    assert reports[0]["data"] == reports[1]["data"]
+    assert reports[0]["history"] == reports[1]["history"]
+    assert not any("changed" in line for line in lines)
+
+
+def test_data_that_are_not_those_of_the_run_that_is_repeated_are_named(recipe, folder):
+    fit_recipe(recipe(), folder / "model", write=quiet)
+    changed = (folder / "val.csv").read_text().replace("refund the fee", "refund a fee")
+    (folder / "val.csv").write_text(changed)
+    lines = []
+    fit_recipe(folder / "model" / "recipe.yaml", folder / "again", write=lines.append)
+    assert "The data are not those of the run that is repeated: validation changed." in lines

@@ -1,0 +1,94 @@
+"""What a run was made of, for its report: data, versions, seed, device and command."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from quaterion_core.dataset.object_digest import object_digest
+from quaterion_core.plugins import registry
+from quaterion_core.recipe.settings import Recipe
+
+REPORT_FILE: Final = "report.json"
+"""The report in the folder of a model that was fitted by a recipe."""
+
+_PACKAGES: Final = ("torch", "pytorch-lightning", "numpy", "transformers", "sentence-transformers")
+
+
+def data_facts(splits: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:
+    """Return the number of samples of each split and a digest of them, in their order.
+
+    The digest is that of content: it is the same in every process, and different if any object,
+    group, score or subgroup is. Of an image file, the path counts.
+
+    Example:
+        >>> from quaterion_core.dataset import SimilarityGroupSample
+        >>> facts = data_facts({"train": [SimilarityGroupSample("lost card", "card")]})
+        >>> facts["train"]["samples"], len(facts["train"]["digest"])
+        (1, 32)
+    """
+    return {
+        name: {"samples": len(samples), "digest": _digest(samples)}
+        for name, samples in splits.items()
+    }
+
+
+def environment(recipe: Recipe, device: torch.device, processes: int) -> dict[str, Any]:
+    """Return what else decides the outcome of a run: versions, seed, device; and the command."""
+    distributions = {report.provenance.distribution for report in registry.plugins()}
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "seed": recipe.seed,
+        "device": {"type": device.type, "name": name, "processes": processes},
+        "versions": {
+            "python": platform.python_version(),
+            **{n: v for n in (*sorted(distributions), *_PACKAGES) if (v := _version(n))},
+        },
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def changed_splits(recipe: Recipe, facts: Mapping[str, Any]) -> list[str]:
+    """Return the splits that differ from those of the run that a recipe repeats.
+
+    A recipe repeats a run if it lies in the folder of its model.
+
+    Args:
+        recipe: The recipe.
+        facts: What :func:`data_facts` tells of its splits now.
+    """
+    try:
+        report = json.loads((recipe.folder / REPORT_FILE).read_text(encoding="utf-8"))
+        before = {name: split["digest"] for name, split in report["data"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return [name for name, now in facts.items() if before.get(name, now["digest"]) != now["digest"]]
+
+
+def _digest(samples: Sequence[Any]) -> str | None:
+    """Return the digest of samples; ``None`` if their objects cannot be read as data."""
+    digest = hashlib.blake2b(digest_size=16)
+    for sample in samples:
+        fields = dataclasses.fields(sample)
+        try:
+            digest.update(object_digest([getattr(sample, field.name) for field in fields]))
+        except TypeError:
+            return None
+    return digest.hexdigest()
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
