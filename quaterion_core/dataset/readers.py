@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -36,6 +37,9 @@ OnError: TypeAlias = Literal["raise", "skip"]
 
 Quoting: TypeAlias = Literal["auto", "standard", "none"]
 """What a quote means in a CSV file."""
+
+_FRACTION: Final = re.compile(r"0?\.\d+|\d+(\.\d+)?\s*%")
+"""A text that is meant as a fraction."""
 
 _DIVIDED: Final = "train"
 """The split that fractions are parts of."""
@@ -95,6 +99,11 @@ class TableDataset(SplitDataset):
         on_error: OnError = "raise",
         seed: int = 0,
     ):
+        if not isinstance(files, Mapping):
+            raise TypeError(
+                "Expected files as a mapping from splits to files, such as {'train': "
+                f"'path/to/file'}}, got {files!r:.80}."
+            )
         if not files:
             raise ValueError(
                 "Expected files with at least one split, such as {'train': 'path/to/file'}."
@@ -127,6 +136,11 @@ class TableDataset(SplitDataset):
         for split, paths in self._given.items():
             if not paths:
                 raise ValueError(f"Expected a file or several for the split {split!r}, got none.")
+            if len(paths) == 1 and _FRACTION.fullmatch(str(paths[0])):
+                raise ValueError(
+                    f"Expected a file or a number for the split {split!r}, got the text "
+                    f"{str(paths[0])!r}. Write a fraction as a number, such as 0.1."
+                )
         if self._limit is not None and (type(self._limit) is not int or self._limit < 1):
             raise ValueError(f"Expected limit as a positive number of rows, got {self._limit!r}.")
         if self._on_error not in ("raise", "skip"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from typing_extensions import Self
@@ -135,7 +136,8 @@ class SampleColumns:
         raise ValueError(
             f"The columns of {place[:1].lower()}{place[1:]} are {', '.join(map(repr, given))}. Say "
             f"which of them make a sample: obj_a={first!r}, obj_b={second!r} for pairs, or "
-            f"obj={first!r}, group={second!r} for groups."
+            f"obj={first!r}, group={second!r} for groups, as arguments of a data loader or of "
+            "samples_from()."
         )
 
     @property
@@ -152,7 +154,7 @@ class SampleColumns:
         """Return how many hard negatives a row has."""
         return sum(len(_listed(row[column])) for column in self._negatives)
 
-    @property
+    @cached_property
     def names(self) -> list[Any]:
         """The columns that are needed, each once."""
         return list(dict.fromkeys([*(self._pair or self._single).values(), *self._negatives]))

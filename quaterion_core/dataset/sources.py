@@ -95,7 +95,7 @@ def samples_from(
         Traceback (most recent call last):
         ValueError: The columns of the dict are 'question', 'answer'. Say which of them make a
         sample: obj_a='question', obj_b='answer' for pairs, or obj='question', group='answer' for
-        groups.
+        groups, as arguments of a data loader or of samples_from().
     """
     for name in columns:
         if name not in COLUMN_NAMES:
@@ -161,7 +161,8 @@ class _Choice:
         if not 2 <= width <= len(fields):
             raise ValueError(
                 f"{place} is a tuple of {width} items: {row!r:.60}. Say which of them make a "
-                "sample: obj_a=0, obj_b=1 for pairs, or obj=0, group=1 for groups."
+                "sample: obj_a=0, obj_b=1 for pairs, or obj=0, group=1 for groups, as arguments of "
+                "a data loader or of samples_from()."
             )
         return SampleColumns(**dict(zip(fields, range(width), strict=False)))  # type: ignore[arg-type]
 

@@ -106,9 +106,10 @@ class PandasTable(Table):
 
     def rows(self, indices: list[int]) -> list[Mapping[Any, Any]]:
         """Return some of the rows, by position."""
+        names = self.names
         part = self.data.iloc[indices]
-        columns = [part[name].tolist() for name in self.names]
-        return [dict(zip(self.names, values, strict=True)) for values in zip(*columns, strict=True)]
+        columns = [part[name].tolist() for name in names]
+        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 class PolarsTable(Table):

@@ -60,7 +60,8 @@ def check_is_file(path: Path, role: str) -> None:
     if not path.exists():
         raise FileNotFoundError(f"{role} is missing: {path.absolute()}")
     kind = "a folder" if path.is_dir() else "a pipe, socket or device"
-    raise ValueError(f"{role} is not a regular file: {path.absolute()} is {kind}.")
+    way_out = " Give a pattern for the files in it, such as 'folder/*.csv'." * path.is_dir()
+    raise ValueError(f"{role} is not a regular file: {path.absolute()} is {kind}.{way_out}")
 
 
 def read_lines(path: Path, encoding: str = UTF_8) -> Iterator[tuple[int, str]]:

@@ -241,7 +241,9 @@ class DatasetSampler(BaseSampler):
                 raise TypeError(
                     f"{type(self).__name__} takes a {name} of {sample_type.__name__}, but sample "
                     f"{position} is of type {type(sample).__name__}. Use PairSampler for pairs and "
-                    "GroupSampler for groups; a dataset holds samples of one kind."
+                    "GroupSampler for groups; a dataset holds samples of one kind. Of other items, "
+                    "name the columns: evaluate(..., obj_a=..., obj_b=...) for pairs, "
+                    "evaluate(..., obj=..., group=...) for groups."
                 )
 
 

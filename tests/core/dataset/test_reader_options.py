@@ -336,3 +336,19 @@ def test_a_stream_is_shuffled_in_bounded_memory_and_repeatable(tmp_path):
     for size in (0, True, 1.5):
         with pytest.raises(ValueError, match="buffer_size as a positive number"):
             CsvDataset({"train": file}, **GROUPS).stream("train", size)
+
+
+def test_files_that_are_nearly_right_are_told():
+    with pytest.raises(TypeError, match="mapping from splits to files.*got 'faq.csv'"):
+        CsvDataset("faq.csv", **PAIRS)
+    for fraction in ("10%", "10 %", "0.1", ".1"):
+        with pytest.raises(ValueError, match="Write a fraction as a number, such as 0.1"):
+            CsvDataset({"train": "faq.csv", "validation": fraction}, **PAIRS)
+
+
+def test_a_folder_and_an_empty_file_are_told(tmp_path):
+    with pytest.raises(ValueError, match=r"is a folder. Give a pattern .*folder/\*.csv"):
+        CsvDataset({"train": tmp_path}, **PAIRS).load("train")
+    (tmp_path / "a.csv").write_text("")
+    with pytest.raises(ValueError, match="a.csv, line 1 has no column 'q'"):
+        CsvDataset({"train": tmp_path / "a.csv"}, **PAIRS).load("train")

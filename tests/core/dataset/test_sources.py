@@ -418,3 +418,9 @@ def test_hard_negatives_that_are_torn_from_their_queries_are_told():
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*hard negatives")
             Quaterion.fit(model(), trainer(), loader, **arguments)
+
+
+def test_evaluation_of_other_items_says_what_to_name():
+    evaluator = Evaluator(RetrievalReciprocalRank(), PairSampler(log_progress=False))
+    with pytest.raises(TypeError, match=r"sample 0 is of type dict.*evaluate\(..., obj_a="):
+        Quaterion.evaluate(evaluator, Items(ROWS), model().model)
