@@ -64,7 +64,12 @@ def test_it_is_found_used_saved_loaded_and_missed(environment, tmp_path):
     listed = json.loads(environment.run("quaterion", "plugins", "--json", cwd=tmp_path).stdout)
     (report,) = [p for p in listed["plugins"] if p["distribution"] == "quaterion-char-ngrams"]
     assert (report["status"], report["version"]) == ("ok", "0.1.0")
-    assert [part["id"] for part in report["components"]] == ["quaterion-char-ngrams/char-ngrams"]
+    assert [(part["kind"], part["id"].split("/")[1]) for part in report["components"]] == [
+        ("encoder", "char-ngrams"),
+        ("dataset", "corrections"),
+        ("optimizer", "lion"),
+        ("command", "ngrams"),
+    ]
 
     for name in ("recipe.yaml", "cities.jsonl"):
         shutil.copy(EXAMPLE / name, tmp_path)
@@ -77,6 +82,15 @@ def test_it_is_found_used_saved_loaded_and_missed(environment, tmp_path):
         "quaterion_char_ngrams.char_ngrams_encoder (1, 128)\n"
         "True {True}\n"
     )  # fmt: skip
+
+    for name in ("recipe_with_all_parts.yaml", "cities.txt"):
+        shutil.copy(EXAMPLE / name, tmp_path)
+    environment.run(
+        "quaterion", "fit", "recipe_with_all_parts.yaml", "--output", "all", cwd=tmp_path
+    )
+    assert "name: quaterion-char-ngrams/lion" in (tmp_path / "all" / "recipe.yaml").read_text()
+    assert "Show the n-grams of a text." in environment.run("quaterion", "--help").stdout
+    assert environment.run("quaterion", "ngrams", "ab", "--largest", "2").stdout == "<a ab b>\n"
 
     environment.pip("uninstall", "--yes", "quaterion-char-ngrams")
     missed = environment.run("python", "-c", LOAD, cwd=tmp_path, check=False)

@@ -1,5 +1,7 @@
 """What Quaterion asks of every plugin and of every component."""
 
+from pathlib import Path
+
 from quaterion_core.testing import Example, conformance_tests
 
 test_conformance = conformance_tests(
@@ -10,6 +12,10 @@ test_conformance = conformance_tests(
             objects=["AB-1204/7", "København"],
             odd_objects=["", "   ", "?"],
         ),
+        "corrections": Example(
+            arguments={"files": {"train": str(Path(__file__).parents[1] / "cities.txt")}}
+        ),
+        "lion": Example(arguments={"lr": 0.02, "betas": (0.5, 0.9), "weight_decay": 0.1}),
     },
     expected_failures={},
 )
