@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import pluggy
@@ -84,6 +85,15 @@ class QuaterionHooks(Protocol):
             model: The :class:`~quaterion_core.TrainableModel`.
         """
 
+    @hookspec
+    def quaterion_after_save(self, path: Path, model: Any) -> None:
+        """Called when a recipe's model has been saved, in the process that saved it.
+
+        Args:
+            path: The folder that it was saved in.
+            model: The :class:`~quaterion_core.SimilarityModel`.
+        """
+
 
 def _component_hook(kind: ComponentKind) -> Callable[..., Mapping[str, str | Component]]:
     def declare(self: object) -> Mapping[str, str | Component]:
@@ -107,5 +117,6 @@ LIFECYCLE_HOOKS: Final = (
     "quaterion_configure_trainer",
     "quaterion_before_fit",
     "quaterion_after_fit",
+    "quaterion_after_save",
 )
 """The hooks of a training run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from quaterion_core.plugins.component_registry import Registry, registry
@@ -87,6 +88,10 @@ class Lifecycle:
     def after_fit(self, trainer: Any, model: Any) -> None:
         """Call ``quaterion_after_fit`` of each plugin, in the order in which they were given."""
         self._hooks.quaterion_after_fit(trainer=trainer, model=model)
+
+    def after_save(self, path: Path, model: Any) -> None:
+        """Call ``quaterion_after_save`` of each plugin, in the order in which they were given."""
+        self._hooks.quaterion_after_save(path=path, model=model)
 
 
 def activate(

@@ -111,6 +111,7 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
         )
         assert checkpoint is not None
         shutil.rmtree(checkpoint.parent, ignore_errors=True)
+        prepared.lifecycle.after_save(prepared.output, model.model)
     return result
 
 

@@ -225,6 +225,41 @@ def test_plugins_are_activated_once_and_metrics_built_once(recipe, folder, monke
     assert len(built) == 1
 
 
+class NotesSaved:
+    """A plugin that adds a file to the folder of a saved model, or breaks."""
+
+    def __init__(self, log, breaks=False):
+        self.log = log
+        self.breaks = breaks
+
+    @hookimpl
+    def quaterion_after_save(self, path, model):
+        self.log.append((path, model, (path / "config.json").is_file()))
+        if self.breaks:
+            raise RuntimeError("no connection")
+        (path / "notes.txt").write_text("kept")
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_plugin_is_called_once_the_model_is_saved(recipe, folder, monkeypatch, breaks):
+    log = []
+    lifecycle = activate([NotesSaved(log, breaks)])
+    monkeypatch.setattr("quaterion_core.recipe.preparation.activate", lambda names: lifecycle)
+    fit_recipe(recipe(), write=quiet)
+    assert log == []  # nothing is saved without an output folder
+    if breaks:
+        with pytest.raises(RuntimeError, match="no connection"):
+            fit_recipe(recipe(), folder / "model", write=quiet)
+    else:
+        fit_recipe(recipe(), folder / "model", write=quiet)
+        assert (folder / "model" / "notes.txt").read_text() == "kept"
+    ((path, model, was_saved),) = log
+    assert path == folder / "model"
+    assert was_saved
+    assert type(model) is SimilarityModel
+    assert SimilarityModel.load(path).encode(["card"]).shape == model.encode(["card"]).shape
+
+
 def test_checking_and_evaluating_import_no_lightning(recipe, folder, run_python):
     fit_recipe(recipe(), folder / "model", write=quiet)
     (folder / "wrong.yaml").write_text(
