@@ -44,12 +44,13 @@ def known_positives(
     """
     rows, row_of = torch.unique(anchors, return_inverse=True)
     columns, column_of = torch.unique(candidates, return_inverse=True)
-    related = torch.zeros(len(rows), len(columns), dtype=torch.bool, device=anchors.device)
+    related = torch.zeros(len(columns), len(rows), dtype=torch.bool, device=anchors.device).T
     itself = rows.unsqueeze(1).expand(-1, 2)
     _mark(related, rows, columns, torch.cat([itself, similar, similar.flip(1)]), True)
     if dissimilar is not None:
         _mark(related, rows, columns, torch.cat([dissimilar, dissimilar.flip(1)]), False)
-    return related[row_of][:, column_of]
+    # Rows of what is contiguous are gathered many times as fast as columns.
+    return related.T.index_select(0, column_of).T.contiguous().index_select(0, row_of)
 
 
 def _mark(related: Tensor, rows: Tensor, columns: Tensor, pairs: Tensor, value: bool) -> None:

@@ -127,9 +127,12 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
         of_a, of_b = _in_batch_negatives(
             subgroups[rows_a], subgroups[rows_b], ~is_negative, _known(objects, pairs, is_negative)
         )
-        loss = _ranking_loss(logits, of_a, weights, dim=1)
+        counted = _without_others(logits, of_a)
+        loss = _ranking_loss(counted, weights, dim=1)
         if self.symmetric:
-            loss = (loss + _ranking_loss(logits, of_b, weights, dim=0)) / 2
+            if of_b is not of_a:
+                counted = _without_others(logits, of_b)
+            loss = (loss + _ranking_loss(counted, weights, dim=0)) / 2
         return loss
 
     def xbm_loss(
@@ -244,26 +247,38 @@ def _in_batch_negatives(
         None if all but the partners are, as in most batches.
     """
     states_none = subgroups_a == NO_SUBGROUP
-    if known is None and bool((states_none & is_similar).all()):
-        return None, None
+    if bool((states_none & is_similar).all()):
+        negative = None if known is None else ~known
+        return negative, negative
     of_others = (subgroups_a.unsqueeze(1) != subgroups_b) | states_none.unsqueeze(1)
     # obj_a of a hard negative may be the positive of obj_b.
     of_a, of_b = of_others | ~is_similar, of_others & is_similar.unsqueeze(1)
     return (of_a, of_b) if known is None else (of_a & ~known, of_b & ~known)
 
 
-def _ranking_loss(logits: Tensor, negative: Tensor | None, weights: Tensor, dim: int) -> Tensor:
-    """Return the weighted mean of the cross-entropy of partners against negatives.
+def _without_others(logits: Tensor, negative: Tensor | None) -> Tensor:
+    """Set logits to minus infinity that are neither of a partner nor of a negative.
 
     Args:
         logits: Shape (B, B), with those of partners on the diagonal.
         negative: Which logits are those of negatives, shape (B, B); None for all but the diagonal.
+    """
+    if negative is None:
+        return logits
+    others = ~negative
+    others.fill_diagonal_(False)
+    return logits.masked_fill(others, -math.inf)
+
+
+def _ranking_loss(logits: Tensor, weights: Tensor, dim: int) -> Tensor:
+    """Return the weighted mean of the cross-entropy of partners against negatives.
+
+    Args:
+        logits: Shape (B, B), with those of partners on the diagonal, and minus infinity for what
+            is neither a partner nor a negative.
         weights: Weight of each pair, shape (B,).
         dim: Dimension of the negatives of an object.
     """
-    if negative is not None:
-        partners = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-        logits = logits.masked_fill(~(negative | partners), -math.inf)
     losses: Tensor = _DiagonalCrossEntropy.apply(logits, dim)
     return _weighted_mean(losses, weights)
 

@@ -16,7 +16,8 @@ class NothingToLearnError(TrainingError, ValueError):
 class NotFiniteError(TrainingError, ValueError):
     """A loss, a gradient or an embedding is NaN or infinite.
 
-    The model keeps the weights that it had before the step.
+    On the CPU the model keeps the weights that it had before the step. On a GPU gradients are
+    checked every 50 steps; the message says whether the weights have changed.
     """
 
 

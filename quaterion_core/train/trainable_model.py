@@ -391,8 +391,8 @@ class TrainableModel(pl.LightningModule, ABC):
         """Warn once if all embeddings of a batch are the same."""
         if self._is_told_of_collapse or len(embeddings) < 4:
             return
-        spread = (embeddings - embeddings[0]).detach().abs().amax()
-        if bool(spread <= 1e-5 * embeddings.detach().abs().amax()):
+        embeddings = embeddings.detach()
+        if _are_same(embeddings[:16]) and _are_same(embeddings):
             self._is_told_of_collapse = True
             rank_zero_warn(
                 f"The model has collapsed: in epoch {self.current_epoch} all {len(embeddings)} "
@@ -421,3 +421,9 @@ class TrainableModel(pl.LightningModule, ABC):
             OutputExistsError: There is something at ``path``; it stays as it is.
         """
         self.model.save(path, overwrite=overwrite)
+
+
+def _are_same(embeddings: Tensor) -> bool:
+    """Whether embeddings (N, D) differ by no more than rounding."""
+    spread = (embeddings - embeddings[0]).abs().amax()
+    return bool(spread <= 1e-5 * embeddings.abs().amax())

@@ -60,7 +60,7 @@ def embeddings_for_loss(x: Tensor) -> Tensor:
     if not x.numel():
         return x
     # On a GPU the check would wait for the device, and costs more than the rest.
-    if x.device.type == "cpu" and bool(x.detach().abs().amax() <= longest / x.shape[-1]):
+    if x.device.type == "cpu" and _is_within(x.detach(), longest / x.shape[-1]):
         return x
     with torch.no_grad():
         largest = x.abs().amax(dim=-1, keepdim=True).clamp(min=1.0)
@@ -68,6 +68,12 @@ def embeddings_for_loss(x: Tensor) -> Tensor:
     norm = torch.linalg.vector_norm(reduced, dim=-1, keepdim=True)
     is_long = norm > longest / largest
     return torch.where(is_long, reduced * (longest / norm.where(is_long, 1.0)), x)
+
+
+def _is_within(x: Tensor, bound: float) -> bool:
+    """Whether no number exceeds a bound; false if any is NaN."""
+    low, high = torch.aminmax(x)
+    return bool((low >= -bound) & (high <= bound))
 
 
 def without_autocast(device: torch.device) -> torch.autocast:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -14,17 +15,29 @@ from torch.optim import Optimizer
 from quaterion_core.train.errors import NotFiniteError, NothingToLearnError
 from quaterion_core.train.samples import describe_batch
 
+STEPS_BETWEEN_LOOKS: Final = 50
+"""How often the gradients are looked at where that waits for the device."""
+
 _EPOCHS_WITHOUT_GRADIENT: Final = 3
 _HALF_EPS: Final = 1e-4
+_WAY_OUT: Final = (
+    "Lower the learning rate, clip gradients with Trainer(gradient_clip_val=1.0), train in float32 "
+    "or bfloat16 instead of float16, or check"
+)
 
 
 class GuardCallback(Callback):
-    """Stops a training run before a step with a gradient that is not finite.
+    """Stops a training run at a gradient that is not finite.
+
+    On the CPU it stops before the step, so that the model has the weights of the step before. To
+    look at each gradient on a GPU would make every step wait for it; there the run stops within 50
+    steps, at the end of the epoch, or when a checkpoint is to be saved: no checkpoint holds weights
+    that such a gradient has changed.
 
     An optimizer's ``eps`` that is 0 in float16, as the default of Adam is, would divide 0 by 0 in
     the first step of a float16 model (``precision="16-true"``). It is raised to 1e-4.
 
-    The model then has the weights of the step before. A run whose gradients are all zero for
+    A run whose gradients are all zero for
     three epochs, or to its end, is stopped as well, and so is one whose learning rates are all
     zero.
 
@@ -35,6 +48,7 @@ class GuardCallback(Callback):
     def __init__(self) -> None:
         self._batch_idx = 0
         self._loss: Tensor | None = None
+        self._largest: Tensor | None = None
         self._steps = 0
         self._epochs = 0
         self._is_new = True
@@ -44,6 +58,7 @@ class GuardCallback(Callback):
         """Check the learning rates, and the ``eps`` of float16 models."""
         _raise_eps(trainer.optimizers)
         self._steps, self._epochs, self._has_learnt = 0, 0, False
+        self._largest = None
         self._is_new = trainer.global_step == 0
         rates = [
             group.get("initial_lr", group.get("lr"))
@@ -81,25 +96,56 @@ class GuardCallback(Callback):
         largest = _largest(optimizer)
         if largest is None:
             return
-        if not torch.isfinite(largest):
-            named = [
-                name
-                for name, parameter in pl_module.named_parameters()
-                if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
-            ]
-            pl_module.zero_grad()  # a checkpoint holds gradients that are accumulated
-            others = f" and {len(named) - 1} others" if len(named) > 1 else ""
+        # The maximum of a number and NaN is NaN.
+        self._largest = largest if self._largest is None else self._largest.maximum(largest)
+        if _is_free_to_look_at(largest):
+            if not torch.isfinite(largest):
+                self._refuse_step(trainer, pl_module)
+            self._look(trainer)
+        elif self._steps % STEPS_BETWEEN_LOOKS == 0:
+            self._look(trainer)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Check the gradients since the last look, so that no broken weights are saved."""
+        self._look(trainer)
+
+    def _look(self, trainer: Trainer) -> None:
+        """Check the gradients since the last look; this waits for the device."""
+        if self._largest is None:
+            return
+        largest = float(self._largest)
+        if not math.isfinite(largest):  # which stays so: no checkpoint may follow
             raise NotFiniteError(
-                self._explained(
-                    trainer,
-                    f"The gradient of {named[0] if named else 'a parameter'}{others} is NaN or "
-                    f"infinite (the loss is {_number(self._loss)})",
-                )
+                f"A gradient was NaN or infinite in one of the {STEPS_BETWEEN_LOOKS} steps up to "
+                f"step {trainer.global_step} (the loss is {_number(self._loss)}), and the weights "
+                f"changed with it. Resume from an earlier checkpoint. {_WAY_OUT} the data."
             )
-        self._has_learnt = self._has_learnt or bool(largest > 0)
+        self._largest = None
+        self._has_learnt = self._has_learnt or largest > 0
+
+    def _refuse_step(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Raise an error that names the gradients that are not finite."""
+        self._largest = None  # the weights are good
+        named = [
+            name
+            for name, parameter in pl_module.named_parameters()
+            if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
+        ]
+        pl_module.zero_grad()  # a checkpoint holds gradients that are accumulated
+        others = f" and {len(named) - 1} others" if len(named) > 1 else ""
+        raise NotFiniteError(
+            self._explained(
+                trainer,
+                f"The gradient of {named[0] if named else 'a parameter'}{others} is NaN or "
+                f"infinite (the loss is {_number(self._loss)})",
+            )
+        )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check that there was any gradient; other batches may have one, so three epochs count."""
+        self._look(trainer)
         self._epochs += 1
         if self._has_learnt or not self._steps:
             return
@@ -110,6 +156,7 @@ class GuardCallback(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check that there was any gradient at all."""
+        self._look(trainer)
         if self._steps and not self._has_learnt:
             self._stop()
 
@@ -128,9 +175,7 @@ class GuardCallback(Callback):
     def _explained(self, trainer: Trainer, fault: str) -> str:
         return (
             f"{fault} {describe_batch(trainer, self._batch_idx)}. The step is not taken: the model "
-            f"has the weights of step {trainer.global_step}. Lower the learning rate, clip "
-            "gradients with Trainer(gradient_clip_val=1.0), train in float32 or bfloat16 instead "
-            "of float16, or check these samples."
+            f"has the weights of step {trainer.global_step}. {_WAY_OUT} these samples."
         )
 
 
@@ -147,6 +192,11 @@ def _largest(optimizer: Optimizer) -> Tensor | None:
     norms = torch._foreach_norm(gradients, float("inf"))
     device = norms[0].device
     return torch.stack([norm.to(device, torch.float32) for norm in norms]).max()
+
+
+def _is_free_to_look_at(value: Tensor) -> bool:
+    """Whether the value is there already, and need not be waited for."""
+    return value.device.type == "cpu"
 
 
 def _number(loss: Tensor | None) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_warn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from quaterion_core.train.errors import NotFiniteError
 
 SECONDS_BETWEEN_CHECKPOINTS: Final = 60.0
 
@@ -69,7 +72,8 @@ class InterruptionCallback(Callback):
         if trainer.world_size > 1 or not isinstance(exception, (Exception, SIGTERMException)):
             return
         if trainer.global_step:
-            self._write(trainer)
+            with suppress(NotFiniteError):  # the weights are broken already
+                self._write(trainer)
 
     def _stop_if_asked(self, trainer: Trainer) -> None:
         if trainer.world_size > 1 or not (self.stop or trainer.received_sigterm):

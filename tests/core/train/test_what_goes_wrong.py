@@ -9,6 +9,7 @@ import sys
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.utils.data import Dataset
 
 from quaterion_core import Quaterion, SimilarityModel
@@ -20,8 +21,9 @@ from quaterion_core.dataset import (
 )
 from quaterion_core.eval.group import RetrievalRPrecision
 from quaterion_core.storage import NotSavableError
+from quaterion_core.train import TrainableModel
 from quaterion_core.train.cache import CacheConfig
-from quaterion_core.train.callbacks import InterruptionCallback
+from quaterion_core.train.callbacks import InterruptionCallback, guard_callback
 from quaterion_core.train.errors import (
     NotFiniteError,
     NothingToLearnError,
@@ -194,6 +196,28 @@ def test_the_weights_before_the_step_are_kept(
     torch.testing.assert_close(model.state_dict(), good.state_dict())
     kept = torch.load(tmp_path / "kept.ckpt", weights_only=False)
     torch.testing.assert_close(kept["state_dict"], dict(good.state_dict()))
+
+
+@pytest.mark.parametrize("saves", [True, False], ids=["at a checkpoint", "at the end of the epoch"])
+def test_where_a_look_at_gradients_waits_broken_weights_are_never_saved(
+    build, make_trainer, groups, tmp_path, monkeypatch, saves
+):
+    monkeypatch.setattr(guard_callback, "_is_free_to_look_at", lambda value: False)
+    monkeypatch.setattr(TrainableModel, "_is_time_to_check", lambda *args: False)
+    loader = GroupSimilarityDataLoader(groups, batch_size=8)
+    model = build()
+    at_step(model, 2, Exploding.apply)
+    callbacks = [InterruptionCallback(tmp_path / "kept.ckpt")]
+    if saves:
+        callbacks.append(ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1))
+    with pytest.raises(NotFiniteError, match="the weights changed with it. Resume from an earlier"):
+        Quaterion.fit(
+            model,
+            make_trainer(max_epochs=1, callbacks=callbacks, enable_checkpointing=saves),
+            loader,
+        )
+    expected = ["step=1.ckpt", "step=2.ckpt"] if saves else []
+    assert sorted(path.name for path in tmp_path.iterdir()) == expected
 
 
 def test_the_samples_of_a_bad_step_are_named(build, make_trainer, groups):

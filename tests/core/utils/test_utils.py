@@ -14,6 +14,7 @@ from quaterion_core.utils import (
     max_value_of_dtype,
     min_value_of_dtype,
 )
+from quaterion_core.utils.utils import vector_norm
 
 
 def test_limits_are_those_of_the_data_type():
@@ -134,3 +135,19 @@ def test_a_batch_size_that_is_not_positive_is_refused_before_iterating():
 def test_what_can_be_neither_iterated_nor_indexed_is_refused():
     with pytest.raises(TypeError, match="int can be neither iterated nor indexed"):
         iter_by_batch(3, 1)
+
+
+def test_the_gradient_of_lengths_is_that_of_the_formula():
+    vectors = torch.tensor([[3.0, 4.0], [0.5, -1.0]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: vector_norm(x, dim=1), vectors)
+    assert torch.autograd.gradgradcheck(lambda x: vector_norm(x, dim=1), vectors)
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25], ids=str)
+def test_lengths_and_their_gradients_keep_the_type_and_are_finite(scale):
+    vectors = torch.tensor([[3.0, 4.0], [0.0, 0.0]]) * scale
+    vectors.requires_grad_()
+    lengths = vector_norm(vectors, dim=1, keepdim=True)
+    torch.testing.assert_close(lengths, torch.tensor([[5.0], [0.0]]) * scale)
+    (gradient,) = torch.autograd.grad(lengths.sum(), vectors)
+    torch.testing.assert_close(gradient, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
