@@ -13,26 +13,29 @@ from typing import Any, Final, Literal, overload
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from quaterion_core.dataset.chunking import Chunking
-from quaterion_core.dataset.embedded import Embedded
-from quaterion_core.dataset.similarity_samples import SimilarityGroupSample, SimilarityPairSample
 from quaterion_core.dataset.train_collator import Features, collate_features
+from quaterion_core.embedding import check_objects, device_of, embed_in_order, evaluation_mode
 from quaterion_core.encoders.encoder import (
     Encoder,
     collate_functions,
-    length_functions,
     meta_extractors,
 )
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead, check_neighbourhood
 from quaterion_core.model_folder import load_parts, save_parts
-from quaterion_core.storage import InvalidFolderError, NotSavableError
+from quaterion_core.model_parts import (
+    OutputError,
+    check_encoders,
+    check_parts,
+    check_weights,
+    embed,
+    embed_checked,
+)
+from quaterion_core.storage import InvalidFolderError
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
 from quaterion_core.utils.given import expected
-from quaterion_core.utils.objects import about_object, as_part_of, object_list, positive_count
-from quaterion_core.utils.options import KEY_PATTERN
+from quaterion_core.utils.objects import about_object, object_list, positive_count
 from quaterion_core.utils.tensors import move_to_device
 
 DEFAULT_ENCODER_KEY: Final = "default"
@@ -70,9 +73,7 @@ class SimilarityModel(nn.Module):
         super().__init__()
         if isinstance(encoders, Encoder):
             encoders = {DEFAULT_ENCODER_KEY: encoders}
-        if not isinstance(encoders, Mapping):
-            raise expected("encoders", "an Encoder, or a mapping from keys to encoders", encoders)
-        _check_parts(encoders, head)
+        check_parts(encoders, head)
         self._keys = sorted(encoders)
         self._encoders = nn.ModuleList(encoders[key] for key in self._keys)
         self._substituted: dict[str, Encoder] = {}
@@ -127,12 +128,7 @@ class SimilarityModel(nn.Module):
         """Return the sum of the embedding sizes, which is the head's input size."""
         if isinstance(encoders, Encoder):
             return encoders.embedding_size
-        if not isinstance(encoders, Mapping):
-            raise expected("encoders", "an Encoder, or a mapping from keys to encoders", encoders)
-        for key, encoder in encoders.items():
-            if not isinstance(encoder, Encoder):
-                name = f"the encoder {key!r}"
-                raise expected(name, "an Encoder from quaterion_core.encoders", encoder)
+        check_encoders(encoders)
         return sum(encoder.embedding_size for encoder in encoders.values())
 
     @classmethod
@@ -179,11 +175,10 @@ class SimilarityModel(nn.Module):
 
     def encode_features(self, batch: Features) -> Tensor:
         """Embed a batch with the encoders alone, outputs concatenated, shape (N, D_in)."""
-        outputs = []
-        for key, encoder in self._running.items():
-            output = _embed(encoder, batch["data"][key])
-            _check_output(key, encoder, output, batch["count"])
-            outputs.append(_outside_inference_mode(key, encoder, output))
+        outputs = [
+            embed_checked(key, encoder, batch["data"][key], batch["count"])
+            for key, encoder in self._running.items()
+        ]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
     def check_finite(self, batch: Features) -> None:
@@ -194,7 +189,7 @@ class SimilarityModel(nn.Module):
         """
         for key, encoder in self._running.items():
             with torch.no_grad():
-                output = _embed(encoder, batch["data"][key])
+                output = embed(encoder, batch["data"][key])
             rows = torch.isfinite(output).all(dim=1)
             if not rows.all():
                 bad = (~rows).nonzero().flatten().tolist()
@@ -271,10 +266,10 @@ class SimilarityModel(nn.Module):
             )
         batch_size = positive_count(batch_size, "batch_size")
         objects = object_list(inputs)
-        _check_objects(objects)
+        check_objects(objects)
         try:
             result = self._encode(objects, batch_size, to_numpy, dim)
-        except _OutputError as error:
+        except OutputError as error:
             # What has several embeddings as one object is a batch of objects.
             if isinstance(inputs, list) or not error.is_of_batch(inputs):
                 raise
@@ -285,34 +280,19 @@ class SimilarityModel(nn.Module):
 
     def _encode(self, objects: list[Any], batch_size: int, to_cpu: bool, dim: int | None) -> Tensor:
         """Embed a list of n objects; returns embeddings (n, D)."""
-        held = chain(self.parameters(), self.buffers())
-        device = next((tensor.device for tensor in held), torch.device("cpu"))
-        collate = self.get_collate_fn()
-        chunks = self._chunks(objects, batch_size)
-        embeddings = []
-        modes = {module: module.training for module in self.modules()}
-        self.eval()
-        try:
-            with torch.no_grad():
-                for rows in chunks:
-                    with as_part_of(rows):
-                        batch = move_to_device(collate([objects[row] for row in rows]), device)
-                        output = self.forward(batch)
-                        if not torch.isfinite(output).all():
-                            self._explain_not_finite(batch)
-                    output = output[:, :dim]
-                    embeddings.append(output.cpu() if to_cpu else output)
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
-        result = torch.cat(embeddings) if embeddings else torch.empty(0, dim or self.embedding_size)
-        return result[torch.tensor(list(chain.from_iterable(chunks))).argsort()]
+        device, collate = device_of(self), self.get_collate_fn()
 
-    def _chunks(self, objects: list[Any], size: int) -> list[list[int]]:
-        """Return the rows to embed at once: of similar length, where an encoder tells lengths."""
-        if len(objects) <= size:  # a query that is served need not be measured
-            return Chunking(size)(objects)
-        return Chunking(size, length_functions(self._running))(objects)
+        def embed_batch(objects: list[Any]) -> Tensor:
+            batch = move_to_device(collate(objects), device)
+            output = self.forward(batch)
+            if not torch.isfinite(output).all():
+                self._explain_not_finite(batch)
+            output = output[:, :dim]
+            return output.cpu() if to_cpu else output
+
+        with evaluation_mode(self):
+            result = embed_in_order(objects, batch_size, self._running, embed_batch)
+        return torch.empty(0, dim or self.embedding_size) if result is None else result
 
     def _explain_not_finite(self, batch: Features) -> None:
         self.check_finite(batch)
@@ -402,7 +382,7 @@ class SimilarityModel(nn.Module):
             NotSavableError: An encoder or the head cannot be described as data, or has weights
                 that are NaN or infinite.
         """
-        _check_weights({**self.encoders, "head": self.head})
+        check_weights({**self.encoders, "head": self.head})
         save_parts(
             Path(output_path), self.encoders, self.head, overwrite=overwrite, notes=notes or {}
         )
@@ -463,113 +443,3 @@ def _allow_frozen_encoders(model: nn.Module, incompatible: Any) -> None:
         for key in incompatible.unexpected_keys
         if not any(key.endswith(name) for name in replaced)
     ]
-
-
-def _check_parts(encoders: Mapping[str, Encoder], head: EncoderHead) -> None:
-    if not encoders:
-        raise ValueError("A model needs at least one encoder, but got an empty dictionary.")
-    for key, encoder in encoders.items():
-        if not isinstance(key, str) or not KEY_PATTERN.fullmatch(key):
-            raise ValueError(
-                f"{key!r} cannot be the key of an encoder. Use letters, digits, '_' and '-', "
-                "beginning with a letter or a digit."
-            )
-        if not isinstance(encoder, Encoder):
-            name = f"the encoder {key!r}"
-            raise expected(name, "an Encoder from quaterion_core.encoders", encoder)
-    if not isinstance(head, EncoderHead):
-        raise expected("the head", "an EncoderHead from quaterion_core.heads", head)
-    sizes = {key: encoder.embedding_size for key, encoder in encoders.items()}
-    if head.input_embedding_size != sum(sizes.values()):
-        listed = " + ".join(f"{size} ({key})" for key, size in sorted(sizes.items()))
-        raise ValueError(
-            f"The head ({type(head).__name__}) takes embeddings of size "
-            f"{head.input_embedding_size}, but the encoders give {listed}. Make the head with "
-            f"input_embedding_size={sum(sizes.values())}."
-        )
-
-
-def _check_objects(objects: Sequence[Any]) -> None:
-    """Refuse what is no object: nothing, a sample, a data loader."""
-    for position, given in enumerate(objects):
-        if given is None:
-            raise ValueError(
-                f"Expected raw objects, got None at position {position}. Leave it out."
-            )
-        if isinstance(given, (SimilarityPairSample, SimilarityGroupSample)):
-            field = "obj" if isinstance(given, SimilarityGroupSample) else "obj_a"
-            advice = f"Pass the objects of samples: [sample.{field} for sample in samples]."
-            raise expected(f"object {position}", "a raw object", given, advice)
-        if isinstance(given, DataLoader):
-            raise expected("inputs", "raw objects", given, "Pass a list of objects.")
-
-
-def _embed(encoder: Encoder, data: TensorTree) -> Tensor:
-    """Embed what an encoder's collate function returned, a frozen encoder without a graph."""
-    if isinstance(data, Embedded):
-        return data.embeddings
-    with torch.set_grad_enabled(torch.is_grad_enabled() and encoder.trainable):
-        output: Tensor = encoder(data)
-    return output
-
-
-def _check_weights(parts: Mapping[str, nn.Module]) -> None:
-    """Raise a ``NotSavableError`` for weights that are NaN or infinite."""
-    for key, part in parts.items():
-        for name, value in part.state_dict().items():
-            if (
-                isinstance(value, Tensor)
-                and value.is_floating_point()
-                and not bool(torch.isfinite(value).all())
-            ):
-                owner = "the head" if part is parts["head"] else f"the encoder {key!r}"
-                raise NotSavableError(
-                    f"The model is not saved: the weight {name!r} of {owner} "
-                    f"({type(part).__name__}) is NaN or infinite, by a training run that diverged. "
-                    "Train again with a lower learning rate, or from the last good checkpoint."
-                )
-
-
-def _check_output(key: str, encoder: Encoder, output: object, count: int) -> None:
-    expected = f"a floating-point tensor of shape ({count}, {encoder.embedding_size})"
-    name = f"The encoder {key!r} ({type(encoder).__name__})"
-    if not isinstance(output, Tensor):
-        raise ValueError(f"{name} returned a {type(output).__name__} instead of {expected}.")
-    if output.shape != (count, encoder.embedding_size) or not output.is_floating_point():
-        error = _OutputError(
-            f"{name} returned {tuple(output.shape)} of {output.dtype} instead of {expected}: one "
-            "row for each object, and as many columns as its embedding_size says."
-        )
-        error.shape, error.embedding_size = tuple(output.shape), encoder.embedding_size
-        raise error
-
-
-class _OutputError(ValueError):
-    """The embeddings of an encoder do not have the shape or the type that it declares.
-
-    Attributes:
-        shape: The shape that they have.
-        embedding_size: What the encoder declares.
-    """
-
-    shape: tuple[int, ...] = ()
-    embedding_size = 0
-
-    def is_of_batch(self, inputs: Any) -> bool:
-        """Tell whether one object that was embedded is a tensor or array of several objects."""
-        if not isinstance(inputs, (Tensor, np.ndarray)) or inputs.ndim < 2:
-            return False
-        return self.shape == (1, len(inputs), self.embedding_size)
-
-
-def _outside_inference_mode(key: str, encoder: Encoder, output: Tensor) -> Tensor:
-    """Return embeddings that a graph may hold, unless inference mode is on here, too."""
-    if not output.is_inference() or torch.is_inference_mode_enabled():
-        return output
-    if encoder.trainable and torch.is_grad_enabled():
-        raise ValueError(
-            f"The encoder {key!r} ({type(encoder).__name__}) is trainable, but its forward() runs "
-            "in torch.inference_mode(), so that it gets no gradient. SentenceTransformer.encode(), "
-            "for one, does so: call the model itself. Or freeze the encoder: trainable = False."
-        )
-    return output.clone()

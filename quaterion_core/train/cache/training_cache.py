@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.distinct_objects import DistinctObjects
@@ -20,29 +17,19 @@ from quaterion_core.encoders.encoder import (
     Encoder,
     collate_functions,
     length_functions,
-    meta_extractors,
     train_collate_functions,
 )
 from quaterion_core.model import SimilarityModel
 from quaterion_core.train.cache.cache_config import CacheConfig, CacheType
-from quaterion_core.train.cache.cached_dataset import CachedDataset, CachedObjects, as_it_is
+from quaterion_core.train.cache.cached_dataset import CachedObjects
+from quaterion_core.train.cache.cached_loader import cached_loader
 from quaterion_core.train.cache.embedding_table import EmbeddingTable
 from quaterion_core.train.cache.filling import FillProgress, fill_table, plan_batches
 from quaterion_core.train.cache.fingerprint import cache_fingerprint
 from quaterion_core.train.cache.object_source import CollatedBatches, ObjectSource
 from quaterion_core.train.cache.table_encoder import LookUp, TableEncoder
-from quaterion_core.train.cache.table_folder import (
-    locked_folder,
-    own_temporary_folder,
-    remove_folder,
-    shared_temporary_folder,
-)
+from quaterion_core.train.cache.table_places import TablePlaces
 from quaterion_core.types import CollateFnType
-
-_WORKER_ARGUMENTS: Final = (
-    "num_workers", "persistent_workers", "prefetch_factor", "multiprocessing_context",
-    "worker_init_fn", "timeout", "in_order",
-)  # fmt: skip
 
 
 class CachedLoaders(NamedTuple):
@@ -102,14 +89,12 @@ class TrainingCache:
         self.keys = sorted(key for key in frozen if config.type_for(key) != CacheType.NONE)
         for key in self.keys:
             _check_views(key, model.encoders[key], config.views)
-        self._processes = processes
+        self._places = TablePlaces(config, device, processes)
         self._chunking = chunking
-        self._temporary_folders: list[Path] = []
 
     def close(self) -> None:
         """Remove what was written to disk for this training run alone."""
-        for folder in self._temporary_folders:
-            remove_folder(folder)
+        self._places.close()
 
     def fill(self) -> tuple[CachedLoaders, dict[str, TableEncoder]]:
         """Embed all objects.
@@ -129,20 +114,25 @@ class TrainingCache:
         cached = {
             key: self._cache(key, encoder, train, others) for key, encoder in encoders.items()
         }
+        live = {k: e for k, e in self._model.encoders.items() if k not in cached}
         loaders = CachedLoaders(
-            self._loader(
+            cached_loader(
                 self._train,
                 train,
                 {key: objects[0] for key, (_, objects) in cached.items()},
+                live,
                 train_collate_functions,
+                self._chunking,
             ),
             None
             if self._validation is None
-            else self._loader(
+            else cached_loader(
                 self._validation,
                 read[self._validation],
                 {key: objects[1] for key, (_, objects) in cached.items()},
+                live,
                 collate_functions,
+                self._chunking,
             ),
         )
         return loaders, {
@@ -184,8 +174,14 @@ class TrainingCache:
         assert config.batch_size is not None
         batches = plan_batches(lengths, len(distinct.first), config.batch_size)
         numbers = len(distinct.first) * views * encoder.embedding_size
-        kind = self._place(config.type_for(key), numbers)
-        with self._folder(key, encoder, distinct, views, kind, batches) as folder:
+        kind = self._places.kind(key, numbers)
+
+        def name() -> str:
+            dtype = str(config.dtype)
+            fingerprint = cache_fingerprint(encoder, distinct.digest, dtype, views, batches)
+            return f"{key}-{fingerprint[:32]}"
+
+        with self._places.folder(kind, name) as folder:
             file = None if folder is None else folder / "embeddings.bin"
             table = EmbeddingTable(
                 len(distinct.first), encoder.embedding_size, config.dtype, file, views
@@ -219,48 +215,6 @@ class TrainingCache:
             for rows, source in zip(np.split(distinct.rows, ends), sources, strict=True)
         ]
 
-    @contextmanager
-    def _folder(
-        self,
-        key: str,
-        encoder: Encoder,
-        distinct: DistinctObjects,
-        views: int,
-        kind: CacheType,
-        batches: list[npt.NDArray[np.int64]],
-    ) -> Iterator[Path | None]:
-        """Give the folder of a table, if it is to have one, locked against other processes.
-
-        Without a ``save_dir`` only tables on disk have one, and those that several processes share.
-        """
-        config = self._config
-        if config.save_dir is None and kind != CacheType.DISK and self._processes == 1:
-            yield None
-            return
-        if config.save_dir is None and self._processes == 1:
-            own = own_temporary_folder()
-            self._temporary_folders.append(own)
-            yield own
-            return
-        fingerprint = cache_fingerprint(encoder, distinct.digest, str(config.dtype), views, batches)
-        parent = shared_temporary_folder() if config.save_dir is None else Path(config.save_dir)
-        folder = parent / f"{key}-{fingerprint[:32]}"
-        if config.save_dir is None:
-            self._temporary_folders.append(folder)
-        with locked_folder(folder):
-            yield folder
-
-    def _place(self, kind: CacheType, numbers: int) -> CacheType:
-        """Decide where a table goes, if the user leaves it open."""
-        if kind == CacheType.GPU and self._device.type != "cuda":
-            return CacheType.CPU
-        if kind != CacheType.AUTO:
-            return kind
-        size = numbers * self._config.dtype.itemsize
-        if self._device.type == "cuda" and size < torch.cuda.mem_get_info(self._device)[0] / 4:
-            return CacheType.GPU
-        return CacheType.CPU if size < psutil.virtual_memory().available / 2 else CacheType.DISK
-
     def _meta(
         self, encoder: Encoder, sources: list[ObjectSource], distinct: DistinctObjects
     ) -> list[dict[str, Any]] | None:
@@ -272,35 +226,6 @@ class TrainingCache:
         for numbers in np.array_split(distinct.first, max(1, len(distinct.first) // 1024)):
             meta.extend(CollatedBatches(sources, [numbers], extract)[0])
         return meta
-
-    def _loader(
-        self,
-        loader: SimilarityDataLoader[Any],
-        source: ObjectSource,
-        cached: dict[str, CachedObjects],
-        collates_of: Callable[[Mapping[str, Encoder]], dict[str, CollateFnType]],
-    ) -> DataLoader[Any]:
-        """Make a loader that gives the batches which the given one would, from the tables."""
-        raw = {key: e for key, e in self._model.encoders.items() if key not in cached}
-        arguments = {**loader.original_params, "collate_fn": as_it_is}
-        if not raw:
-            arguments = {k: v for k, v in arguments.items() if k not in _WORKER_ARGUMENTS}
-        samples = source.dataset if raw else None
-        if raw and isinstance(samples, IterableDataset):
-            raise ValueError(
-                "An iterable dataset cannot be cached while other encoders "
-                f"({', '.join(raw)}) need its raw objects. Use a dataset with an index."
-            )
-        dataset = CachedDataset(
-            source.loader_type,
-            source.facts.targets,
-            cached,
-            samples,
-            collates_of(raw),
-            meta_extractors(raw),
-            self._chunking if raw else None,
-        )
-        return DataLoader(dataset, **arguments)
 
 
 def _check_views(key: str, encoder: Encoder, views: int) -> None:
