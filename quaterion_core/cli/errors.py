@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -29,3 +30,14 @@ def user_errors() -> Iterator[None]:
         raise click.ClickException(
             f"{told}\n(QUATERION_TRACEBACK=1 shows where it was raised.)"
         ) from error
+
+
+def check_exists(*paths: Path | None) -> None:
+    """Refuse a path that leads nowhere, before anything that takes seconds is imported.
+
+    Raises:
+        FileNotFoundError: There is nothing at a path.
+    """
+    for path in paths:
+        if path is not None and not path.exists():
+            raise FileNotFoundError(f"{path} cannot be read: no such file or directory.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from quaterion_core.cli.errors import user_errors
+from quaterion_core.cli.errors import check_exists, user_errors
 
 
 @click.command()
@@ -62,6 +62,7 @@ def evaluate(
     if fields and data is None:
         raise click.UsageError("--column names columns of a file. Give --data, too.")
     with user_errors():
+        check_exists(model, recipe, data)
         from rich.console import Console
 
         from quaterion_core.cli.metrics_table import metrics_table

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from quaterion_core.cli.errors import user_errors
+from quaterion_core.cli.errors import check_exists, user_errors
 
 
 @click.command()
@@ -28,6 +28,7 @@ def fit(recipe: Path, output: Path | None, overwrite: bool, resume: bool, check:
     if output is None and not check:
         raise click.UsageError("Give --output, the folder for the trained model, or --check.")
     with user_errors():
+        check_exists(recipe)
         if check:
             _check(recipe, output, overwrite)
         else:
@@ -61,5 +62,6 @@ def _fit(recipe: Path, output: Path, overwrite: bool, resume: bool) -> None:
         Console().print(metrics_table({"before": result.before, "after": result.after}))
     epochs = "1 epoch" if result.epochs == 1 else f"{result.epochs} epochs"
     filling = f", after {result.cache_seconds:.1f} s for the cache" if result.is_cached else ""
-    click.echo(f"Trained for {epochs} in {result.seconds:.1f} s{filling}; saved to {output}.")
+    kept = f" (kept the weights of epoch {result.best_epoch})" if result.best_epoch else ""
+    click.echo(f"Trained for {epochs}{kept} in {result.seconds:.1f} s{filling}; saved to {output}.")
     click.echo(f'Try it:  quaterion search {output} "your query"')

@@ -10,8 +10,7 @@ from typing import Any
 
 import click
 
-from quaterion_core.cli.errors import user_errors
-from quaterion_core.utils.counted import counted
+from quaterion_core.cli.errors import check_exists, user_errors
 
 
 @click.command()
@@ -37,11 +36,13 @@ def search(
     queries and documents uses them.
     """
     with user_errors():
+        check_exists(model, corpus, recipe)
         from quaterion_core.dataset.text_roles import as_document, as_query
         from quaterion_core.model import SimilarityModel
         from quaterion_core.recipe.evaluate import dataset_of, recipe_of
         from quaterion_core.recipe.reading import open_recipe, parse_recipe
         from quaterion_core.serving.exact_search import ExactSearch
+        from quaterion_core.utils.counted import counted
 
         if corpus is not None:
             objects = lines_of(corpus)

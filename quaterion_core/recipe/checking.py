@@ -73,7 +73,8 @@ def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) ->
         with faults.at("metrics"):
             metrics = attached_metrics(content.get("metrics", []))
         if "metrics" not in faults.keys:
-            faults.add(_monitor_faults(content.get("early_stopping"), metrics))
+            for place, monitor in monitors(content):
+                faults.add(_monitor_faults(place, monitor, metrics))
     if (optimizer := content.get("optimizer")) is not None:
         faults.add(optimizer_faults(optimizer, ("optimizer",)))
         faults.add(_part_faults(optimizer, content))
@@ -92,7 +93,7 @@ def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) ->
 
 
 def monitored(monitor: str, metrics: Iterable[AttachedMetric]) -> tuple[str, str]:
-    """Return what Lightning calls what early stopping monitors, and the mode that suits it.
+    """Return what Lightning calls what a recipe monitors, and the mode that suits it.
 
     Args:
         monitor: A loss or a metric, as a recipe names it.
@@ -125,16 +126,25 @@ def loader_faults(arguments: Mapping[str, Any]) -> list[Fault]:
     return faults.found
 
 
-def _monitor_faults(section: object, metrics: Iterable[AttachedMetric]) -> Iterator[Fault]:
+def monitors(content: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Yield what a recipe monitors, each with its place."""
+    section = content.get("early_stopping")
     monitor = section.get("monitor") if isinstance(section, Mapping) else None
-    if not isinstance(monitor, str):
-        return
+    if isinstance(monitor, str):
+        yield ("early_stopping", "monitor"), monitor
+    if isinstance(content.get("keep_best"), str):
+        yield ("keep_best",), content["keep_best"]
+
+
+def _monitor_faults(
+    place: Place, monitor: str, metrics: Iterable[AttachedMetric]
+) -> Iterator[Fault]:
     known = ["validation_loss", "train_loss", *(metric.name for metric in metrics)]
     logged = [*known, *(f"{n}_{stage}" for n in known[2:] for stage in ("validation", "train"))]
     if monitor not in logged:
         statement = "There is nothing to monitor called"
         message = unknown_name(statement, monitor, known, known_as="Choose one of")
-        yield Fault(("early_stopping", "monitor"), message, ValueError)
+        yield Fault(place, message, ValueError)
 
 
 def _part_faults(optimizer: object, content: Mapping[str, Any]) -> Iterator[Fault]:

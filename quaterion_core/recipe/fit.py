@@ -30,6 +30,7 @@ class FitResult:
         seconds: Duration of training, in seconds.
         cache_seconds: Duration of embedding what is cached, in seconds.
         epochs: Number of epochs that were trained.
+        best_epoch: Number of the epoch whose weights the model has; ``None`` for the last one.
         is_cached: Whether embeddings were cached.
         output: The folder that the model was saved in, if it was.
         facts: What the run was made of: ``data`` (samples and digest of each split), ``seed``,
@@ -43,6 +44,7 @@ class FitResult:
     seconds: float
     cache_seconds: float
     epochs: int
+    best_epoch: int | None = None
     is_cached: bool = False
     output: Path | None = None
     facts: dict[str, Any] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class FitResult:
             "seconds": round(self.seconds, 2),
             "cache_seconds": round(self.cache_seconds, 2),
             "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
             "history": self.history,
             **self.facts,
         }

@@ -15,7 +15,7 @@ from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.model_folder import check_model_output
 from quaterion_core.plugins import activate
 from quaterion_core.plugins.lifecycle import Lifecycle
-from quaterion_core.recipe.checking import check_components
+from quaterion_core.recipe.checking import check_components, monitors
 from quaterion_core.recipe.data import build_dataset
 from quaterion_core.recipe.faults import Faults
 from quaterion_core.recipe.reading import RecipeLike, check_settings, open_recipe
@@ -138,15 +138,14 @@ def _check_splits(recipe: Recipe, dataset: SplitDataset, faults: Faults) -> None
         if split is not None:
             with faults.at(*(("data",) if split in dataset.splits else ("splits", key))):
                 dataset.check_source(split)
-    stopping = recipe.early_stopping
-    if stopping is None or stopping.monitor.startswith("train_"):
-        return
-    if splits["validation"] is None:
-        with faults.at("early_stopping", "monitor"):
-            raise ValueError(
-                f"Expected a validation split to monitor {stopping.monitor!r} on, but the dataset "
-                "has none. Name one in 'splits', or monitor 'train_loss'."
-            )
+    monitored = list(monitors(recipe.model_dump(include={"early_stopping", "keep_best"})))
+    for place, monitor in monitored if splits["validation"] is None else ():
+        if not monitor.startswith("train_") and not monitor.endswith("_train"):
+            with faults.at(*place):
+                raise ValueError(
+                    f"Expected a validation split to monitor {monitor!r} on, but the dataset "
+                    "has none. Name one in 'splits', or monitor 'train_loss'."
+                )
 
 
 def _check_output(target: Path, *, overwrite: bool) -> None:

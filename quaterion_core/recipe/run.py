@@ -93,6 +93,7 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
         seconds=seconds,
         cache_seconds=cache_seconds,
         epochs=trainer.current_epoch,
+        best_epoch=None if prepared.trainer.best is None else prepared.trainer.best.epoch,
         is_cached=recipe.cache is not None,
         output=prepared.output,
         facts={

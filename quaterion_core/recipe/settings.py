@@ -125,6 +125,8 @@ class Recipe(_Section):
             defaults.
         seed: The seed of all random numbers.
         early_stopping: When to stop early; never by default.
+        keep_best: What to choose the best epoch by, whose weights are kept: ``validation_loss``,
+            ``train_loss`` or a metric, as for ``early_stopping``. By default the last epoch's are.
         loader: Further arguments of the data loader, such as ``num_workers``.
         trainer: Further arguments of Lightning's ``Trainer``, such as ``accelerator``,
             ``devices``, ``strategy``, ``precision``.
@@ -151,6 +153,7 @@ class Recipe(_Section):
     hubness_reduction: HubnessReduction | None = None
     seed: int = Field(default=0, ge=0, lt=2**32)
     early_stopping: EarlyStop | None = None
+    keep_best: str | None = None
     loader: dict[str, Any] = {}
     trainer: dict[str, Any] = {}
     plugins: list[str] = []

@@ -20,6 +20,7 @@ from quaterion_core.recipe.checking import monitored
 from quaterion_core.recipe.faults import RecipeError
 from quaterion_core.recipe.paths import resolve
 from quaterion_core.recipe.settings import EarlyStop, Recipe
+from quaterion_core.train.callbacks.best_epoch import BestEpoch
 from quaterion_core.train.callbacks.epoch_lines import EpochLines
 from quaterion_core.train.callbacks.progress_bar import QuaterionProgressBar
 
@@ -72,10 +73,12 @@ class RecipeTrainer:
     Attributes:
         trainer: The trainer.
         history: The callback that keeps the figures of each epoch.
+        best: The callback that keeps the weights of the best epoch, if they are to be kept.
     """
 
     trainer: pl.Trainer
     history: EpochHistory
+    best: BestEpoch | None = None
 
 
 def build_trainer(
@@ -109,11 +112,16 @@ def build_trainer(
         stated["max_epochs"] = recipe.epochs
     if recipe.early_stopping is not None:
         stated["callbacks"] = [_early_stopping(recipe.early_stopping, metrics)]
+    best = None
+    if recipe.keep_best is not None:
+        monitor, mode = monitored(recipe.keep_best, metrics)
+        best = BestEpoch(monitor, "max" if mode == "max" else "min")
+        defaults["callbacks"].append(best)
     if "default_root_dir" in stated:
         stated["default_root_dir"] = resolve(stated["default_root_dir"], recipe.folder)
     arguments = lifecycle.trainer_arguments(defaults, given=stated)
     with quiet_lightning():
-        return RecipeTrainer(pl.Trainer(**arguments), history)
+        return RecipeTrainer(pl.Trainer(**arguments), history, best)
 
 
 def trainer_faults(arguments: Mapping[str, Any]) -> Iterator[Fault]:

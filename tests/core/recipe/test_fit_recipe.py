@@ -337,3 +337,19 @@ def test_data_that_are_not_those_of_the_run_that_is_repeated_are_named(recipe, f
     lines = []
     fit_recipe(folder / "model" / "recipe.yaml", folder / "again", write=lines.append)
     assert "The data are not those of the run that is repeated: validation changed." in lines
+
+
+@pytest.mark.parametrize("monitor", ["retrieval_r_precision", "validation_loss", "train_loss"])
+def test_the_weights_of_the_best_epoch_are_kept(recipe, folder, monitor):
+    path = recipe(("epochs: 2", f"epochs: 6\nkeep_best: {monitor}"), ("lr: 0.01", "lr: 0.3"))
+    result = fit_recipe(path, folder / "model", write=quiet)
+    logged = f"{monitor}_validation" if monitor == "retrieval_r_precision" else monitor
+    best = max if monitor == "retrieval_r_precision" else min
+    values = [epoch[logged] for epoch in result.history]
+    assert result.best_epoch == values.index(best(values)) + 1
+    recipe(("epochs: 6", f"epochs: {result.best_epoch}"), (f"keep_best: {monitor}\n", ""))
+    shorter = fit_recipe(path, write=quiet)
+    texts = ["lost card", "new pin"]
+    assert (shorter.model.encode(texts) == result.model.encode(texts)).all()
+    if monitor == "retrieval_r_precision":
+        assert result.after["retrieval_r_precision"] == pytest.approx(best(values), abs=1e-6)
