@@ -1,11 +1,11 @@
-"""Samples that are read from files as they are needed, in a random order of bounded memory."""
+"""Streams of samples read from files on demand, shuffled in bounded memory."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,28 +17,28 @@ T = TypeVar("T")
 
 
 class Iterated(Protocol):
-    """What a stream reads: splits whose samples come one after another."""
+    """Dataset whose splits can be read sample by sample."""
 
     def iterate(self, split: str) -> Iterator[SimilaritySample]:
         """Yield the samples of a split."""
 
 
 class FileStream(IterableDataset[SimilaritySample]):
-    """Iterable dataset of the samples of files, for data beyond memory.
+    """Iterable dataset of the samples of files, for data that do not fit in memory.
 
-    Memory is that of ``buffer_size`` samples in each worker. Workers and processes share the
-    samples: each one reads the files, and keeps its part. In several processes all get equally many
-    samples, for which a few of the last ones may be left out.
+    Each worker holds ``buffer_size`` samples in memory. Samples are sharded over workers and
+    processes: each one reads all files and keeps its share. With several processes, all get the
+    same number of samples; up to P - 1 samples at the end are dropped for P processes.
 
-    The order is random and another one in each epoch. It follows from PyTorch's random numbers, so
-    that :func:`pytorch_lightning.seed_everything` repeats it, and
-    :meth:`Quaterion.fit <quaterion_core.Quaterion.fit>` resumes it.
+    The order is random and differs between epochs. It is drawn from PyTorch's generator:
+    :func:`pytorch_lightning.seed_everything` makes it reproducible, and an interrupted
+    :meth:`Quaterion.fit <quaterion_core.Quaterion.fit>` resumes in the same order.
 
     Args:
-        dataset: Yields the samples of a split.
-        split: The split.
-        buffer_size: Number of samples among which the next one is drawn; 1 for the order of the
-            files. The larger it is, the better are samples mixed that lie far from one another.
+        dataset: Dataset that yields the samples of a split.
+        split: Name of the split.
+        buffer_size: Number of samples from which the next one is drawn; 1 keeps the order of the
+            files. A larger buffer shuffles better.
 
     Raises:
         ValueError: ``buffer_size`` is less than 1.
@@ -60,11 +60,16 @@ class FileStream(IterableDataset[SimilaritySample]):
         self._dataset = dataset
         self._split = split
         self._buffer_size = buffer_size
+        self._process: tuple[int, int] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state with the rank, which a spawned worker cannot look up."""
+        return {**self.__dict__, "_process": self._process or _place()}
 
     def __iter__(self) -> Iterator[SimilaritySample]:
         worker = get_worker_info()
         workers, number = (1, 0) if worker is None else (worker.num_workers, worker.id)
-        rank, processes = _place()
+        rank, processes = self._process or _place()
         samples = self._dataset.iterate(self._split)
         if processes > 1:
             samples = islice(_whole_rounds(samples, processes), rank, None, processes)
@@ -74,13 +79,13 @@ class FileStream(IterableDataset[SimilaritySample]):
 
 
 def _whole_rounds(items: Iterator[T], size: int) -> Iterator[T]:
-    """Yield items in rounds of so many; a last round that is not full is left out."""
+    """Yield items in rounds of ``size``; an incomplete last round is dropped."""
     while len(full := list(islice(items, size))) == size:
         yield from full
 
 
 def _shuffled(items: Iterable[T], buffer_size: int, generator: random.Random) -> Iterator[T]:
-    """Yield items in random order: each one is drawn from a buffer that the next one fills up."""
+    """Yield items in random order, each drawn from a buffer, where the next item replaces it."""
     if buffer_size == 1:
         yield from items
         return

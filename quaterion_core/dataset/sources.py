@@ -1,4 +1,4 @@
-"""Similarity samples from what people have: lists, tables, datasets, streams."""
+"""Conversion of lists, tables, datasets and streams to similarity samples."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def samples_from(
     sample_type: type[SimilaritySample] | None = None,
     **columns: Unpack[Columns],
 ) -> Any:
-    """Return a dataset of similarity samples, made of what people have.
+    """Convert data to a dataset of similarity samples.
 
     ======================================  ========================================================
     ``data``                                result

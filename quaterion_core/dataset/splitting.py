@@ -1,4 +1,4 @@
-"""Division of samples into parts that share no object, so that nothing leaks between them."""
+"""Splits of samples into parts that share no object, so that nothing leaks between them."""
 
 from __future__ import annotations
 
@@ -17,31 +17,30 @@ from quaterion_core.dataset.targets import stable_id
 SampleT = TypeVar("SampleT", bound=SimilaritySample)
 
 _MOST_MISSING = 0.5
-"""By which part of its size a part may be too small, before the division is refused."""
+"""A part with less than this fraction of its requested size is an error."""
 
 
 def divide(
     samples: Sequence[SampleT], fractions: Sequence[float], seed: int = 0
 ) -> list[list[SampleT]]:
-    """Divide samples into parts of given sizes that have no object in common.
+    """Split samples into parts of given sizes that have no object in common.
 
-    Equal objects come into one part, and so do pairs that share an object, also through others:
-    (a, b), (b, c) and (c, d) stay together. Group samples are stratified: each part gets its
-    fraction of each group, as nearly as whole objects allow. Every part keeps the order of the
-    samples.
+    Equal objects are in the same part, and so are pairs connected by shared objects: (a, b), (b, c)
+    and (c, d) stay together. Group samples are stratified: each part gets its fraction of each
+    group, up to rounding. The order of the samples is preserved within each part.
 
     Args:
         samples: Samples of one kind.
-        fractions: The fraction of the samples of each part but the first, which gets the rest.
-        seed: Seed of the choice.
+        fractions: Fraction of the samples of each part except the first, which gets the rest.
+        seed: Seed of the random assignment.
 
     Returns:
-        The rest, and a part for each fraction.
+        The rest, followed by one part per fraction.
 
     Raises:
-        ValueError: A fraction is not between 0 and 1, all of them leave no rest, or too many
-            samples hang together through common objects, so that a part stays empty or less than
-            half as large as it should be.
+        ValueError: A fraction is not between 0 and 1, the fractions sum to 1 or more, or so many
+            samples are connected by shared objects that a part would have less than half of its
+            requested size.
 
     Example:
         >>> pairs = [SimilarityPairSample(f"question {n}", f"answer {n}") for n in range(10)]
@@ -66,15 +65,15 @@ def divide(
             largest = max(Counter(units).values(), default=0)
             raise ValueError(
                 f"Expected {wanted:.4g} of {len(samples):,} samples in a part of {fraction:g}, but "
-                f"only {len(part):,} can be set apart without a common object: the largest set of "
-                f"samples that hang together through equal objects has {largest:,}. Give the part "
-                "a file of its own, or choose another fraction."
+                f"only {len(part):,} can be separated without a shared object: the largest set of "
+                f"samples connected by equal objects has {largest:,}. Use a separate file for this "
+                "part, or another fraction."
             )
     return parts
 
 
 def check_fractions(fractions: Sequence[float]) -> None:
-    """Refuse fractions that leave no rest.
+    """Check fractions.
 
     Raises:
         ValueError: One is not between 0 and 1, or their sum is 1 or more.
@@ -87,7 +86,7 @@ def check_fractions(fractions: Sequence[float]) -> None:
 
 
 def _units(samples: Sequence[SimilaritySample]) -> list[int]:
-    """Number the sets of samples that hang together through equal objects."""
+    """Return a number for each sample, the same for samples connected by equal objects."""
     objects = [
         [sample.obj_a, sample.obj_b] if isinstance(sample, SimilarityPairSample) else [sample.obj]
         for sample in samples
@@ -112,14 +111,14 @@ def _units(samples: Sequence[SimilaritySample]) -> list[int]:
 def _assigned(
     units: list[int], strata: list[int], fractions: Sequence[float], seed: int
 ) -> dict[int, int]:
-    """Choose a part for each unit, 0 for the rest."""
+    """Return the part of each unit; 0 is the rest."""
     sizes = Counter(units)
     by_stratum: dict[int, list[int]] = {}
     for unit, stratum in dict(zip(reversed(units), reversed(strata), strict=True)).items():
         by_stratum.setdefault(stratum, []).append(unit)
     generator = random.Random(seed)
     part_of = dict.fromkeys(sizes, 0)
-    owed = [0.0] * len(fractions)  # what the strata so far have left each part without
+    owed = [0.0] * len(fractions)  # samples that the strata so far have not given to each part
     for stratum in sorted(by_stratum):
         members = sorted(by_stratum[stratum])
         generator.shuffle(members)
@@ -129,7 +128,7 @@ def _assigned(
             owed[part] += fraction * total
             for unit in members:
                 if left == 1 or owed[part] < 0.5:
-                    break  # a stratum is never taken out of the rest as a whole
+                    break  # the rest keeps at least one object of each stratum
                 if part_of[unit] == 0 and sizes[unit] <= owed[part] + 0.5:
                     part_of[unit] = part + 1
                     owed[part] -= sizes[unit]

@@ -1,5 +1,7 @@
 """Streams of samples: shared among workers and processes, and accepted by training."""
 
+import pickle
+
 import pytest
 import pytorch_lightning as lightning
 import torch
@@ -40,6 +42,12 @@ def test_processes_share_the_samples_and_get_equally_many(dataset, monkeypatch):
         monkeypatch.setattr(file_stream, "_place", lambda rank=rank: (rank, 3))
         stream = dataset.stream("train", 8)
         shares.append({sample.obj_a for sample in stream})
+    monkeypatch.undo()
+    stream = dataset.stream("train", 8)
+    monkeypatch.setattr(file_stream, "_place", lambda: (1, 3))
+    sent = pickle.dumps(stream)
+    monkeypatch.undo()  # a spawned worker does not know its process
+    assert {sample.obj_a for sample in pickle.loads(sent)} == shares[1]
     assert [len(share) for share in shares] == [SIZE // 3] * 3
     assert len(set.union(*shares)) == SIZE // 3 * 3
 
