@@ -151,7 +151,7 @@ IN_PYTHON = [
         "Choose metrics over groups, such as recall-at-k",
     ),
     ("fit(pair_model(), trainer(), pairs('c'))", ValueError, "sample 0 has the score 'c'"),
-    ("fit(pair_model(), trainer(), pairs('1'))", ValueError, "Convert texts with float()"),
+    ("fit(pair_model(), trainer(), pairs('1'))", ValueError, "Convert strings with float()"),
     ("fit(pair_model(), trainer(), pairs(None))", ValueError, "the score None"),
     ("fit(pair_model(), trainer(), pairs(float('nan')))", ValueError, "the score nan"),
     ("fit(pair_model(loss='contrastive'), trainer(), pairs(-2.0))", ValueError, "from -2 to -2"),
