@@ -16,15 +16,20 @@ from quaterion_core.components import (
     callable_arguments,
     component_faults,
 )
-from quaterion_core.dataset.batch_samplers import build_batch_sampler
+from quaterion_core.dataset.batch_samplers import BatchSampler, build_batch_sampler
 from quaterion_core.dataset.batch_samplers.choices import batch_sampler_faults
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.metric_choices import attached_metrics
 from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.recipe.faults import Faults, Place, message_of
-from quaterion_core.recipe.settings import component_choices
-from quaterion_core.train.optimizers import optimizer_faults, unknown_part
-from quaterion_core.train.schedules import schedule_faults
+from quaterion_core.recipe.settings import DEFAULT_OPTIMIZER, component_choices
+from quaterion_core.train.optimizers import (
+    OptimizerChoice,
+    choose_optimizer,
+    optimizer_faults,
+    unknown_part,
+)
+from quaterion_core.train.schedules import Schedule, build_schedule, schedule_faults
 
 PROVIDED: Final = frozenset({"input_embedding_size", "embedding_size", "num_groups"})
 """Arguments of heads and losses that are filled in once the encoders and the data are known."""
@@ -39,15 +44,21 @@ _NOT_OF_A_RECIPE: Final = frozenset(
 
 @dataclass(frozen=True)
 class ComponentCheck:
-    """What became of the check of a recipe's components.
+    """What became of the check of a recipe's components: faults, and what was built to find them.
 
     Attributes:
-        faults: All that is wrong with them.
-        metrics: The metrics, built; none if they have faults.
+        faults: All that is wrong with them. What has faults is not built.
+        metrics: The metrics.
+        optimizer: The optimizer.
+        schedule: The schedule of the learning rate, if there is one.
+        batch_sampler: The batch sampler, if there is one.
     """
 
     faults: list[Fault]
     metrics: list[AttachedMetric]
+    optimizer: OptimizerChoice | None
+    schedule: Schedule | None
+    batch_sampler: BatchSampler | None
 
 
 def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) -> ComponentCheck:
@@ -75,21 +86,26 @@ def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) ->
         if "metrics" not in faults.keys:
             for place, monitor in monitors(content):
                 faults.add(_monitor_faults(place, monitor, metrics))
-    if (optimizer := content.get("optimizer")) is not None:
-        faults.add(optimizer_faults(optimizer, ("optimizer",)))
-        faults.add(_part_faults(optimizer, content))
-    if (schedule := content.get("schedule")) is not None:
-        faults.add(schedule_faults(schedule, ("schedule",)))
-    if (sampler := content.get("batch_sampler")) is not None:
-        found = list(batch_sampler_faults(sampler, ("batch_sampler",)))
+    optimizer, schedule, sampler = None, None, None
+    choice = content.get("optimizer", DEFAULT_OPTIMIZER)
+    found = [*optimizer_faults(choice, ("optimizer",)), *_part_faults(choice, content)]
+    faults.add(found)
+    if not found:
+        optimizer = choose_optimizer(choice)
+    if (choice := content.get("schedule")) is not None:
+        found = list(schedule_faults(choice, ("schedule",)))
         faults.add(found)
-        batch_size = content.get("batch_size", 32)
+        schedule = None if found else build_schedule(choice)
+    if (choice := content.get("batch_sampler")) is not None:
+        found = list(batch_sampler_faults(choice, ("batch_sampler",)))
+        faults.add(found)
         if not found:
             with faults.at("batch_sampler"):
-                build_batch_sampler(sampler).check_batch_size(batch_size)
+                sampler = build_batch_sampler(choice)
+                sampler.check_batch_size(content.get("batch_size", 32))
     if isinstance(content.get("loader"), Mapping):
         faults.add(loader_faults(content["loader"]))
-    return ComponentCheck(faults.found, metrics)
+    return ComponentCheck(faults.found, metrics, optimizer, schedule, sampler)
 
 
 def monitored(monitor: str, metrics: Iterable[AttachedMetric]) -> tuple[str, str]:

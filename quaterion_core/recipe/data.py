@@ -13,14 +13,13 @@ from quaterion_core.eval.evaluator import Evaluator
 from quaterion_core.eval.samplers.group_sampler import GroupSampler
 from quaterion_core.eval.samplers.pair_sampler import PairSampler
 from quaterion_core.model import SimilarityModel
-from quaterion_core.recipe.paths import spelled_out
+from quaterion_core.recipe.paths import resolved
 from quaterion_core.recipe.settings import Recipe
 
 
 def build_dataset(recipe: Recipe) -> SplitDataset:
     """Build the dataset of a recipe; relative paths are relative to the recipe's folder."""
-    choice = spelled_out("dataset", recipe.data, recipe.folder)
-    dataset: SplitDataset = build_component("dataset", choice)
+    dataset: SplitDataset = build_component("dataset", resolved(recipe, ["data"]).data)
     return dataset
 
 

@@ -19,9 +19,9 @@ from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.eval.metric_choices import attached_metrics
 from quaterion_core.model import SimilarityModel
 from quaterion_core.plugins import registry
-from quaterion_core.recipe.data import Evaluation, load_reference
+from quaterion_core.recipe.data import Evaluation, build_dataset, load_reference
 from quaterion_core.recipe.faults import RecipeError
-from quaterion_core.recipe.paths import spelled_out
+from quaterion_core.recipe.paths import resolved, spelled_out
 from quaterion_core.recipe.reading import RecipeLike, open_recipe, parse_recipe
 from quaterion_core.recipe.settings import Recipe
 
@@ -176,8 +176,7 @@ def _dataset(
     if data is None:
         if settings is None:
             raise RecipeError("Give a recipe, or data.")
-        choice = spelled_out("dataset", settings.data, settings.folder)
-        return build_component("dataset", choice), None
+        return build_dataset(settings), None
     path = Path(data).absolute()
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
@@ -186,8 +185,7 @@ def _dataset(
     elif settings is None:
         raise RecipeError("Give a recipe, or the columns of the file.")
     else:
-        choice = spelled_out("dataset", settings.data, settings.folder)
-        choice = _with_file(choice, path)
+        choice = _with_file(resolved(settings, ["data"]).data, path)
     return build_component("dataset", choice), path.name
 
 

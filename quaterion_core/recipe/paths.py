@@ -1,14 +1,16 @@
-"""Paths in a recipe: relative to the folder that it lies in."""
+"""A recipe that means the same anywhere: with full ids and absolute paths."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 from quaterion_core.components import arguments_of, component_arguments, split_choice
 from quaterion_core.components.validation import mentions_path
 from quaterion_core.plugins import registry
+from quaterion_core.recipe.settings import PARTS_OF_TRAINING, Recipe, component_choices
 
 
 def resolve(path: str, folder: Path) -> str:
@@ -16,8 +18,36 @@ def resolve(path: str, folder: Path) -> str:
     return str(folder / Path(path).expanduser())
 
 
-def spelled_out(kind: str, choice: Any, folder: Path, *, full_ids: bool = False) -> Any:
-    """Return a choice of a component in which all paths are absolute.
+def resolved(recipe: Recipe, keys: Collection[str] | None = None) -> Recipe:
+    """Return a recipe in which components have their full ids and paths are absolute.
+
+    Relative paths are relative to the folder of the recipe.
+
+    Args:
+        recipe: The recipe; it is not changed.
+        keys: The keys to resolve; by default all that the recipe states.
+    """
+    keys = recipe.model_fields_set if keys is None else keys
+    stated: Any = {key: copy(getattr(recipe, key)) for key in keys}
+    for place, kind, choice in component_choices(stated):
+        *above, key = place
+        holder = stated[above[0]] if above else stated
+        holder[key] = spelled_out(kind, choice, recipe.folder)
+    for key, kind in PARTS_OF_TRAINING.items():
+        if stated.get(key) is not None:
+            name, arguments = split_choice(kind, stated[key])
+            name = registry.find(kind, name).id
+            stated[key] = {"name": name, **arguments} if arguments else name
+    if (cache := stated.get("cache")) is not None and cache.save_dir is not None:
+        folder = resolve(cache.save_dir, recipe.folder)
+        stated["cache"] = cache.model_copy(update={"save_dir": folder})
+    if isinstance(root := stated.get("trainer", {}).get("default_root_dir"), str):
+        stated["trainer"] = {**recipe.trainer, "default_root_dir": resolve(root, recipe.folder)}
+    return recipe.model_copy(update=stated)
+
+
+def spelled_out(kind: str, choice: Any, folder: Path) -> Any:
+    """Return a choice of a component with full ids, in which all paths are absolute.
 
     Which arguments are paths is told by their annotations: those that mention ``Path``. An encoder
     may also name a model on a hub, and so may the arguments that a dataset lists as
@@ -27,7 +57,6 @@ def spelled_out(kind: str, choice: Any, folder: Path, *, full_ids: bool = False)
         kind: The kind of component.
         choice: The choice; it is not changed.
         folder: What relative paths are relative to.
-        full_ids: Whether to write out ids in full, such as ``quaterion-core/triplet``.
     """
     name, given = split_choice(kind, choice)
     cls = registry.load(kind, name)
@@ -36,10 +65,10 @@ def spelled_out(kind: str, choice: Any, folder: Path, *, full_ids: bool = False)
     on_hub = known if kind == "encoder" else getattr(cls, "hub_arguments", ())
     for key, value in given.items():
         if key in inner and isinstance(value, (str, Mapping)):
-            given[key] = spelled_out(inner[key], value, folder, full_ids=full_ids)
+            given[key] = spelled_out(inner[key], value, folder)
         elif key in known and mentions_path(known[key].annotation):
             given[key] = _resolved(value, folder, must_exist=key in on_hub)
-    name = registry.find(kind, name).id if full_ids else name
+    name = registry.find(kind, name).id
     return {"name": name, **given} if given else name
 
 

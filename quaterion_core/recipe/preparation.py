@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quaterion_core.components import Fault
+from quaterion_core.components import Fault, build_component
 from quaterion_core.dataset.split_dataset import SplitDataset
-from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.model_folder import check_model_output
 from quaterion_core.plugins import activate
 from quaterion_core.plugins.lifecycle import Lifecycle
-from quaterion_core.recipe.checking import check_components, monitors
-from quaterion_core.recipe.data import build_dataset
+from quaterion_core.recipe.checking import ComponentCheck, check_components, monitors
 from quaterion_core.recipe.faults import Faults
+from quaterion_core.recipe.paths import resolved
 from quaterion_core.recipe.reading import RecipeLike, check_settings, open_recipe
 from quaterion_core.recipe.settings import Recipe
 
@@ -30,9 +29,9 @@ class Preparation:
     """A recipe that is checked, with what the check has built.
 
     Attributes:
-        recipe: The recipe.
+        recipe: The recipe, with full ids and absolute paths.
         dataset: Its dataset.
-        metrics: Its metrics.
+        components: Its metrics, optimizer, schedule and batch sampler.
         lifecycle: Its plugins.
         trainer: Its trainer.
         output: Where to save the model, if anywhere.
@@ -42,7 +41,7 @@ class Preparation:
 
     recipe: Recipe
     dataset: SplitDataset
-    metrics: list[AttachedMetric]
+    components: ComponentCheck
     lifecycle: Lifecycle
     trainer: RecipeTrainer
     output: Path | None
@@ -79,6 +78,7 @@ def prepare(
     checked = check_components(source.content, found)
     faults.add(checked.faults)
     wrong = faults.keys
+    settings = resolved(settings, settings.model_fields_set.intersection(source.content) - wrong)
     target = None if output is None else Path(output)
     if target is not None:
         with faults.at():
@@ -90,7 +90,7 @@ def prepare(
                 )
     if "data" not in wrong:
         with faults.at("data"):
-            dataset = build_dataset(settings)
+            dataset = build_component("dataset", settings.data)
             _check_splits(settings, dataset, faults)
     with faults.at("plugins"):
         lifecycle = activate(settings.plugins)
@@ -110,9 +110,7 @@ def prepare(
                 faults.add([_trainer_fault(fit.trainer, str(error))])
     if faults.found:
         raise source.error(faults.found)
-    return Preparation(
-        settings, dataset, checked.metrics, lifecycle, trainer, target, overwrite, resume
-    )
+    return Preparation(settings, dataset, checked, lifecycle, trainer, target, overwrite, resume)
 
 
 def _trainer_fault(arguments: Mapping[str, Any], message: str) -> Fault:

@@ -17,7 +17,6 @@ from quaterion_core.main import Quaterion
 from quaterion_core.recipe.data import Evaluation, load_reference
 from quaterion_core.recipe.faults import RecipeError
 from quaterion_core.recipe.fit import FitResult
-from quaterion_core.recipe.paths import resolve, spelled_out
 from quaterion_core.recipe.preparation import Preparation, interrupted_run
 from quaterion_core.recipe.report import (
     REPORT_FILE,
@@ -44,7 +43,7 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
         write: Gets each line about the progress.
     """
     recipe, trainer = prepared.recipe, prepared.trainer.trainer
-    prepared.trainer.history.recipe = saved_recipe(recipe)
+    text = prepared.trainer.history.recipe = saved_recipe(recipe)
     checkpoint = None if prepared.output is None else interrupted_run(prepared.output)
     if checkpoint is not None:
         trainer.callbacks.append(InterruptionCallback(checkpoint))  # type: ignore[attr-defined]
@@ -71,7 +70,7 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
             train_loader,
             loader(validation, batch_size=recipe.batch_size) if validation else None,
             str(checkpoint) if prepared.resume else None,
-            batch_sampler=recipe.batch_sampler,
+            batch_sampler=prepared.components.batch_sampler,
             grad_cache_chunk=recipe.grad_cache_chunk,
             plugins=prepared.lifecycle,
             evaluated=_evaluated(evaluation, train, train_loader),
@@ -106,7 +105,7 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
             prepared.output,
             overwrite=prepared.overwrite,
             notes={
-                "recipe.yaml": saved_recipe(recipe),
+                "recipe.yaml": text,
                 REPORT_FILE: json_text(result.report()),
             },
         )
@@ -126,14 +125,14 @@ def _load(prepared: Preparation) -> tuple[Evaluation, Sequence[Any]]:
     validation = dataset.load(name) if name else []
     loaded = {recipe.splits.train: train, name: validation}
     reference = load_reference(dataset, recipe.splits.reference, loaded)
-    if prepared.metrics and not validation:
+    if prepared.components.metrics and not validation:
         warnings.warn(
             "The recipe names metrics, but there are no validation samples to compute them over: "
             "they are only logged for training batches. Name a validation split, such as "
             "splits: {validation: test}.",
             stacklevel=4,
         )
-    return Evaluation(validation, prepared.metrics, reference), train
+    return Evaluation(validation, prepared.components.metrics, reference), train
 
 
 def _splits(evaluation: Evaluation, train: Sequence[Any]) -> dict[str, Sequence[Any]]:
@@ -145,18 +144,16 @@ def _splits(evaluation: Evaluation, train: Sequence[Any]) -> dict[str, Sequence[
 
 
 def _build(prepared: Preparation, samples: Sequence[Any]) -> TrainableModel:
-    """Build the model; relative paths of its components are relative to the recipe's folder."""
-    recipe, folder = prepared.recipe, prepared.recipe.folder
-    one, several = recipe.encoder, recipe.encoders
+    """Build the model of what the check has built already, and of what takes data to build."""
+    recipe, built = prepared.recipe, prepared.components
     return Quaterion.build(
-        encoder=None if one is None else spelled_out("encoder", one, folder),
-        encoders=several
-        and {key: spelled_out("encoder", choice, folder) for key, choice in several.items()},
-        head=spelled_out("head", recipe.head, folder),
-        loss=spelled_out("loss", recipe.loss, folder),
-        metrics=prepared.metrics,
-        optimizer=recipe.optimizer,
-        schedule=recipe.schedule,
+        encoder=recipe.encoder,
+        encoders=recipe.encoders,
+        head=recipe.head,
+        loss=recipe.loss,
+        metrics=built.metrics,
+        optimizer=built.optimizer,
+        schedule=built.schedule,
         cache=_cache(recipe),
         xbm=None if recipe.xbm is None else XbmConfig(**recipe.xbm.model_dump()),
         data=samples,
@@ -188,9 +185,4 @@ def _cache(recipe: Recipe) -> CacheConfig | None:
     if recipe.cache is None:
         return None
     settings = recipe.cache.model_dump()
-    folder = settings.pop("save_dir")
-    return CacheConfig(
-        cache_type=CacheType(settings.pop("type")),
-        save_dir=None if folder is None else resolve(folder, recipe.folder),
-        **settings,
-    )
+    return CacheConfig(cache_type=CacheType(settings.pop("type")), **settings)

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from quaterion_core.dataset.split_dataset import SplitDataset
 
+DEFAULT_OPTIMIZER: Final = "adam"
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -142,7 +144,7 @@ class Recipe(_Section):
     head: str | dict[str, Any] = "identity"
     loss: str | dict[str, Any]
     metrics: list[str | dict[str, Any]] | dict[str, str | dict[str, Any]] = []
-    optimizer: str | dict[str, Any] = "adam"
+    optimizer: str | dict[str, Any] = DEFAULT_OPTIMIZER
     schedule: str | dict[str, Any] | None = None
     cache: Cache | None = None
     epochs: int = Field(default=10, ge=1)

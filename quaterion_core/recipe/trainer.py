@@ -18,7 +18,6 @@ from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.plugins.lifecycle import Lifecycle
 from quaterion_core.recipe.checking import monitored
 from quaterion_core.recipe.faults import RecipeError
-from quaterion_core.recipe.paths import resolve
 from quaterion_core.recipe.settings import EarlyStop, Recipe
 from quaterion_core.train.callbacks.best_epoch import BestEpoch
 from quaterion_core.train.callbacks.epoch_lines import EpochLines
@@ -117,8 +116,6 @@ def build_trainer(
         monitor, mode = monitored(recipe.keep_best, metrics)
         best = BestEpoch(monitor, "max" if mode == "max" else "min")
         defaults["callbacks"].append(best)
-    if "default_root_dir" in stated:
-        stated["default_root_dir"] = resolve(stated["default_root_dir"], recipe.folder)
     arguments = lifecycle.trainer_arguments(defaults, given=stated)
     with quiet_lightning():
         return RecipeTrainer(pl.Trainer(**arguments), history, best)
