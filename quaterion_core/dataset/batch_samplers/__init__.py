@@ -1,4 +1,4 @@
-"""Batch samplers: which samples of an epoch come together in a batch."""
+"""Batch samplers, which choose the samples of each batch of an epoch."""
 
 from quaterion_core.dataset.batch_samplers.batch_sampler import BatchSampler
 from quaterion_core.dataset.batch_samplers.choices import build_batch_sampler

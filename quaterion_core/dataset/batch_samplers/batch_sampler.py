@@ -10,11 +10,11 @@ from quaterion_core.dataset.batch_samplers.sample_facts import SampleFacts
 
 
 class BatchSampler(ABC):
-    """Divides the samples of one epoch into batches.
+    """Base class of samplers that divide the samples of an epoch into batches.
 
-    A batch sampler makes batches for all processes together; each batch is then divided among
-    them. All randomness comes from the given generator, so that processes with the same seed make
-    the same batches. ``drop_last`` of a loader has no effect on the batches of a batch sampler.
+    The batches are those of all processes together; each batch is then divided among them. All
+    randomness comes from the given generator, so that processes with the same seed make the same
+    batches. ``drop_last`` of a loader has no effect on the batches of a batch sampler.
 
     Attributes:
         left_out_because: Why :meth:`batches` may leave samples out, for the message that counts
@@ -30,7 +30,7 @@ class BatchSampler(ABC):
         """Divide S samples into batches.
 
         Args:
-            facts: What is known of the samples.
+            facts: Targets of the samples, and which of their objects are equal.
             batch_size: The maximum number of samples in a batch, over all processes.
             generator: A CPU generator; the only source of randomness.
 
@@ -50,13 +50,13 @@ class BatchSampler(ABC):
             raise ValueError(f"Expected a batch_size of at least 1, got {batch_size}.")
 
     def may_join(self, facts: SampleFacts, batch: list[int]) -> bool:
-        """Tell whether samples may make up one batch.
+        """Return whether samples may form one batch; by default any samples may.
 
-        It is asked before a last batch of fewer samples than there are processes joins the batch
-        before it. By default any samples may.
+        It is called before a last batch with fewer samples than there are processes is merged into
+        the batch before it.
 
         Args:
-            facts: What is known of the samples.
+            facts: Targets of the samples, and which of their objects are equal.
             batch: Indices of the samples.
         """
         return True

@@ -24,8 +24,8 @@ def build_batch_sampler(choice: object) -> BatchSampler:
             as it is.
 
     Raises:
-        ValueError: There is no batch sampler of this name, or a value is out of range.
-        TypeError: It does not take these arguments, or the choice is something else.
+        ValueError: The name is unknown, or a value is out of range.
+        TypeError: An argument is unknown, or the choice has another type.
 
     Example:
         >>> build_batch_sampler({"name": "groups", "samples_per_group": 2}).samples_per_group
@@ -44,7 +44,7 @@ def build_batch_sampler(choice: object) -> BatchSampler:
 
 
 def batch_sampler_faults(choice: object, place: tuple[str | int, ...] = ()) -> Iterator[Fault]:
-    """Find names and values that are wrong in the choice of a batch sampler."""
+    """Yield the wrong names and values in the choice of a batch sampler."""
     try:
         name, arguments = split_choice("batch sampler", choice)
     except TypeError as error:

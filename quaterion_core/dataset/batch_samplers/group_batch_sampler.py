@@ -12,20 +12,20 @@ from quaterion_core.dataset.batch_samplers.sample_facts import SampleFacts
 
 
 class GroupBatchSampler(BatchSampler):
-    """Batches of P groups with K samples each, so that every sample meets positives.
+    """Batches of P groups with K samples each, so that every sample has positives.
 
-    P is ``batch_size`` / K. In every epoch the samples of each group are shuffled and cut into
-    chunks of K, and the chunks are dealt to the batches at random:
+    P is ``batch_size`` / K. In every epoch, the samples of each group are shuffled and split into
+    chunks of K, and the chunks are assigned to batches at random:
 
     - Every sample occurs exactly once in an epoch; none is left out and none is repeated.
-    - A group whose size is no multiple of K has one chunk with fewer samples: with all that it
-      has, if the group is that small. A sample is alone in its chunk, and so without a positive,
-      only if it is alone in its group, or if K is at most 2.
+    - A group whose size is not a multiple of K has one chunk with fewer samples. A sample is alone
+      in its chunk, and so without a positive, only if it is alone in its group or if K is at most
+      2.
     - No batch has two chunks of one group, unless the group has more chunks than there are
-      batches.
-    - All batches have the same number of chunks, P, or one less where the chunks do not fill all
-      batches. (Where they fill few batches badly, it is evenly less: 12 chunks at P = 8 make two
-      batches of 6.)
+      batches. A group that large can leave batches without negatives, which are counted in a
+      warning.
+    - Batches have P chunks, or evenly fewer if the chunks do not fill all batches: 12 chunks at
+      P = 8 result in two batches of 6.
 
     Source: the batches of Hermans, Beyer, Leibe, In Defense of the Triplet Loss for Person
     Re-Identification, 2017, section 2.
@@ -58,9 +58,9 @@ class GroupBatchSampler(BatchSampler):
         super().check_batch_size(batch_size)
         if batch_size % self.samples_per_group:
             raise ValueError(
-                f"The batch sampler 'groups' makes batches of whole groups, but a batch size of "
-                f"{batch_size} is no multiple of samples_per_group={self.samples_per_group}. "
-                "Change one of them."
+                "Expected a batch_size that is a multiple of "
+                f"samples_per_group={self.samples_per_group} for the batch sampler 'groups', got "
+                f"{batch_size}. Change one of them."
             )
 
     def batches(
@@ -70,7 +70,7 @@ class GroupBatchSampler(BatchSampler):
         self.check_batch_size(batch_size)
         if "groups" not in facts.targets:
             raise ValueError(
-                "The batch sampler 'groups' needs samples with a group, but got pairs. Use "
+                "Expected samples with a group for the batch sampler 'groups', got pairs. Use "
                 "SimilarityGroupSample, or the batch sampler 'no-duplicates'."
             )
         samples, sizes = _by_group(facts.targets["groups"], generator)
@@ -90,7 +90,7 @@ class GroupBatchSampler(BatchSampler):
         place = torch.arange(len(group)) - (sizes.cumsum(0) - sizes)[group]
         chunk = place // self.samples_per_group
         if self.samples_per_group > 2:
-            # A sample that would be left alone gets one from the full chunk before it.
+            # A single sample is joined by one from the full chunk before it.
             is_lonely = (sizes > 1) & (sizes % self.samples_per_group == 1)
             chunk = chunk + (is_lonely[group] & (place == sizes[group] - 2))
         return (chunks.cumsum(0) - chunks)[group] + chunk
@@ -107,11 +107,10 @@ def _by_group(groups: Tensor, generator: torch.Generator) -> tuple[Tensor, Tenso
 
 
 def _deal(chunks: Tensor, batches: int, generator: torch.Generator) -> Tensor:
-    """Deal chunks to batches, lap after lap, each lap in a random order of the batches.
+    """Assign chunks to batches in rounds, each in a random order of the batches.
 
-    A group whose chunks go over from one lap to the next gets to those batches last which it has
-    been dealt to already, so it meets a batch twice only if it has more chunks than there are
-    batches.
+    A group whose chunks continue in the next round is assigned last to the batches that it is in
+    already, so it is in a batch twice only if it has more chunks than there are batches.
 
     Args:
         chunks: Number of chunks of each group.

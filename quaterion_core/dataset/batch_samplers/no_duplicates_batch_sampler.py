@@ -1,4 +1,4 @@
-"""Batches in which no two samples are secretly the same."""
+"""Batches without equal objects."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _TRIES: Final = 64
 class NoDuplicatesBatchSampler(BatchSampler):
     """Batches in which no two samples share an object or, as pairs, state one subgroup.
 
-    A loss that takes the other objects of a batch as negatives, such as multiple negatives
-    ranking, would take a second copy of an object's partner for a negative.
+    A loss that uses the other objects of a batch as negatives, such as multiple negatives
+    ranking, would otherwise use a copy of an object's partner as its negative.
 
     - S samples make about ``S / batch_size`` batches, as many as without a batch sampler, or
       ``S / D`` if there are only D different objects that keep samples apart. An object that is in

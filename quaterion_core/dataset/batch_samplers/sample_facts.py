@@ -1,4 +1,4 @@
-"""What a batch sampler knows of the samples: what they state, and which objects are equal."""
+"""Facts about samples for batch samplers: their targets, and which objects are equal."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class SampleFacts:
 
     Attributes:
         targets: ``groups`` (S,) int64, or ``labels`` (S,) and ``subgroups`` (S,) int64.
-        objects: Numbers of the objects of each sample, shape (S, P), int64. Objects of equal
-            content have equal numbers; numbers begin with 0.
+        objects: Numbers of the objects of each sample, shape (S, P), int64, starting from 0.
+            Objects with equal content have equal numbers.
     """
 
     targets: Targets
@@ -43,7 +43,7 @@ def read_facts(loader: SimilarityDataLoader[Any], num_workers: int = 0) -> Sampl
         num_workers: Processes to read with.
 
     Raises:
-        ValueError: The samples of the loader cannot be chosen, or are not known.
+        ValueError: The dataset is iterable, or the loader has its own ``collate_fn``.
 
     Example:
         >>> from quaterion_core.dataset import PairsSimilarityDataLoader, SimilarityPairSample
@@ -54,14 +54,14 @@ def read_facts(loader: SimilarityDataLoader[Any], num_workers: int = 0) -> Sampl
     """
     if isinstance(loader.dataset, IterableDataset):
         raise ValueError(
-            f"A batch sampler chooses samples by their index, which an iterable data set "
-            f"({type(loader.dataset).__name__}) does not have. Use a data set with an index, or no "
-            "batch sampler."
+            "Expected a map-style dataset for a batch sampler, which chooses samples by their "
+            f"index, got the iterable dataset {type(loader.dataset).__name__}. Use a map-style "
+            "dataset or no batch sampler."
         )
     if "collate_fn" in loader.original_params:
         raise ValueError(
-            "A batch sampler does not know what makes up the samples of a loader with a "
-            "collate_fn of its own. Leave collate_fn away, or use no batch sampler."
+            "Expected a loader without its own collate_fn for a batch sampler, which has to know "
+            "the objects and targets of the samples. Remove collate_fn or the batch sampler."
         )
     facts = read_object_facts(loader, {_CONTENT: None}, {}, num_workers)
     numbers = DistinctObjects.from_digests(facts.digests[_CONTENT]).rows

@@ -44,9 +44,9 @@ def test_samples_that_cannot_be_chosen_or_are_not_known_are_refused():
         def __iter__(self):
             return iter(GROUPS)
 
-    with pytest.raises(ValueError, match="does not have. Use a data set with an index"):
+    with pytest.raises(ValueError, match="Use a map-style dataset or no batch sampler"):
         read_facts(GroupSimilarityDataLoader(Stream()))
-    with pytest.raises(ValueError, match="Leave collate_fn away"):
+    with pytest.raises(ValueError, match="Remove collate_fn or the batch sampler"):
         read_facts(GroupSimilarityDataLoader(GROUPS, collate_fn=list))
 
 
