@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import random
 import shutil
@@ -10,20 +12,29 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
+import numpy as np
 import torch
 
 from quaterion_core.heads import LinearProjectionHead
 from quaterion_core.model import SimilarityModel
 from quaterion_core.storage import StorageError, atomic_folder
+from quaterion_core.train.cache import filling
+from quaterion_core.train.cache.embedding_table import EmbeddingTable
+from quaterion_core.train.cache.table_folder import locked_folder
+from quaterion_core.train.checkpoint_io import WholeCheckpointIO
 from robustness.subjects import Letters, load
 
-_WRITING_CALLS: Final = ("mkdir", "open", "rename", "replace", "chmod", "fsync", "unlink", "rmdir")
+_WRITING_CALLS: Final = ("fsync", "posix_fallocate", "ftruncate", "write")
+"""Functions of ``os`` that write and have no audit event."""
+
+_WRITING_EVENTS: Final = {"os.mkdir", "os.rename", "os.chmod", "os.remove", "os.rmdir"}
 
 
 @dataclass(frozen=True)
@@ -35,12 +46,16 @@ class CrashSubject:
         write: Writes a version, a number, to a path; may replace what is there.
         read: Reads the version that is at a path; raises if it is not whole.
         leftovers: Lists what killed writers left beside a path.
+        is_folder: Whether it is exchanged with what is there, as a folder.
+        replaces: Whether writing replaces what is there; a cache completes it.
     """
 
     name: str
     write: Callable[[Path, int], None]
     read: Callable[[Path], int]
     leftovers: Callable[[Path], list[Path]]
+    is_folder: bool = False
+    replaces: bool = True
 
 
 def _write_model(path: Path, version: int) -> None:
@@ -59,15 +74,88 @@ def _read_model(path: Path) -> int:
     return int(versions.pop())
 
 
+def _write_checkpoint(path: Path, version: int) -> None:
+    state = {"state_dict": {f"layer{n}": torch.full((500,), float(version)) for n in range(8)}}
+    WholeCheckpointIO().save_checkpoint(state, path)
+
+
+def _read_checkpoint(path: Path) -> int:
+    state = torch.load(path, weights_only=True)["state_dict"]
+    (version,) = {float(value) for tensor in state.values() for value in tensor}
+    return int(version)
+
+
+class _Numbers(Letters):
+    """Numbers, and an encoder of them, whose embeddings can be computed by hand."""
+
+    def __init__(self) -> None:
+        super().__init__("a", 1)
+
+    @property
+    def embedding_size(self) -> int:
+        return _CACHE_SIZE
+
+    def get_collate_fn(self) -> Callable[[list[Any]], torch.Tensor]:
+        return lambda numbers: torch.tensor(numbers, dtype=torch.float32)
+
+    def __len__(self) -> int:
+        return _CACHE_ROWS
+
+    def object(self, number: int) -> int:
+        return number
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch[:, None] + torch.arange(float(_CACHE_SIZE))
+
+
+_CACHE_SIZE: Final = 64
+_CACHE_ROWS: Final = 96
+_CACHE_BATCHES: Final = np.split(np.arange(_CACHE_ROWS), 24)
+
+
+def _write_cache(path: Path, _: int) -> None:
+    with locked_folder(path):
+        table = EmbeddingTable(
+            _CACHE_ROWS, _CACHE_SIZE, torch.float32, file=path / "embeddings.bin"
+        )
+        sources: list[Any] = [_Numbers()]
+        commit_always = patch.object(filling, "SECONDS_BETWEEN_COMMITS", 0.0)
+        with commit_always, contextlib.redirect_stderr(io.StringIO()):
+            filling.fill_table(
+                table,
+                _Numbers(),
+                sources,
+                _CACHE_BATCHES,
+                np.arange(_CACHE_ROWS),
+                name="numbers",
+                collate=_Numbers().get_collate_fn(),
+                progress=filling.FillProgress(path / "progress.json"),
+            )
+
+
+def _read_cache(path: Path) -> int:
+    """Check all batches that are said to be filled."""
+    checksums = filling.FillProgress(path / "progress.json").read()
+    if not checksums:
+        return 1
+    stored = np.fromfile(path / "embeddings.bin", dtype=np.float32).reshape(-1, _CACHE_SIZE)
+    for rows, checksum in zip(_CACHE_BATCHES, checksums, strict=False):
+        expected = _Numbers()(torch.from_numpy(rows).float()).numpy()
+        if zlib.crc32(stored[rows].tobytes()) != checksum or not (stored[rows] == expected).all():
+            raise AssertionError("a batch that is said to be filled is not")
+    return 1
+
+
+def _beside(path: Path) -> list[Path]:
+    return [other for other in path.parent.iterdir() if other != path]
+
+
 CRASH_SUBJECTS: Final = (
-    CrashSubject(
-        "model folder",
-        _write_model,
-        _read_model,
-        lambda path: [other for other in path.parent.iterdir() if other != path],
-    ),
+    CrashSubject("model folder", _write_model, _read_model, _beside, is_folder=True),
+    CrashSubject("checkpoint", _write_checkpoint, _read_checkpoint, _beside),
+    CrashSubject("cache", _write_cache, _read_cache, _beside, replaces=False),
 )
-"""What is written while processes are killed; a row for each kind of file that is written whole."""
+"""What is written while processes are killed."""
 
 
 @dataclass
@@ -85,22 +173,22 @@ class Trial:
     fault: str = ""
 
 
-def try_crashes(count: int, *, first_seed: int = 0) -> list[Trial]:
+def try_crashes(subject: CrashSubject, count: int, *, first_seed: int = 0) -> list[Trial]:
     """Try every kind of crash.
 
     Args:
-        count: How often each kind is tried that is tried at random.
-        first_seed: What random moments are drawn by.
+        subject: What is written.
+        count: How often each kind is tried.
+        first_seed: Seed of random moments.
     """
     rng = random.Random(first_seed)
     trials: list[Trial] = []
-    for subject in CRASH_SUBJECTS:
-        for exchange in (True, False):
-            trials += kill_at_each_call(subject, count, exchange=exchange)
-        trials += kill_at_random(subject, count, rng)
-        trials += full_disk(subject, count)
-        trials += read_only(subject, min(count, 20))
-        trials += two_writers_and_a_reader(subject, count)
+    for exchange in (True, False) if subject.is_folder else (True,):
+        trials += kill_at_each_call(subject, count, exchange=exchange)
+    trials += kill_at_random(subject, count, rng)
+    trials += full_disk(subject, count)
+    trials += read_only(subject, min(count, 20))
+    trials += two_writers_and_a_reader(subject, count)
     return trials
 
 
@@ -120,19 +208,24 @@ def kill_at_each_call(subject: CrashSubject, count: int, *, exchange: bool) -> l
     for number in range(1, calls + 1, step):
         with tempfile.TemporaryDirectory() as root:
             path = Path(root, "saved")
-            subject.write(path, 1)
+            if subject.replaces:
+                subject.write(path, 1)
             _child(lambda path=path, number=number: _killed_write(subject, path, number, exchange))
             trials.append(_checked(subject, path, f"killed at a writing call, {how}", (1, 2)))
     return trials
 
 
 def kill_at_random(subject: CrashSubject, count: int, rng: random.Random) -> list[Trial]:
-    """Kill a writer that replaces again and again, at random moments."""
+    """Kill a writer that writes again and again, at random moments."""
     trials = []
     with tempfile.TemporaryDirectory() as root:
         path = Path(root, "saved")
-        subject.write(path, 1)
-        for _ in range(count):
+        if subject.replaces:
+            subject.write(path, 1)
+        for number in range(count):
+            if not subject.replaces:
+                path = Path(root, str(number), "saved")
+                path.parent.mkdir()
             child = os.fork()
             if child == 0:
                 try:
@@ -164,7 +257,7 @@ def full_disk(subject: CrashSubject, count: int) -> list[Trial]:
             trial = Trial(subject.name, "full disk")
             try:
                 subject.write(path, 2)
-            except StorageError:
+            except (StorageError, OSError):
                 pass
             except BaseException as error:
                 trial.fault = f"{type(error).__name__}: {error}"
@@ -190,8 +283,9 @@ def read_only(subject: CrashSubject, count: int) -> list[Trial]:
             trial = Trial(subject.name, "read-only")
             try:
                 subject.write(path, 2)
-                trial.fault = "was written"
-            except StorageError:
+                if subject.replaces:
+                    trial.fault = "was written"
+            except (StorageError, OSError):
                 pass
             except BaseException as error:
                 trial.fault = f"{type(error).__name__}: {error}"
@@ -270,7 +364,8 @@ def _child(work: Callable[[], int]) -> int:
 
 
 def _count_calls(subject: CrashSubject, path: Path, exchange: bool) -> int:
-    subject.write(path, 1)
+    if subject.replaces:
+        subject.write(path, 1)
     calls = [0]
 
     def count() -> None:
@@ -294,11 +389,12 @@ def _killed_write(subject: CrashSubject, path: Path, number: int, exchange: bool
     return 0
 
 
-@contextmanager
+@contextlib.contextmanager
 def _watched(before: Callable[[], None], exchange: bool) -> Iterator[None]:
-    """Call a function before each system call that writes."""
+    """Call a function before each operation that writes; in a process that ends afterwards."""
     originals = {name: getattr(os, name) for name in _WRITING_CALLS}
     exchange_paths = atomic_folder.exchange_paths
+    is_active = True
 
     def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
@@ -307,6 +403,12 @@ def _watched(before: Callable[[], None], exchange: bool) -> Iterator[None]:
 
         return call
 
+    def on_event(event: str, arguments: tuple[Any, ...]) -> None:
+        is_writing = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if is_active and (is_writing or event in _WRITING_EVENTS):
+            before()
+
+    sys.addaudithook(on_event)
     try:
         for name, original in originals.items():
             setattr(os, name, wrapped(original))
@@ -315,12 +417,13 @@ def _watched(before: Callable[[], None], exchange: bool) -> Iterator[None]:
         )
         yield
     finally:
+        is_active = False
         atomic_folder.exchange_paths = exchange_paths
         for name, original in originals.items():
             setattr(os, name, original)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _small_disk(kilobytes: int) -> Iterator[Path | None]:
     """Mount a file system of some kilobytes, where this user may."""
     folder = Path(tempfile.mkdtemp())

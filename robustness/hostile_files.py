@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from quaterion_core.plugins import PluginError
 from quaterion_core.storage import StorageError
-from robustness.hostile_input import PACKAGES, Case
-from robustness.sandbox import Outcome, run_in_child
+from robustness.hostile_input import PACKAGES, Tried
+from robustness.sandbox import Case, Outcome, Watch, run_cases
 
 _OURS: Final = (StorageError, PluginError, ValueError, TypeError, FileNotFoundError)
 """What readers raise; the place that raises is checked too, so that nothing raw comes through."""
@@ -114,33 +114,48 @@ def _read_image(path: Path) -> None:
     read_image(path, 3)
 
 
-def try_files(count: int, *, first_seed: int = 0) -> list[Case]:
+def try_files(
+    count: int,
+    *,
+    first_seed: int = 0,
+    jobs: int = 1,
+    report: Callable[[int, int], None] = lambda *_: None,
+) -> list[Tried]:
     """Change files and read them.
 
     Args:
         count: The number of cases, over all kinds of files.
-        first_seed: What the changes are drawn by.
+        first_seed: Seed of the changes.
+        jobs: Number of processes.
+        report: Called with the number of cases that are done, and of all.
     """
-    cases: list[Case] = []
     subjects = file_subjects()
+    drawn = [
+        (subject, content)
+        for subject in subjects
+        for content in _draw(subject, -(-count // len(subjects)), first_seed)
+    ]
     with tempfile.TemporaryDirectory(prefix="robustness-") as root:
         for subject in subjects:
-            _try_subject(subject, -(-count // len(subjects)), first_seed, cases, Path(root))
-    return cases
+            valid = Path(root, subject.file)
+            valid.write_bytes(subject.content)
+            subject.read(valid)  # also imports what is needed
+    cases = [_case(subject, content) for subject, content in drawn]
+    outcomes = run_cases(cases, PACKAGES, jobs=jobs, report=report)
+    return [
+        Tried(subject.name, "change bytes", outcome)
+        for (subject, _), outcome in zip(drawn, outcomes, strict=True)
+    ]
 
 
-def _try_subject(
-    subject: FileSubject, count: int, first_seed: int, cases: list[Case], root: Path
-) -> None:
+def _draw(subject: FileSubject, count: int, first_seed: int) -> list[bytes]:
     size = len(subject.content)
     edits = st.tuples(
         st.integers(0, size),
         st.integers(0, min(size, 8)),
         st.sampled_from(_HOSTILE) | st.binary(max_size=8),
     )
-    valid = Path(root, subject.file)
-    valid.write_bytes(subject.content)
-    subject.read(valid)  # also imports what is needed
+    drawn: list[bytes] = []
 
     @seed(first_seed)
     @settings(
@@ -148,22 +163,25 @@ def _try_subject(
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(st.lists(edits, min_size=1, max_size=3))
-    def one(drawn: list[tuple[int, int, bytes]]) -> None:
-        with tempfile.TemporaryDirectory(dir=root) as place:
-            content = subject.content
-            for start, length, new in drawn:
-                content = content[:start] + new + content[start + length :]
-            file = Path(place, subject.file)
-            file.write_bytes(content)
-
-            def case() -> Outcome:
-                try:
-                    subject.read(file)
-                except _OURS as error:
-                    return Outcome("our error", str(error)[:300])
-                return Outcome("as the file says")
-
-            outcome = run_in_child(case, (Path(place),), PACKAGES)
-            cases.append(Case(subject.name, ["change bytes"], outcome))
+    def one(listed: list[tuple[int, int, bytes]]) -> None:
+        content = subject.content
+        for start, length, new in listed:
+            content = content[:start] + new + content[start + length :]
+        drawn.append(content)
 
     one()
+    return drawn
+
+
+def _case(subject: FileSubject, content: bytes) -> Case:
+    def case(place: Path, watch: Watch) -> Outcome:
+        file = place / subject.file
+        file.write_bytes(content)
+        with watch.allowing(place):
+            try:
+                subject.read(file)
+            except _OURS as error:
+                return Outcome("our error", str(error)[:300])
+        return Outcome("as the file says")
+
+    return case

@@ -103,12 +103,14 @@ def changes(folder: Path) -> st.SearchStrategy[list[Change]]:
 def sign(folder: Path) -> None:
     """Compute the checksums of a model folder again, as an attacker does."""
     file = folder / "config.json"
+    if not _is_readable(file):
+        return
     try:
         config = json.loads(file.read_text())
         config["files"] = {
             path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in _files(folder)
-            if path != file and path.is_file() and not path.is_fifo()
+            if path != file and _is_readable(path)
         }
         config.pop("checksum", None)
         text = json.dumps(config, sort_keys=True)
@@ -116,6 +118,11 @@ def sign(folder: Path) -> None:
         file.write_text(json.dumps(config))
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return  # a change made it something else
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether this program may read a file to its end."""
+    return path.is_file() and path.stat().st_size < 1 << 28
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -317,7 +324,7 @@ def _index(name: str) -> Change:
         if not name.endswith(".safetensors") or not file.is_file():
             file.unlink(missing_ok=True)
             return
-        names = list(_read_tensors(file)[0])
+        names = list(read_tensors(file)[0])
         file.unlink()
         weight_map = dict.fromkeys(names, "weights.dat")
         index = {"metadata": {"total_size": 1}, "weight_map": weight_map}
@@ -333,15 +340,17 @@ _TENSOR_CHANGES: Final = (
 )  # fmt: skip
 
 
-def _read_tensors(file: Path) -> tuple[dict[str, Any], bytes]:
+def read_tensors(file: Path) -> tuple[dict[str, Any], bytes]:
+    """Read the header and the values of a safetensors file."""
     data = file.read_bytes()
     size = struct.unpack("<Q", data[:8])[0]
     return json.loads(data[8 : 8 + size]), data[8 + size :]
 
 
-def _write_tensors(
+def write_tensors(
     file: Path, tensors: dict[str, tuple[str, list[int], bytes]], **extra: Any
 ) -> None:
+    """Write a safetensors file of tensors by type, shape and values, with more in its header."""
     header: dict[str, Any] = dict(extra)
     place = 0
     for name, (dtype, shape, data) in tensors.items():
@@ -357,7 +366,7 @@ def _tensors(name: str, seed: int, kind: str) -> Change:
     def apply(folder: Path) -> None:
         file = folder / name
         try:
-            header, data = _read_tensors(file)
+            header, data = read_tensors(file)
         except (OSError, ValueError, struct.error):
             return
         header.pop("__metadata__", None)
@@ -396,6 +405,6 @@ def _tensors(name: str, seed: int, kind: str) -> Change:
             extra["other"] = {"dtype": dtype, "shape": shape, "data_offsets": [0, len(values)]}
         else:
             extra["__metadata__"] = {"format": "tf", "x": "y"}
-        _write_tensors(file, tensors, **extra)
+        write_tensors(file, tensors, **extra)
 
     return Change(f"tensors: {kind}", apply)

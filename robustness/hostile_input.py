@@ -1,4 +1,4 @@
-"""Hostile files: what loading, reading and decoding do with them."""
+"""Hostile folders: what loading does with changed folders of saved models."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ from hypothesis import strategies as st
 from quaterion_core.plugins import PluginError
 from quaterion_core.storage import StorageError, same_json
 from robustness.hostile_folders import Change, changes, sign
-from robustness.sandbox import Outcome, run_in_child
+from robustness.sandbox import Case, Outcome, Watch, run_cases
 from robustness.subjects import Subject, load, make_subjects
-
-RIGHT: Final = ("same result", "our error", "as the file says")
-"""What may become of a case; everything else is a fault."""
 
 PACKAGES: Final = frozenset(
     {
@@ -40,54 +37,59 @@ PACKAGES: Final = frozenset(
 
 
 @dataclass
-class Case:
-    """A case and what became of it."""
+class Tried:
+    """A case and its outcome.
+
+    Args:
+        subject: What was changed.
+        changes: How it was changed.
+        outcome: What came of it.
+    """
 
     subject: str
-    changes: list[str]
+    changes: str
     outcome: Outcome
 
     def __str__(self) -> str:
-        return (
-            f"{self.subject}: {', '.join(self.changes)}: {self.outcome.kind}: {self.outcome.detail}"
-        )
+        return f"{self.subject}: {self.changes}: {self.outcome.kind}: {self.outcome.detail}"
 
 
 def try_folders(
-    count: int, *, first_seed: int = 0, report: Callable[[int], None] = lambda _: None
-) -> list[Case]:
+    count: int,
+    *,
+    first_seed: int = 0,
+    jobs: int = 1,
+    report: Callable[[int, int], None] = lambda *_: None,
+) -> list[Tried]:
     """Change folders of saved models and load them.
 
     Args:
         count: The number of cases, over all models.
-        first_seed: What the changes are drawn by.
-        report: Told how many cases are done.
+        first_seed: Seed of the changes.
+        jobs: Number of processes.
+        report: Called with the number of cases that are done, and of all.
     """
-    cases: list[Case] = []
     with tempfile.TemporaryDirectory(prefix="robustness-") as name:
-        root = Path(name)
-        subjects = make_subjects(root)
+        subjects = make_subjects(Path(name))
         share = -(-count // len(subjects))
+        drawn: list[tuple[Subject, str]] = []
+        cases: list[Case] = []
         for subject in subjects:
-            _try_subject(subject, share, first_seed, cases, root, lambda: report(len(cases)))
-    return cases
+            drawn.append((subject, "nothing"))
+            cases.append(_case(subject, [], is_signed=False))
+            for listed, chance in _draw(subject, share, first_seed):
+                drawn.append((subject, ", ".join(change.name for change in listed)))
+                # Nine times in ten, checksums are computed again, as an attacker does.
+                cases.append(_case(subject, listed, is_signed=chance > 0))
+        outcomes = run_cases(cases, PACKAGES, jobs=jobs, report=report)
+    return [
+        Tried(subject.name, changed, outcome)
+        for (subject, changed), outcome in zip(drawn, outcomes, strict=True)
+    ]
 
 
-def _try_subject(
-    subject: Subject,
-    count: int,
-    first_seed: int,
-    cases: list[Case],
-    root: Path,
-    done: Callable[[], None],
-) -> None:
-    with tempfile.TemporaryDirectory(dir=root) as place:
-        readable = (Path(place), subject.folder)
-        unchanged = run_in_child(
-            lambda: _load(subject, subject.folder, [], [], True), readable, PACKAGES
-        )
-        if unchanged.kind != "same result":  # nothing else would mean anything
-            raise AssertionError(f"{subject.name} as it was saved: {unchanged}")
+def _draw(subject: Subject, count: int, first_seed: int) -> list[tuple[list[Change], int]]:
+    drawn: list[tuple[list[Change], int]] = []
 
     @seed(first_seed + zlib.crc32(subject.name.encode()))
     @settings(
@@ -98,29 +100,28 @@ def _try_subject(
         suppress_health_check=list(HealthCheck),
     )
     @given(changes(subject.folder), st.integers(0, 9))
-    def one(drawn: list[Change], chance: int) -> None:
-        with tempfile.TemporaryDirectory(dir=root) as place:
-            folder = Path(place, "model")
-            shutil.copytree(subject.folder, folder)
-            changed = [change.apply(folder) for change in drawn]
-            if chance:  # nine times in ten, as an attacker does
-                sign(folder)
-            executed = Path(place, "executed")
-            is_unchanged = _same_files(folder, subject.folder)
-
-            def case() -> Outcome:
-                outcome = _load(subject, folder, drawn, changed, is_unchanged)
-                if executed.exists():
-                    return Outcome("code executed", "a pickle was opened")
-                return outcome
-
-            readable = (Path(place, "run"), folder)
-            readable[0].mkdir()
-            outcome = run_in_child(case, readable, PACKAGES)
-            cases.append(Case(subject.name, [change.name for change in drawn], outcome))
-            done()
+    def one(listed: list[Change], chance: int) -> None:
+        drawn.append((listed, chance))
 
     one()
+    return drawn
+
+
+def _case(subject: Subject, drawn: list[Change], *, is_signed: bool) -> Case:
+    def case(place: Path, watch: Watch) -> Outcome:
+        folder = place / "model"
+        shutil.copytree(subject.folder, folder)
+        changed = [change.apply(folder) for change in drawn]
+        if is_signed:
+            sign(folder)
+        is_unchanged = _same_files(folder, subject.folder)
+        with watch.allowing(folder, place / "tmp"):
+            outcome = _load(subject, folder, drawn, changed, is_unchanged)
+        if (place / "executed").exists():
+            return Outcome("code executed", "a pickle was opened")
+        return outcome
+
+    return case
 
 
 def _load(

@@ -1,4 +1,4 @@
-"""A child process in which a case runs: watched, with limits on memory and time."""
+"""Processes in which hostile cases run: watched, with limits on memory and time."""
 
 from __future__ import annotations
 
@@ -7,20 +7,28 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn, TypeAlias
 
 SECONDS: Final = 60
-MEMORY: Final = 2 << 30
-"""What a case may take beyond what the process has."""
+"""How long a case may take."""
 
+MEMORY: Final = 2 << 30
+"""How many bytes a case may take beyond what the process has."""
+
+_FINISHED: Final = 77
+"""The exit code of a worker that was not ended by a case."""
+
+_TEMPORARY: Final = tempfile.gettempdir()
 _FORBIDDEN: Final = {
     "socket.connect": "network",
     "socket.getaddrinfo": "network",
@@ -49,7 +57,7 @@ _READABLE: Final = tuple(
 
 @dataclass
 class Outcome:
-    """What became of a case.
+    """The outcome of a case.
 
     Args:
         kind: ``"same result"``, ``"our error"``, ``"as the file says"``, or a fault.
@@ -59,24 +67,41 @@ class Outcome:
     kind: str
     detail: str = ""
 
+    @property
+    def is_right(self) -> bool:
+        """Whether this is what loading or reading should do."""
+        return self.kind in ("same result", "our error", "as the file says")
+
 
 @dataclass
 class Watch:
-    """Notes what a case does that it should not do.
+    """Records forbidden operations of a case: an audit hook that is active on request.
 
     Args:
-        readable: Folders that it may read, beside Python's own.
-        packages: Top-level packages that it may import, beside the standard library.
+        packages: Top-level packages that a case may import, beside the standard library.
     """
 
-    readable: tuple[str, ...]
     packages: frozenset[str]
+    readable: tuple[str, ...] = ()
+    is_active: bool = False
     found: list[str] = field(default_factory=list)
 
+    @contextmanager
+    def allowing(self, *readable: Path) -> Iterator[None]:
+        """Watch a block, which may read certain folders beside Python's own."""
+        self.readable = tuple(str(path.resolve()) for path in readable)
+        self.is_active = True
+        try:
+            yield
+        finally:
+            self.is_active = False
+
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Take note of an audit event."""
+        """Check an audit event."""
+        if not self.is_active:
+            return
         if event == "open" and isinstance(arguments[0], (str, bytes)):
-            self._check_path(os.fsdecode(arguments[0]), arguments[2])
+            self._check_path(os.fsdecode(arguments[0]))
         elif event == "import":
             package = arguments[0].partition(".")[0]
             if package not in _STANDARD and package not in self.packages:
@@ -87,7 +112,7 @@ class Watch:
         elif event in _FORBIDDEN:
             self.found.append(f"{_FORBIDDEN[event]}: {event} {arguments!r:.200}")
 
-    def _check_path(self, path: str, flags: int) -> None:
+    def _check_path(self, path: str) -> None:
         if not path.startswith("/"):
             return  # relative to a folder that was opened, or to the working folder
         real = os.path.realpath(path)
@@ -95,82 +120,159 @@ class Watch:
             self.found.append(f"outside read: {real}")
 
 
-def run_in_child(
-    case: Callable[[], Outcome], readable: tuple[Path, ...], packages: frozenset[str]
-) -> Outcome:
-    """Run a case in a forked child.
+Case: TypeAlias = Callable[[Path, Watch], Outcome]
+"""Tries something in an empty folder of its own, with ``watch.allowing(...)`` around what counts.
+
+Temporary files go to the subfolder ``tmp``.
+"""
+
+
+def run_cases(
+    cases: Sequence[Case],
+    packages: frozenset[str],
+    *,
+    jobs: int = 1,
+    report: Callable[[int, int], None] = lambda *_: None,
+) -> list[Outcome]:
+    """Run cases in forked worker processes.
+
+    A worker runs one case after the other, so that a case costs milliseconds. A worker whose case
+    is a fault, takes too long or ends the process is replaced.
 
     Args:
-        case: What to do; its outcome is taken unless the child does something forbidden, takes too
-            long, or dies.
-        readable: Folders that it may read. Its temporary folder is in the first one.
-        packages: Top-level packages that it may import.
+        cases: The cases.
+        packages: Top-level packages that they may import.
+        jobs: Number of workers.
+        report: Called with the number of cases that are done, and of all.
+
+    Returns:
+        The outcome of each case.
     """
-    receiver, sender = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        os.close(receiver)
-        _run(case, sender, readable, packages)
-    os.close(sender)
-    message = _receive(receiver, child)
-    os.close(receiver)
-    _, status = os.waitpid(child, 0)
-    if message:
-        return Outcome(**json.loads(message))
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        is_ours = number == signal.SIGKILL
-        return Outcome("hang" if is_ours else "crash", signal.Signals(number).name)
-    return Outcome("crash", f"exit {os.waitstatus_to_exitcode(status)}")
-
-
-def _receive(receiver: int, child: int) -> bytes:
-    end = time.monotonic() + SECONDS
-    message = b""
-    while True:
-        ready, _, _ = select.select([receiver], [], [], max(0.0, end - time.monotonic()))
-        if not ready:
-            os.kill(child, signal.SIGKILL)
-            return message
-        block = os.read(receiver, 65536)
-        if not block:
-            return message
-        message += block
-
-
-def _run(
-    case: Callable[[], Outcome], sender: int, readable: tuple[Path, ...], packages: frozenset[str]
-) -> None:
-    """Run a case and end the process."""
+    gc.collect()
+    gc.freeze()  # so that workers share the memory of this process
+    outcomes: dict[int, Outcome] = {}
     try:
-        gc.freeze()
+        workers = [_Worker(cases, packages, first, jobs) for first in range(min(jobs, len(cases)))]
+        while workers:
+            end = min(worker.deadline for worker in workers)
+            pipes = [worker.receiver for worker in workers]
+            ready, _, _ = select.select(pipes, [], [], max(0.0, end - time.monotonic()))
+            for worker in list(workers):
+                found = worker.receive() if worker.receiver in ready else worker.time_out()
+                outcomes.update(found)
+                if worker.is_done:
+                    workers.remove(worker)
+            report(len(outcomes), len(cases))
+    finally:
+        gc.unfreeze()
+    return [outcomes[number] for number in range(len(cases))]
+
+
+class _Worker:
+    """A forked process that runs every ``step``-th case."""
+
+    def __init__(
+        self, cases: Sequence[Case], packages: frozenset[str], first: int, step: int
+    ) -> None:
+        self._cases = cases
+        self._packages = packages
+        self._next = first
+        self._step = step
+        self.is_done = False
+        self._start()
+
+    def receive(self) -> dict[int, Outcome]:
+        """Read the outcomes that the process sent; start another one if it has ended."""
+        block = os.read(self.receiver, 65536)
+        found: dict[int, Outcome] = {}
+        self._rest += block
+        *lines, self._rest = self._rest.split(b"\n")
+        for line in lines:
+            found[self._next] = Outcome(**json.loads(line))
+            self._next += self._step
+            self.deadline = time.monotonic() + SECONDS
+        if not block:
+            found.update(self._ended(is_killed=False))
+        return found
+
+    def time_out(self) -> dict[int, Outcome]:
+        """Kill the process if its case takes too long, and go on with the next case."""
+        if time.monotonic() < self.deadline:
+            return {}
+        os.kill(self._process, signal.SIGKILL)
+        return self._ended(is_killed=True)
+
+    def _start(self) -> None:
+        self.receiver, sender = os.pipe()
+        self._rest = b""
+        self.deadline = time.monotonic() + SECONDS
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._process = os.fork()
+        if self._process == 0:
+            os.close(self.receiver)
+            _work(self._cases[self._next :: self._step], sender, self._packages)
+        os.close(sender)
+
+    def _ended(self, *, is_killed: bool) -> dict[int, Outcome]:
+        os.close(self.receiver)
+        _, status = os.waitpid(self._process, 0)
+        found = {}
+        code = os.waitstatus_to_exitcode(status)
+        if is_killed:
+            found[self._next] = Outcome("hang", f"more than {SECONDS} s")
+        elif code < 0:
+            found[self._next] = Outcome("crash", signal.Signals(-code).name)
+        elif code != _FINISHED:
+            found[self._next] = Outcome("crash", f"exit {code}")
+        self._next += self._step * len(found)
+        self.is_done = self._next >= len(self._cases)
+        if not self.is_done:
+            self._start()
+        return found
+
+
+def _work(cases: Sequence[Case], sender: int, packages: frozenset[str]) -> NoReturn:
+    """Run cases until one is a fault, and end the process."""
+    code = 1
+    try:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
-        temporary = readable[0] / "tmp"
-        temporary.mkdir(exist_ok=True)
-        tempfile.tempdir = str(temporary)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
-        watch = Watch(tuple(str(path.resolve()) for path in readable), packages)
+        watch = Watch(packages)
         sys.addaudithook(watch)
-        try:
-            outcome = case()
-        except MemoryError:
-            outcome = Outcome("memory")
-        except BaseException as error:
-            place = error.__traceback__
-            while place is not None and place.tb_next is not None:
-                place = place.tb_next
-            where = place and f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}"
-            outcome = Outcome(
-                "other exception", f"{type(error).__name__}: {str(error)[:200]} at {where}"
-            )
-        if watch.found:
-            kind, _, detail = watch.found[0].partition(": ")
-            outcome = Outcome(kind, detail)
-        os.write(sender, json.dumps(vars(outcome)).encode())
+        for case in cases:
+            outcome = _outcome(case, watch)
+            os.write(sender, json.dumps(vars(outcome)).encode() + b"\n")
+            if not outcome.is_right:  # what follows may not be as in a new process
+                break
+        code = _FINISHED
     finally:
-        os._exit(0)
+        os._exit(code)
+
+
+def _outcome(case: Case, watch: Watch) -> Outcome:
+    place = Path(tempfile.mkdtemp(prefix="robustness-", dir=_TEMPORARY))
+    watch.found.clear()
+    try:
+        (place / "tmp").mkdir()
+        tempfile.tempdir = str(place / "tmp")
+        outcome = case(place, watch)
+    except MemoryError:
+        outcome = Outcome("memory", f"more than {MEMORY >> 30} GiB")
+    except BaseException as error:
+        last = error.__traceback__
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        where = last and f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
+        outcome = Outcome(
+            "other exception", f"{type(error).__name__}: {str(error)[:200]} at {where}"
+        )
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    if watch.found:
+        kind, _, detail = watch.found[0].partition(": ")
+        return Outcome(kind, detail)
+    return outcome

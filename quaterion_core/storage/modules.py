@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 CONFIG_FILE: Final = "config.json"
 WEIGHTS_FILE: Final = "weights.safetensors"
+_NUMBERS: Final = {"int", "float", "int | None", "float | None"}
+"""How annotations name numbers."""
 
 
 class _Configurable(Protocol):
@@ -116,6 +119,7 @@ def build_checked(
         with bounded_construction(tensors, source):
             module: ModuleT = cls.from_config(_copied(config))
         _check_configuration(module, config)
+        _check_booleans(cls, config)
     except (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError) as error:
         raise _not_described(cls, source, error) from error
     return module
@@ -220,6 +224,14 @@ def _check_configuration(module: _Configurable, config: dict[str, Any]) -> None:
             raise ValueError(
                 f"{name} cannot be {value!r:.80}; built with it, it is {told[name]!r:.80}"
             )
+
+
+def _check_booleans(cls: type, config: dict[str, Any]) -> None:
+    """Refuse true and false for arguments that are numbers, which Python takes for 1 and 0."""
+    for name, parameter in inspect.signature(cls).parameters.items():
+        is_number = str(getattr(parameter.annotation, "__name__", parameter.annotation)) in _NUMBERS
+        if is_number and isinstance(config.get(name), bool):
+            raise ValueError(f"{name} should be a number, but is {config[name]}")
 
 
 def _not_described(cls: type, source: str, error: Exception) -> InvalidFolderError:

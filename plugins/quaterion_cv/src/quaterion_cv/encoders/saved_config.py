@@ -17,9 +17,12 @@ _Value: TypeAlias = _Scalar | Annotated[list[_Scalar], Field(max_length=100)]
 _Side: TypeAlias = Annotated[int, Field(ge=1, le=8192)]
 _Name: TypeAlias = Annotated[
     str,
-    Field(pattern=r"^(?!.*(pretrained|checkpoint|cache|file|url|hub|hf_|custom))[a-z0-9_]{1,60}$"),
+    Field(
+        pattern=r"^(?!.*(pretrained|checkpoint|cache|file|url|hub|hf_|custom|scriptable|exportable"
+        r"|features_only))[a-z0-9_]{1,60}$"
+    ),
 ]
-"""Arguments of timm's models, but for those that lead to files or weights from elsewhere."""
+"""Arguments of timm's models, but none that leads to files, weights or another kind."""
 
 _Colour: TypeAlias = (
     Annotated[str, Field(pattern=r"^[#A-Za-z0-9(),.% ]{1,60}$")]
@@ -36,7 +39,7 @@ class _Schema(BaseModel):
 class _DataConfig(_Schema):
     interpolation: Annotated[str, Field(pattern=r"^[a-z-]{1,30}$")]
     mean: list[float] = Field(max_length=10_000)
-    std: list[float] = Field(max_length=10_000)
+    std: list[Annotated[float, Field(gt=0)]] = Field(max_length=10_000)
     crop_pct: float = Field(ge=0.05, le=2)
     crop_mode: Annotated[str, Field(pattern=r"^[a-z-]{1,30}$")]
 

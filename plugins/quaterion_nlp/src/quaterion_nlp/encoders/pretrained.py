@@ -20,8 +20,9 @@ def open_sentence_transformer(name: str) -> SentenceTransformer:
     """Open a sentence-transformers model, without code that it brings along.
 
     The name is one that the user chose, so that its numbers and its size are trusted, but not its
-    code: only safetensors are opened as the weights of a transformer, weights of other modules
-    without running code (``weights_only``), and what the folder says of loaders does not count.
+    code: of a local folder, only safetensors are opened; of the hub, weights of modules other than
+    the transformer may be in PyTorch's format, and are opened without running code
+    (``weights_only``). Keyword arguments of loaders that the folder names have no effect.
 
     Args:
         name: A local folder, or the name of a model on the Hugging Face Hub, which is fetched
@@ -34,6 +35,7 @@ def open_sentence_transformer(name: str) -> SentenceTransformer:
 
     if Path(name).is_dir():
         _check_settings(Path(name))
+        _check_weights(Path(name))
     return _open(
         lambda local: SentenceTransformer(
             name,
@@ -111,6 +113,21 @@ def _check_settings(folder: Path) -> None:
                     f"{folder / name} names the attention {value!r:.80}, which could be code of a "
                     "hub. Remove the entry."
                 )
+
+
+def _check_weights(folder: Path) -> None:
+    """Refuse a local folder with a module whose weights are not safetensors.
+
+    Raises:
+        ValueError: There is such a module.
+    """
+    for file in folder.rglob("pytorch_model.bin"):
+        if not any(file.parent.glob("*.safetensors")):
+            raise ValueError(
+                f"The sentence-transformers model cannot be opened: {file} is no safetensors file. "
+                "Load the model with sentence-transformers, if you trust where it comes from, and "
+                "save it again, which writes safetensors."
+            )
 
 
 def _values_of(key: str, value: object) -> list[object]:

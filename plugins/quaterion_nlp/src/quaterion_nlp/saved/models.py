@@ -6,12 +6,15 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
+import torch
 from pydantic import Field
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import nn
 
 from quaterion_core.storage import (
@@ -20,11 +23,12 @@ from quaterion_core.storage import (
     NotWritableError,
     SavedFolder,
     check_finite,
+    is_panic,
     open_saved_folder,
     parse_json,
 )
 from quaterion_nlp.saved.modules import KINDS, find_kind
-from quaterion_nlp.saved.schemas import Schema, Size, Text, check, explained
+from quaterion_nlp.saved.schemas import Schema, Size, Text, check, describe, explained
 from quaterion_nlp.saved.transformer import CHAT_TEMPLATE_FILE, SETTINGS_FILE
 from quaterion_nlp.saved.transformers_files import (
     MODEL_CONFIG_FILE,
@@ -94,7 +98,38 @@ def read_sentence_transformer(folder: SavedFolder) -> SentenceTransformer:
             truncate_dim=config.truncate_dim,
         )
     model.module_kwargs = OrderedDict((module.name, module.kwargs) for module, _ in listed)
+    _check_sizes(model, str(folder.path))
+    _try(model, str(folder.path))
     return model
+
+
+def _check_sizes(model: SentenceTransformer, source: str) -> None:
+    """Refuse a pooling of another size than that of the tokens that it pools."""
+    modules = list(model)
+    for before, module in pairwise(modules):
+        size = getattr(before, "get_embedding_dimension", lambda: None)()
+        if isinstance(module, Pooling) and size not in (None, module.embedding_dimension):
+            raise InvalidFolderError(
+                f"{source} pools embeddings of size {module.embedding_dimension}, but those of its "
+                f"{type(before).__name__} are of size {size}."
+            )
+
+
+def _try(model: SentenceTransformer, source: str) -> None:
+    """Embed two short texts, so that modules that do not fit one another are found at once."""
+    texts = ["", "Hello, \U0001f44b!"]
+    try:
+        with torch.inference_mode():
+            output = model(model.preprocess(texts))
+        shape = tuple(output["sentence_embedding"].shape)
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
+        raise InvalidFolderError(f"{source} embeds no text: {describe(error)}") from error
+    if len(shape) != 2 or shape[0] != len(texts):
+        raise InvalidFolderError(
+            f"{source} embeds {len(texts)} texts in a tensor of shape {shape}."
+        )
 
 
 def write_sentence_transformer(

@@ -239,6 +239,17 @@ def _simple(cls: Any, schema: type[Schema], *, weights: bool, limit: int = 1 << 
     return _Kind(check_files, read)
 
 
+def _check_pooling(folder: SavedFolder) -> object:
+    config = _POOLING.check(folder)
+    assert isinstance(config, _Pooling)
+    modes = config.pooling_mode
+    if isinstance(modes, list) and len(set(modes)) < len(modes):
+        raise InvalidFolderError(
+            f"{folder.path / Pooling.config_file_name} names a mode of pooling twice: {modes}."
+        )
+    return config
+
+
 def _check_dense(folder: SavedFolder) -> object:
     config = _DENSE.check(folder)
     assert isinstance(config, _Dense)
@@ -395,6 +406,7 @@ def _check_ids(largest: int, rows: int, folder: SavedFolder) -> None:
 
 
 _DENSE: Final = _simple(Dense, _Dense, weights=True)
+_POOLING: Final = _simple(Pooling, _Pooling, weights=False)
 
 KINDS: Final[Mapping[type[nn.Module], _Kind]] = {
     BoW: _simple(BoW, _Bow, weights=False, limit=VOCABULARY_LIMIT),
@@ -404,7 +416,7 @@ KINDS: Final[Mapping[type[nn.Module], _Kind]] = {
     LSTM: _simple(LSTM, _Lstm, weights=True),
     LayerNorm: _simple(LayerNorm, _LayerNorm, weights=True),
     Normalize: _simple(Normalize, _Normalize, weights=False),
-    Pooling: _simple(Pooling, _Pooling, weights=False),
+    Pooling: _Kind(_check_pooling, _POOLING.read),
     Router: _Kind(_check_router, _read_router),
     StaticEmbedding: _Kind(_check_static, _read_static),
     Transformer: _Kind(check_transformer_files, read_transformer),

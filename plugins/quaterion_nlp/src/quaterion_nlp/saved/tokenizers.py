@@ -18,6 +18,7 @@ _LARGEST_ID: Final = 10_000_000
 _LONGEST_REPLACEMENT: Final = 16
 _LARGEST_GROWTH: Final = 1024
 _MOST_PARTS: Final = 64
+_LARGEST_TYPE: Final = 255
 
 
 class ReadTokenizer(NamedTuple):
@@ -26,7 +27,8 @@ class ReadTokenizer(NamedTuple):
     Attributes:
         tokenizer: The tokenizer.
         largest_id: The largest id of its tokens.
-        largest_word_id: The largest id of those that were not added later.
+        largest_word_id: The largest id of those that are put around texts, and of those that were
+            not added later.
     """
 
     tokenizer: Tokenizer
@@ -64,7 +66,7 @@ def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> ReadToken
     _check_same(value, written, source, "")
     vocabulary = value["model"]["vocab"]
     ids = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
-    largest_word = max(ids, default=-1)
+    largest_word = max([*_template_ids(value, source), max(ids, default=-1)])
     added = (token["id"] for token in value.get("added_tokens") or ())
     largest = max(largest_word, *added, -1)
     if largest < 0:
@@ -78,6 +80,8 @@ def _check_parts(value: dict[str, Any], source: str) -> None:
     normalizers = _parts(value.get("normalizer"), "normalizers", source)
     pre_tokenizers = _parts(value.get("pre_tokenizer"), "pretokenizers", source)
     decoders = _parts(value.get("decoder"), "decoders", source)
+    _check_template(value.get("post_processor"), source)
+    _check_unknown_token(value.get("model"), source)
     growth = 1
     for part in normalizers + pre_tokenizers:
         for key in ("content", "prepend", "replacement"):
@@ -96,6 +100,51 @@ def _check_parts(value: dict[str, Any], source: str) -> None:
             check_regular_expression(pattern["Regex"], source)
     for key in ("truncation", "padding"):
         _check_numbers(value.get(key), source)
+
+
+def _check_unknown_token(model: Any, source: str) -> None:
+    """Refuse a model whose token for unknown words is not in its vocabulary."""
+    if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict):
+        return
+    unknown = model.get("unk_token")
+    if unknown is not None and unknown not in model["vocab"]:
+        raise InvalidFolderError(
+            f"{source} has the token {unknown!r:.80} for unknown words, but not in its vocabulary."
+        )
+
+
+def _check_template(value: Any, source: str) -> None:
+    """Refuse templates with tokens that are not there, and with ids or types out of range."""
+    for part in _parts(value, "processors", source):
+        tokens = part.get("special_tokens")
+        names = tokens.keys() if isinstance(tokens, dict) else set()
+        for piece in [*_listed(part.get("single")), *_listed(part.get("pair"))]:
+            kind = next(iter(piece.values()), None) if isinstance(piece, dict) else None
+            if not isinstance(kind, dict):
+                raise InvalidFolderError(f"{source} has the template piece {piece!r:.80}.")
+            if "SpecialToken" in piece and kind.get("id") not in names:
+                raise InvalidFolderError(
+                    f"{source} has a template with the token {kind.get('id')!r:.80}, which it does "
+                    "not list."
+                )
+            type_id = kind.get("type_id")
+            if type(type_id) is not int or not 0 <= type_id <= _LARGEST_TYPE:
+                raise InvalidFolderError(f"{source} has the type {type_id!r:.80} of a token.")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _template_ids(value: dict[str, Any], source: str) -> list[int]:
+    """List the ids of the tokens that are put around a text."""
+    ids: list[int] = []
+    for part in _parts(value.get("post_processor"), "processors", source):
+        tokens = part.get("special_tokens")
+        if isinstance(tokens, dict):
+            ids += [number for token in tokens.values() for number in token["ids"]]
+        ids += [part[key][1] for key in ("cls", "sep") if isinstance(part.get(key), list)]
+    return ids
 
 
 def _parts(value: Any, children: str, source: str) -> list[dict[str, Any]]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
+from pydantic import Field
 from sentence_transformers.sentence_transformer.modules import Transformer
 
 from quaterion_core.storage import InvalidFolderError, SavedFolder
 from quaterion_core.storage.construction import bounded_construction
 from quaterion_core.storage.tensor_files import TensorInfo
 from quaterion_nlp.saved.schemas import Identifier, Schema, Size, Text, check, explained
-from quaterion_nlp.saved.tokenizers import TOKENIZER_FILE, read_tokenizer
+from quaterion_nlp.saved.tokenizers import TOKENIZER_FILE, ReadTokenizer, read_tokenizer
 from quaterion_nlp.saved.transformers_files import (
     DTYPES,
     MODEL_CONFIG_FILE,
@@ -50,7 +51,7 @@ class _Modalities(Schema):
 class _TextArguments(Schema):
     padding: bool | Literal["longest", "max_length"] | None = None
     truncation: bool | Literal["longest_first"] | None = None
-    max_length: Size | None = None
+    max_length: Annotated[int, Field(ge=1, le=131_072)] | None = None
     add_special_tokens: bool | None = None
 
 
@@ -125,7 +126,8 @@ def read_transformer(folder: SavedFolder) -> Transformer:
     source = str(folder.path / MODEL_CONFIG_FILE)
     config = folder.read_json(MODEL_CONFIG_FILE)
     is_fast = TOKENIZER_FILE in folder.files
-    largest_id = read_tokenizer(folder).largest_word_id if is_fast else 0
+    tokenizer = read_tokenizer(folder) if is_fast else None
+    largest_id = tokenizer.largest_word_id if tokenizer else 0
     model_class = _model_class(config, source)
     dtype = DTYPES[config.get("dtype") or config.get("torch_dtype") or "float32"]
     copied = set(folder.files) - {WEIGHTS_FILE, CHAT_TEMPLATE_FILE}
@@ -162,7 +164,10 @@ def read_transformer(folder: SavedFolder) -> Transformer:
         folder.open_tensors(WEIGHTS_FILE) as weights,
     ):
         loaded_config = config_class.from_pretrained(str(private), local_files_only=True)
-        return _build(private, load_model)
+        module = _build(private, load_model)
+    if tokenizer is not None:
+        _check_added_tokens(module, tokenizer, str(folder.path / TOKENIZER_CONFIG_FILE))
+    return module
 
 
 def architecture_of(config: dict[str, Any], source: str) -> str:
@@ -219,6 +224,16 @@ def _build(private: Path, load_model: Any) -> Transformer:
     finally:
         vars(module).pop("_load_model", None)
     return module
+
+
+def _check_added_tokens(module: Transformer, tokenizer: ReadTokenizer, source: str) -> None:
+    """Refuse tokens that are not in ``tokenizer.json``, for which the model has no embeddings."""
+    count = len(module.tokenizer)
+    expected = tokenizer.tokenizer.get_vocab_size(with_added_tokens=True)
+    if count > max(expected, tokenizer.largest_id + 1):
+        raise InvalidFolderError(
+            f"{source} adds {count - expected:,} tokens that {TOKENIZER_FILE} does not have."
+        )
 
 
 def _check_report(report: dict[str, Any], source: str) -> None:

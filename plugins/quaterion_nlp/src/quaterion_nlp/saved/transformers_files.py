@@ -89,9 +89,17 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 _LABELS: Final = {"id2label", "label2id"}
 """Names of classes, which embeddings have nothing to do with."""
 
+_MOST_LABELS: Final = 25_000
+
 _TOKEN_KEYS: Final = {
     "__type", "content", "lstrip", "normalized", "rstrip", "single_word", "special",
 }  # fmt: skip
+_INPUTS: Final = {
+    "attention_mask", "input_ids", "length", "offset_mapping", "overflowing_tokens", "position_ids",
+    "special_tokens_mask", "token_type_ids",
+}  # fmt: skip
+"""What a tokenizer makes of texts."""
+
 _RANGES: Final = {"model_max_length": 1e31, "pad_to_multiple_of": 1024}
 _CLASS_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9_]{1,60}(Tokenizer|TokenizerFast|Backend)")
 
@@ -139,7 +147,8 @@ def check_config(config: Mapping[str, Any], config_class: Any, source: str) -> N
             raise InvalidFolderError(
                 f"{source} has the entry {key!r:.200}, which saving does not write."
             )
-        if key in _LABELS:
+        if key in _LABELS or key == "num_labels":
+            _check_labels(value, key, source)
             continue
         if key in sub_classes and isinstance(value, dict):
             check_config(value, sub_classes[key], source)
@@ -148,10 +157,21 @@ def check_config(config: Mapping[str, Any], config_class: Any, source: str) -> N
     check_dtype(config, source)
 
 
+def _check_labels(value: Any, key: str, source: str) -> None:
+    """Refuse more classes than the library builds names for in a short time."""
+    number = value if key == "num_labels" else len(value or ()) if isinstance(value, dict) else 0
+    is_plain = isinstance(value, dict) or value is None
+    if (type(value) is not int) if key == "num_labels" else not is_plain:
+        raise _odd(key, value, source)
+    if not 0 <= number <= _MOST_LABELS:
+        raise _odd(key, number, source)
+
+
 def check_dtype(config: Mapping[str, Any], source: str) -> None:
     """Refuse a type of weights that is none of the table."""
     for key in ("dtype", "torch_dtype"):
-        if config.get(key) is not None and config[key] not in DTYPES:
+        name = config.get(key)
+        if name is not None and (not isinstance(name, str) or name not in DTYPES):
             raise InvalidFolderError(f"{source} names the type of weights {config[key]!r:.80}.")
 
 
@@ -178,7 +198,10 @@ def check_tokenizer_config(config: Mapping[str, Any], source: str) -> None:
         if key == "model_max_length":
             continue
         if key.endswith("_class"):
-            if key != "tokenizer_class" or not _CLASS_NAME.fullmatch(value):
+            if key != "tokenizer_class" or not _is_tokenizer(value):
+                raise _odd(key, value, source)
+        elif key == "model_input_names":
+            if not all(isinstance(name, str) and name in _INPUTS for name in value):
                 raise _odd(key, value, source)
         elif key == "added_tokens_decoder":
             for index, token in value.items():
@@ -193,6 +216,15 @@ def check_tokenizer_config(config: Mapping[str, Any], source: str) -> None:
                 _check_token(key, token, source)
         else:
             _check_plain(value, key, source, 0)
+
+
+def _is_tokenizer(name: object) -> bool:
+    """Whether the library has a tokenizer of a name."""
+    import transformers
+
+    if not isinstance(name, str) or not _CLASS_NAME.fullmatch(name):
+        return False
+    return isinstance(getattr(transformers, name, None), type)
 
 
 def _check_token(key: str, token: Any, source: str) -> None:
