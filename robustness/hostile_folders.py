@@ -159,6 +159,8 @@ def _at(value: Any, place: tuple[Any, ...]) -> Any:
 
 def _edit(folder: Path, name: str, change: Callable[[Any], Any]) -> Any:
     """Change a JSON file; without effect where an earlier change destroyed it."""
+    if not _is_readable(folder / name):
+        return None
     try:
         value = json.loads((folder / name).read_text())
         result = change(value)
@@ -232,7 +234,7 @@ def _twice(name: str) -> Change:
 def _deep(name: str) -> Change:
     def apply(folder: Path) -> None:
         file = folder / name
-        if file.is_file():
+        if _is_readable(file):
             file.write_text('{"deep": ' + "[" * 100_000 + "]" * 100_000 + "}")
 
     return Change("nest deeply", apply)
@@ -281,7 +283,11 @@ def _added_file(name: str, parent: str) -> Change:
 
 
 def _removed_file(name: str) -> Change:
-    return Change("remove a file", lambda folder: (folder / name).unlink(missing_ok=True))
+    def apply(folder: Path) -> None:
+        if not (folder / name).is_dir():
+            (folder / name).unlink(missing_ok=True)
+
+    return Change("remove a file", apply)
 
 
 def _special(name: str, kind: str) -> Change:
@@ -321,10 +327,12 @@ def _index(name: str) -> Change:
 
     def apply(folder: Path) -> None:
         file = folder / name
-        if not name.endswith(".safetensors") or not file.is_file():
-            file.unlink(missing_ok=True)
+        if not _is_readable(file):
             return
-        names = list(read_tensors(file)[0])
+        try:
+            names = list(read_tensors(file)[0])
+        except (ValueError, struct.error):
+            names = []
         file.unlink()
         weight_map = dict.fromkeys(names, "weights.dat")
         index = {"metadata": {"total_size": 1}, "weight_map": weight_map}
@@ -365,6 +373,8 @@ def write_tensors(
 def _tensors(name: str, seed: int, kind: str) -> Change:
     def apply(folder: Path) -> None:
         file = folder / name
+        if not _is_readable(file):
+            return
         try:
             header, data = read_tensors(file)
         except (OSError, ValueError, struct.error):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from quaterion_core.plugins import PluginError
 from quaterion_core.storage import StorageError, same_json
-from robustness.hostile_folders import Change, changes, sign
+from robustness.hostile_folders import Change, changes, read_tensors, sign
 from robustness.sandbox import Case, Outcome, Watch, run_cases
 from robustness.subjects import Subject, load, make_subjects
 
@@ -171,18 +172,25 @@ def _is_kept(model: Any, folder: Path, place: tuple[str, tuple[Any, ...], Any]) 
 
 
 def _same_files(folder: Path, other: Path) -> bool:
+    def parsed(path: Path) -> Any:
+        if path.suffix == ".json":
+            return json.loads(path.read_text())
+        if path.suffix == ".safetensors":
+            header, data = read_tensors(path)
+            header.setdefault("__metadata__", {"format": "pt"})
+            return header, data
+        return path.read_bytes()
+
     def content(root: Path) -> dict[str, Any]:
         return {
-            str(path.relative_to(root)): json.loads(path.read_text())
-            if path.suffix == ".json"
-            else path.read_bytes()
+            str(path.relative_to(root)): parsed(path)
             for path in root.rglob("*")
-            if path.is_file() and not path.is_symlink() and not path.is_fifo()
+            if path.is_file() and not path.is_symlink()
         }
 
     try:
         first, second = content(folder), content(other)
-    except (ValueError, OSError, RecursionError):
+    except (ValueError, OSError, RecursionError, struct.error):
         return False
     for files in (first, second):
         if isinstance(files.get("config.json"), dict):

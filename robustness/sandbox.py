@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import json
 import os
@@ -236,6 +237,7 @@ def _work(cases: Sequence[Case], sender: int, packages: frozenset[str]) -> NoRet
     """Run cases until one is a fault, and end the process."""
     code = 1
     try:
+        faulthandler.disable()  # a crash is an outcome, and no message
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)

@@ -29,8 +29,13 @@ if TYPE_CHECKING:
 
 CONFIG_FILE: Final = "config.json"
 WEIGHTS_FILE: Final = "weights.safetensors"
-_NUMBERS: Final = {"int", "float", "int | None", "float | None"}
-"""How annotations name numbers."""
+_NUMBERS: Final[Mapping[str, tuple[type, ...]]] = {
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float": (int, float),
+    "float | None": (int, float, type(None)),
+}
+"""Types of JSON values for annotations of numbers."""
 
 
 class _Configurable(Protocol):
@@ -119,7 +124,7 @@ def build_checked(
         with bounded_construction(tensors, source):
             module: ModuleT = cls.from_config(_copied(config))
         _check_configuration(module, config)
-        _check_booleans(cls, config)
+        _check_numbers(cls, config)
     except (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError) as error:
         raise _not_described(cls, source, error) from error
     return module
@@ -226,12 +231,13 @@ def _check_configuration(module: _Configurable, config: dict[str, Any]) -> None:
             )
 
 
-def _check_booleans(cls: type, config: dict[str, Any]) -> None:
-    """Refuse true and false for arguments that are numbers, which Python takes for 1 and 0."""
+def _check_numbers(cls: type, config: dict[str, Any]) -> None:
+    """Refuse other values than numbers for arguments that are annotated as numbers."""
     for name, parameter in inspect.signature(cls).parameters.items():
-        is_number = str(getattr(parameter.annotation, "__name__", parameter.annotation)) in _NUMBERS
-        if is_number and isinstance(config.get(name), bool):
-            raise ValueError(f"{name} should be a number, but is {config[name]}")
+        annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
+        allowed = _NUMBERS.get(annotation)
+        if name in config and allowed and type(config[name]) not in allowed:
+            raise ValueError(f"expected {annotation} for {name}, got {config[name]!r:.80}")
 
 
 def _not_described(cls: type, source: str, error: Exception) -> InvalidFolderError:

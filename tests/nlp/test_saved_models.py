@@ -336,6 +336,20 @@ def test_of_a_model_that_the_user_names_only_safetensors_are_opened(tiny_folder,
     assert not marker.exists()
 
 
+def test_of_a_model_that_the_user_names_no_weights_of_a_module_are_a_pickle(tiny_folder, tmp_path):
+    model = SentenceTransformer(str(tiny_folder), device="cpu")
+    model.append(Dense(model.get_embedding_dimension(), 4))
+    model.save(str(tmp_path / "model"))
+    dense = max((tmp_path / "model").glob("*_Dense"))
+    torch.save(load_file(dense / "model.safetensors"), dense / "pytorch_model.bin")
+    SentenceTransformerEncoder(tmp_path / "model")
+    (dense / "model.safetensors").unlink()
+    with pytest.raises(
+        ValueError, match=r"pytorch_model.bin is no safetensors file.*save it again"
+    ):
+        SentenceTransformerEncoder(tmp_path / "model")
+
+
 @pytest.mark.parametrize("file", ["config.json", "sentence_bert_config.json"])
 def test_of_a_model_that_the_user_names_no_kernel_is_fetched(tiny_folder, tmp_path, file):
     folder = tmp_path / "model"

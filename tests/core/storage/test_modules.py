@@ -68,3 +68,22 @@ def test_a_configuration_of_something_else_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"length": 4}')
     with pytest.raises(InvalidFolderError, match="does not describe a Affine"):
         load_module(Affine, tmp_path)
+
+
+@pytest.mark.parametrize("size", [True, "3", [3], 3.0])
+def test_an_argument_that_is_annotated_as_a_number_is_one(tmp_path, size):
+    class Sized(nn.Module):
+        def __init__(self, size: int):
+            super().__init__()
+            self.size = size
+
+        def get_config_dict(self):
+            return {"size": self.size}
+
+        @classmethod
+        def from_config(cls, config):
+            return cls(**config)
+
+    save_module(Sized(size), tmp_path)
+    with pytest.raises(InvalidFolderError, match="expected int for size, got"):
+        load_module(Sized, tmp_path)

@@ -228,7 +228,8 @@ def _build(private: Path, load_model: Any) -> Transformer:
 
 def _check_added_tokens(module: Transformer, tokenizer: ReadTokenizer, source: str) -> None:
     """Refuse tokens that are not in ``tokenizer.json``, for which the model has no embeddings."""
-    count = len(module.tokenizer)
+    loaded: Any = module.tokenizer
+    count = len(loaded)
     expected = tokenizer.tokenizer.get_vocab_size(with_added_tokens=True)
     if count > max(expected, tokenizer.largest_id + 1):
         raise InvalidFolderError(
