@@ -49,7 +49,7 @@ def main() -> int:
         trials += try_crashes(subject, options.crashes, first_seed=options.seed)
     folders = options.cases * 3 // 4
     cases = [
-        *try_listed(jobs=options.jobs),
+        *try_listed(jobs=options.jobs, report=partial(progress, "listed cases")),
         *try_folders(
             folders,
             first_seed=options.seed,

@@ -53,13 +53,23 @@ class ListedCase:
     expected: tuple[str, ...] = (REFUSED,)
 
 
-def try_listed(*, jobs: int = 1) -> list[Tried]:
-    """Try all listed cases; an outcome that is not expected becomes a fault."""
+def try_listed(
+    *, jobs: int = 1, report: Callable[[int, int], None] = lambda *_: None
+) -> list[Tried]:
+    """Try all listed cases; an outcome that is not expected becomes a fault.
+
+    Args:
+        jobs: Number of processes.
+        report: Called with the number of cases that are done, and of all.
+    """
     with tempfile.TemporaryDirectory(prefix="robustness-") as name:
         subjects = {subject.name: subject for subject in make_subjects(Path(name))}
         cases = listed_cases()
         outcomes = run_cases(
-            [_case(subjects[case.subject], case) for case in cases], PACKAGES, jobs=jobs
+            [_case(subjects[case.subject], case) for case in cases],
+            PACKAGES,
+            jobs=jobs,
+            report=report,
         )
     return [
         Tried("listed by hand", f"{case.subject}: {case.name}", outcome)
