@@ -47,7 +47,9 @@ class TrainableModel(pl.LightningModule, ABC):
     processes with half a batch each get the loss and the gradient of one with the whole batch.
 
     It logs ``train_loss`` and ``validation_loss``, and every attached metric as
-    ``<name>_<stage>``: of each batch in training, of the whole dataset in validation.
+    ``<name>_<stage>``: of the whole dataset in validation; in training, of the batches that the
+    trainer logs (every 50th by default, and the last one), or of each batch for a metric that is
+    attached with ``on_epoch=True`` or ``prog_bar=True``.
 
     Example:
         >>> from quaterion_core.heads import GatedHead
@@ -226,6 +228,8 @@ class TrainableModel(pl.LightningModule, ABC):
         """
         for attached in self.metrics:
             if stage == TrainStage.TRAIN:
+                if not self._is_logged(attached, batch_idx):
+                    continue
                 with torch.no_grad():
                     compute = attached.metric.compute
                     value = compute(embeddings.detach(), **accepted(compute, targets))
@@ -238,6 +242,14 @@ class TrainableModel(pl.LightningModule, ABC):
             else:
                 update = attached.metric.update
                 update(embeddings.detach(), **accepted(update, targets))
+
+    def _is_logged(self, attached: AttachedMetric, batch_idx: int) -> bool:
+        """Tell whether a metric of a training batch is seen: at the log interval and at the end."""
+        if attached.log_options["on_epoch"] or attached.log_options["prog_bar"]:
+            return True
+        interval = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        is_due = interval > 0 and (batch_idx + 1) % interval == 0
+        return is_due or bool(self.trainer.is_last_batch)
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Return what makes a trainer log metrics of whole datasets and train the loss.

@@ -85,6 +85,26 @@ def test_losses_and_metrics_are_logged_under_their_names(make_model, make_traine
     )
 
 
+@pytest.mark.parametrize(("options", "expected"), [({}, 3), ({"on_epoch": True}, 5)])
+def test_metrics_of_training_are_computed_where_they_are_logged(
+    make_model, make_trainer, pairs, options, expected
+):
+    computed = []
+
+    class Counted(RetrievalPrecision):
+        def compute(self, *arguments, **targets):
+            computed.append(len(arguments))
+            return super().compute(*arguments, **targets)
+
+    metrics = [AttachedMetric("counted", Counted(), **options)]
+    trainer = make_trainer(max_epochs=1, log_every_n_steps=2)
+    loader = PairsSimilarityDataLoader(pairs[:10], batch_size=2)
+    model = make_model(MultipleNegativesRankingLoss(), metrics=metrics)
+    Quaterion.fit(model, trainer, loader)
+    assert len(computed) == expected
+    assert "counted_train" in trainer.callback_metrics
+
+
 def test_validation_metrics_are_over_the_whole_set(make_model, make_trainer, groups):
     model = make_model(
         TripletLoss(), metrics=[AttachedMetric("r_precision", RetrievalRPrecision())]
