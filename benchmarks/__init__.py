@@ -1,1 +1,1 @@
-"""Programs that measure, one per question: ``python -m benchmarks.NAME``."""
+"""Benchmarks, one per module: ``python -m benchmarks.NAME``."""

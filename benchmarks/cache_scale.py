@@ -1,9 +1,10 @@
-"""Does an epoch over a cache on disk cost the same for each row, however many there are?
+"""Time per row of an epoch over a cache on disk, for a small and a large table.
 
-Group samples whose encoder is a cheap function of a number, so that the table is all there is to
-measure: 20 thousand rows, and 2 million rows of 384 numbers (3 GB), on disk.
+The encoder is a cheap function of a number, so that the cache dominates. The tables have 20,000 and
+2 million rows of 384 components (3 GB).
 
-Run it as ``python -m benchmarks.cache_scale [--rows 2000000]``. Linux only, for its memory figures.
+Run it as ``python -m benchmarks.cache_scale [--rows 2000000]``. It requires Linux, from which it
+reads memory usage.
 """
 
 from __future__ import annotations
@@ -33,26 +34,26 @@ SIZE, BATCH, GROUPS = 384, 1024, 100
 
 
 class Numbers(Encoder):
-    """Embeds a number as cosines of its multiples."""
+    """Cosines of multiples of a number."""
 
     trainable = False
     embedding_size = SIZE
 
     def get_collate_fn(self):
-        """Return the function that makes a tensor of numbers."""
+        """Return ``torch.tensor``."""
         return torch.tensor
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Return cosines."""
+        """Return embeddings, shape (N, D)."""
         return torch.cos(batch[:, None] * torch.arange(1, SIZE + 1) * 0.01)
 
     def get_config_dict(self) -> dict[str, object]:
-        """Return nothing."""
+        """Return an empty configuration."""
         return {}
 
 
 class Samples(Dataset[SimilarityGroupSample]):
-    """Samples that are made when they are asked for."""
+    """Group samples that are created on access."""
 
     def __init__(self, rows: int):
         self.rows = rows
@@ -65,7 +66,7 @@ class Samples(Dataset[SimilarityGroupSample]):
 
 
 class Model(TrainableModel):
-    """A gated head and a softmax over groups."""
+    """A gated head with a softmax loss over groups."""
 
     def __init__(self, folder: str):
         self._folder = folder
@@ -84,19 +85,19 @@ class Model(TrainableModel):
         return SoftmaxLoss(SIZE, GROUPS)
 
     def configure_caches(self) -> CacheConfig:
-        """Cache on disk."""
+        """Return the configuration of a cache on disk."""
         return CacheConfig(CacheType.DISK, batch_size=BATCH, save_dir=self._folder)
 
 
 def anonymous_memory() -> float:
-    """Return megabytes of memory of this process that no file backs."""
+    """Return the anonymous memory of this process, not backed by files, in MiB."""
     with open("/proc/self/smaps_rollup") as file:  # noqa: PTH123
         values = {line.split(":")[0]: line.split() for line in file if ":" in line}
     return float(values["Anonymous"][1]) / 1024
 
 
 class Watch(pl.Callback):
-    """Measures epochs and memory."""
+    """Callback that measures the time of each epoch and the peak of anonymous memory."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -107,13 +108,13 @@ class Watch(pl.Callback):
         self._start = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop the clock and look at the memory."""
+        """Stop the clock and measure the memory."""
         self.seconds.append(time.perf_counter() - self._start)
         self.memory = max(self.memory, anonymous_memory())
 
 
 def measure(rows: int, epochs: int) -> dict[str, float]:
-    """Fill a cache, train, and return what it took; in a process of its own."""
+    """Fill a cache and train; return times and memory. Call it in a new process."""
     watch = Watch()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -134,7 +135,7 @@ def measure(rows: int, epochs: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure both sizes, each in a process of its own, and report."""
+    """Measure both sizes, each in a new process, and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--measure", nargs=2, type=int, help=argparse.SUPPRESS)

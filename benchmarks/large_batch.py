@@ -1,14 +1,14 @@
-"""What do huge batches cost with gradient caching, in memory and in time?
+"""Memory and time of training steps with large batches and gradient caching.
 
-Data: the cloud FAQ, questions and answers. Encoder: all-MiniLM-L6-v2, trained whole. Loss: multiple
-negatives ranking. Adam. Every row is one training step after a small one that warms up, in a
-process of its own, over a batch that has the longest text of the data, which every epoch meets.
-Memory is what the process takes at most beyond what it had before the step; freed memory is given
-back to the system at once, so that it is not counted.
+Data: questions and answers of the cloud FAQ. Encoder: all-MiniLM-L6-v2, fine-tuned. Loss: multiple
+negatives ranking. Optimizer: Adam. Each row of the table is one training step in a new process,
+after a small step for warm-up, over a batch that contains the longest text of the data. The memory
+of a step is its peak of resident memory minus the resident memory before it; freed memory is
+returned to the system at once, so that it does not count.
 
-Run it as ``python -m benchmarks.large_batch [--largest]``. With ``--largest`` it also looks for the
-largest batch, in powers of two, whose process stays below 4 GB, which takes 20 minutes more.
-Linux only, for its memory figures.
+Run it as ``python -m benchmarks.large_batch [--largest]``. ``--largest`` also finds the largest
+batch, in powers of two, whose process stays below 4 GB, which takes another 20 minutes. It requires
+Linux, from which it reads memory usage.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ WARM_UP = 8
 
 
 def resident() -> dict[str, float]:
-    """Return megabytes of memory of this process: now, and at most since the last reset."""
+    """Return the resident memory of this process, now and at its peak since the reset, in MiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     values = {line.split(":")[0]: line.split() for line in lines}
     return {"now": float(values["VmRSS"][1]) / 1024, "peak": float(values["VmHWM"][1]) / 1024}
 
 
 class Watch(pl.Callback):
-    """Measures the last step."""
+    """Callback that measures the last step."""
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Start the clock and forget the peak so far."""
+        """Start the clock and reset the peak."""
         Path("/proc/self/clear_refs").write_text("5")
         self.before = resident()["now"]
         self.start = time.perf_counter()
@@ -63,13 +63,13 @@ class Watch(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Look at clock and memory."""
+        """Stop the clock and measure the memory."""
         self.seconds = time.perf_counter() - self.start
         self.peak = resident()["peak"]
 
 
 def measure(batch: int, chunk: int | None) -> dict[str, float]:
-    """Train one small batch, then one of the given size, and return what the latter took."""
+    """Train one small batch, then one of the given size; return time and memory of the latter."""
     torch.manual_seed(0)
     lines = [json.loads(line) for line in DATA.open(encoding="utf-8")]
     pairs = [SimilarityPairSample(line["question"], line["answer"]) for line in lines]
@@ -97,7 +97,7 @@ def measure(batch: int, chunk: int | None) -> dict[str, float]:
 
 
 def in_a_process(batch: int, chunk: int | None) -> dict[str, float]:
-    """Measure in a process of its own."""
+    """Call :func:`measure` in a new process."""
     command = [sys.executable, "-m", "benchmarks.large_batch", "--measure", f"{batch}"]
     command += [] if chunk is None else [f"{chunk}"]
     giving_back = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "1048576"}
@@ -111,7 +111,7 @@ def in_a_process(batch: int, chunk: int | None) -> dict[str, float]:
 def largest(
     batch: int, fitting: dict[str, float], chunk: int | None
 ) -> tuple[int, dict[str, float]]:
-    """Double a batch that fits below the limit; return the last that does, and what it took."""
+    """Double a batch until it exceeds the limit; return the last that fits, and its result."""
     while (found := in_a_process(2 * batch, chunk))["process_mb"] < LIMIT_MB:
         batch, fitting = 2 * batch, found
     return batch, fitting
@@ -127,7 +127,7 @@ def main() -> None:
         print(json.dumps(measure(arguments.measure[0], (*arguments.measure, None)[1])))
         return
     if not DATA.exists():
-        raise SystemExit(f"{DATA.name} is not here; this benchmark needs it.")
+        raise SystemExit(f"This benchmark requires the data file {DATA.name}.")
     cases = {
         "plain, small": (SMALL, None),
         "plain, large": (LARGE, None),

@@ -1,11 +1,11 @@
-"""Are the losses as fast and as small as their counterparts in pytorch-metric-learning?
+"""Time and memory of losses, compared with their counterparts in pytorch-metric-learning.
 
-For each loss, batch and embedding size: the median time of a forward and a backward pass, ours and
-theirs in turn, and the peak of the memory that one such pass allocates beside its inputs. Wherever
-both compute the same value, that is checked first.
+For each loss, batch size and embedding size, it measures the median time of a forward and a
+backward pass, alternating between both libraries, and the peak of the memory that a pass allocates
+in addition to its inputs. It checks first that both libraries return the same value.
 
-Memory is what the profiler of PyTorch sees the CPU allocator hand out and take back, summed up over
-one pass: temporary buffers inside of operations count too.
+Memory is computed from the allocations and deallocations on the CPU that PyTorch's profiler
+records, which include temporary buffers inside operations.
 
 Run it as ``python -m benchmarks.losses [--batches 256 1024 2048] [--sizes 128 768] [--seconds 3]
 [--threads 1] [--only triplet]``.
@@ -44,10 +44,10 @@ from quaterion_core.loss import (
 )
 
 GROUP_SIZE = 4
-"""Objects of each group in a batch, as a batch sampler of groups makes them."""
+"""Objects per group in a batch, as from a group batch sampler."""
 
 NUM_GROUPS = 1000
-"""Groups of the losses that classify."""
+"""Groups of classification losses."""
 
 MARGIN = 0.5
 
@@ -56,23 +56,21 @@ Loss = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Case:
-    """A loss, and its counterpart if pytorch-metric-learning has one.
+    """A loss and its counterpart in pytorch-metric-learning, if any.
 
     Attributes:
-        name: For the table.
-        ours: Maps embeddings to the loss.
-        theirs: Likewise.
-        is_same: Whether both compute the same value.
+        name: Name in the table.
+        ours: Function from embeddings to the loss.
+        theirs: Function from embeddings to the same value, or None.
     """
 
     name: str
     ours: Loss
     theirs: Loss | None = None
-    is_same: bool = True
 
 
 def cases(batch: int, size: int) -> Iterator[Case]:
-    """Return the losses, with targets for a batch of embeddings."""
+    """Yield all losses, with targets for a batch of embeddings."""
     yield from mining_cases(torch.randperm(batch) // GROUP_SIZE)
     yield from ranking_cases(torch.randperm(batch) // GROUP_SIZE)
     yield from pairwise_cases(batch)
@@ -80,9 +78,9 @@ def cases(batch: int, size: int) -> Iterator[Case]:
 
 
 def mining_cases(groups: Tensor) -> Iterator[Case]:
-    """Return the losses over mined triplets and pairs."""
+    """Yield losses over mined triplets and pairs."""
     cosine = CosineSimilarity()
-    # Their default reducer is the mean over triplets with a positive loss, as ours is.
+    # Both average over the triplets with a positive loss.
     triplet = losses.TripletMarginLoss(margin=MARGIN, distance=cosine)
     yield Case(
         "triplet all",
@@ -95,8 +93,8 @@ def mining_cases(groups: Tensor) -> Iterator[Case]:
         bound(TripletLoss(MARGIN, mining="semi_hard"), groups),
         lambda x: triplet(x, groups, semi_hard(x, groups)),
     )
-    # Hard mining in its soft form, for which theirs has an equal: our other form also divides by a
-    # mean. Their softplus has no margin then, and the mean is over all anchors.
+    # Hard mining in its soft form, the one with a counterpart: our other form also divides by a
+    # mean. The softplus has no margin, and the mean is over all anchors.
     soft = losses.TripletMarginLoss(
         margin=0, smooth_loss=True, distance=cosine, reducer=reducers.MeanReducer()
     )
@@ -106,7 +104,7 @@ def mining_cases(groups: Tensor) -> Iterator[Case]:
         bound(TripletLoss(soft=True), groups),
         lambda x: soft(x, groups, hard(x, groups)),
     )
-    # Their margins are on the cosine, ours on 1 - cosine; theirs adds two means, ours halves that.
+    # Their margins are for the cosine, ours for 1 - cosine; they add two means, we average them.
     contrastive = losses.ContrastiveLoss(
         pos_margin=1.0, neg_margin=1.0 - MARGIN, distance=cosine, reducer=reducers.MeanReducer()
     )
@@ -123,14 +121,11 @@ def mining_cases(groups: Tensor) -> Iterator[Case]:
 
 
 def ranking_cases(groups: Tensor) -> Iterator[Case]:
-    """Return the losses over all pairs of a batch at once."""
-    # The same exponents of all pairs; theirs sums them up for each anchor, ours for the batch, as
-    # the paper does, so the values differ.
+    """Yield losses over all pairs of a batch at once."""
     yield Case(
         "circle",
         bound(CircleLoss(margin=0.25, scale_factor=256), groups),
         bound(losses.CircleLoss(m=0.25, gamma=256), groups),
-        is_same=False,
     )
     yield Case(
         "fastap", bound(FastAPLoss(num_bins=10), groups), bound(losses.FastAPLoss(10), groups)
@@ -138,26 +133,26 @@ def ranking_cases(groups: Tensor) -> Iterator[Case]:
 
 
 def pairwise_cases(batch: int) -> Iterator[Case]:
-    """Return the losses over pairs, half as many as there are objects."""
+    """Yield losses over pairs, half as many as objects."""
     count = batch // 2
     first = torch.arange(count)
     pairs, labels = torch.stack([first, first + count], dim=1), torch.ones(count)
     subgroups = first.repeat(2)
-    # Their supervised contrastive loss, with obj_b as references of which each obj_a has one
-    # positive, is the same cross-entropy. (Their NTXentLoss is too, but takes B³ numbers.)
+    # Their supervised contrastive loss, with obj_b as references and one positive per obj_a, is the
+    # same cross-entropy. (So is their NTXentLoss, in O(B³) memory.)
     supervised = losses.SupConLoss(temperature=1 / 20)
     yield Case(
         "multiple negatives ranking",
         lambda x: MultipleNegativesRankingLoss(scale=20.0)(x, pairs, labels, subgroups),
         lambda x: supervised(x[:count], first, ref_emb=x[count:], ref_labels=first.clone()),
     )
-    # Theirs has no loss over given pairs.
+    # They have no loss over given pairs.
     yield Case("contrastive", lambda x: ContrastiveLoss()(x, pairs, labels, subgroups))
 
 
 def classification_cases(groups: Tensor, size: int) -> Iterator[Case]:
-    """Return the losses with weights for each group, which are equal on both sides."""
-    # With the margin 1, their large margin softmax loss is the softmax loss.
+    """Yield losses with weights per group, equal in both libraries."""
+    # With a margin of 1, their large-margin softmax loss is the softmax loss.
     softmax = losses.LargeMarginSoftmaxLoss(NUM_GROUPS, size, margin=1, scale=1 / 0.05)
     yield classification_case("softmax", SoftmaxLoss(size, NUM_GROUPS, 0.05), softmax, groups)
     # Their margin is in degrees.
@@ -165,7 +160,7 @@ def classification_cases(groups: Tensor, size: int) -> Iterator[Case]:
     yield classification_case("arcface", ArcFaceLoss(size, NUM_GROUPS, 64.0, 0.5), arcface, groups)
     cosface = losses.CosFaceLoss(NUM_GROUPS, size, margin=0.35, scale=64)
     yield classification_case("cosface", CosFaceLoss(size, NUM_GROUPS, 0.35, 64), cosface, groups)
-    # Theirs has none.
+    # They have no center loss.
     yield Case("center", bound(CenterLoss(size, NUM_GROUPS), groups))
 
 
@@ -175,7 +170,7 @@ def classification_case(
     theirs: losses.LargeMarginSoftmaxLoss,
     groups: Tensor,
 ) -> Case:
-    """Give both the same weights, and ours the groups in the order of the weights."""
+    """Return a case with the same weights and the same order of groups in both libraries."""
     ours.group_index(torch.arange(NUM_GROUPS))
     with torch.no_grad():
         ours.weight.copy_(theirs.W.T)
@@ -188,7 +183,7 @@ def bound(loss: nn.Module, groups: Tensor) -> Loss:
 
 
 def milliseconds(loss: Loss, embeddings: Tensor) -> float:
-    """Return the time of one forward and backward pass."""
+    """Return the time of one forward and backward pass, in ms."""
     embeddings.grad = None
     start = time.perf_counter()
     torch.autograd.backward(loss(embeddings))
@@ -198,7 +193,7 @@ def milliseconds(loss: Loss, embeddings: Tensor) -> float:
 def in_turn(
     ours: Loss, theirs: Loss | None, embeddings: Tensor, seconds: float
 ) -> tuple[float, float | None]:
-    """Return the median milliseconds of each, measured in turn, at least three times each."""
+    """Return the median time of each in ms, over at least three alternating measurements."""
     of_ours: list[float] = []
     of_theirs: list[float] = []
     end = time.perf_counter() + seconds
@@ -210,7 +205,7 @@ def in_turn(
 
 
 def peak_mib(loss: Loss, embeddings: Tensor) -> float:
-    """Return the most memory that one pass holds at a time, beside its inputs."""
+    """Return the peak memory of one pass in addition to its inputs, in MiB."""
     embeddings.grad = None
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         torch.autograd.backward(loss(embeddings))
@@ -233,9 +228,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, nargs="+", default=[256, 1024, 2048])
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 768])
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each row of the table")
+    parser.add_argument("--seconds", type=float, default=3.0, help="per row of the table")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", default="", help="a part of the names of losses")
+    parser.add_argument("--only", default="", help="a substring of the names of losses to measure")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     rows: list[dict[str, object]] = []
@@ -264,10 +259,10 @@ def measure(
     ratios: dict[str, float],
     figures: dict[str, float],
 ) -> dict[str, object]:
-    """Measure one case; add its ratios and figures, and return its row of the table."""
+    """Measure one case; add its ratios and figures, and return its table row."""
     batch, size = embeddings.shape
     ours, theirs = case.ours, case.theirs
-    if theirs is not None and case.is_same:
+    if theirs is not None:
         torch.testing.assert_close(ours(embeddings), theirs(embeddings), rtol=1e-3, atol=1e-5)
     ours_ms, theirs_ms = in_turn(ours, theirs, embeddings, seconds)
     ours_mib = peak_mib(ours, embeddings)

@@ -1,4 +1,4 @@
-"""How a benchmark tells its result: a table for people and, last, one line of JSON for programs."""
+"""Report of a benchmark: a table, and a last line of JSON for programs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def report(
     """Print a result.
 
     Args:
-        name: The name of the benchmark.
-        rows: The table, a mapping from the heading of a column to the cell for each row. All rows
-            have the same headings. Numbers are printed with three significant digits.
-        ratios: What was measured over what it is compared with; below 1 is better than that.
-        figures: Other measured values, with the unit at the end of the name, as in ``load_ms``.
-        packages: Installed distributions whose versions the result depends on.
+        name: Name of the benchmark.
+        rows: Rows of the table, each a mapping from column headings to cells. All rows have the
+            same headings. Floats are printed with three significant digits.
+        ratios: Measured values divided by their references; below 1 is better than the reference.
+        figures: Other measured values; names end with the unit, as in ``load_ms``.
+        packages: Distributions whose installed versions are reported.
 
     Example:
         >>> report(

@@ -1,7 +1,7 @@
-"""Train a text search from scratch: find functions of the standard library by what they do.
+"""Text search trained from scratch: functions of the standard library by their descriptions.
 
-Run it with ``python examples/search_python_docs.py``. It needs quaterion-core and quaterion-nlp, no
-download, and less than a minute on a laptop.
+Run it with ``python examples/search_python_docs.py``. It requires quaterion-core and quaterion-nlp,
+no download, and less than a minute on a laptop.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ QUESTIONS = [
 ]
 console = Console(highlight=False)
 
-# Lightning's notices about hardware and its own products are not what this is about.
+# Hide Lightning's notices about hardware and other products.
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", module="pytorch_lightning")
 
 
 def tfidf_precision(train: list, validation: list) -> float:
-    """Return the share of queries whose nearest name under TF-IDF is the right one."""
+    """Return precision at 1 of a TF-IDF search. Ties count as wrong."""
     vectorizer = TfidfVectorizer().fit([text for s in train for text in (s.obj_a, s.obj_b)])
     queries = vectorizer.transform(sample.obj_a for sample in validation)
     names = vectorizer.transform(sample.obj_b for sample in validation)
@@ -52,7 +52,7 @@ def tfidf_precision(train: list, validation: list) -> float:
 
 
 def main() -> None:
-    """Fit, evaluate, save, and search in a new process."""
+    """Train, evaluate and save a model, and search with it in a new process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, help="where to save the model")
     output = parser.parse_args().output or Path(tempfile.mkdtemp()) / "python_docs_model"
@@ -60,7 +60,7 @@ def main() -> None:
     pl.seed_everything(0, verbose=False)
     data = PythonDocs()
     train, validation = data.load("train"), data.load("validation")
-    console.print(f"{len(train):,} functions to train on, {len(validation):,} held out, such as:")
+    console.print(f"{len(train):,} functions for training, {len(validation):,} held out. Example:")
     console.print(f"  {validation[0].obj_a!r}  ->  {validation[0].obj_b!r}\n")
 
     model = Quaterion.build(
@@ -97,7 +97,7 @@ def main() -> None:
     console.print(table)
 
     model.save_servable(output)
-    console.print(f"\nSaved to {output}. A new process loads it and looks for an answer:\n")
+    console.print(f"\nSaved to {output}. A new process loads the model and searches:\n")
     names = output.with_suffix(".txt")
     names.write_text("\n".join(sample.obj_b for sample in [*train, *validation]))
     search = [

@@ -1,6 +1,6 @@
-"""One model over texts and images: find handwritten digits by what their captions say.
+"""One model for texts and images: search for handwritten digits by captions.
 
-Run it with ``python examples/text_and_images.py``. It needs quaterion-core, quaterion-nlp and
+Run it with ``python examples/text_and_images.py``. It requires quaterion-core, quaterion-nlp and
 quaterion-cv, no download, and about a minute on two cores.
 """
 
@@ -30,13 +30,13 @@ WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 TEMPLATES = ["a handwritten {}", "the digit {}", "a picture of the number {}", "{}, in black ink"]
 console = Console(highlight=False)
 
-# Lightning's notices about hardware and its own products are not what this is about.
+# Hide Lightning's notices about hardware and other products.
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", module="pytorch_lightning")
 
 
 def read_digits() -> tuple[list[SimilarityGroupSample], list[SimilarityGroupSample]]:
-    """Return images of all ten digits to train on, and every fifth one, which is held out."""
+    """Return training images of all ten digits, and the held-out images, every fifth one."""
     dataset = Digits()
     images = [sample for split in dataset.splits for sample in dataset.load(split)]
     held_out = images[::5]
@@ -44,7 +44,7 @@ def read_digits() -> tuple[list[SimilarityGroupSample], list[SimilarityGroupSamp
 
 
 def with_captions(images: list[SimilarityGroupSample]) -> list[SimilarityPairSample]:
-    """Pair each image with a caption; those of one digit are no negatives of one another."""
+    """Pair each image with a random caption. Pairs of the same digit are not negatives."""
     templates = random.Random(0)
     return [
         SimilarityPairSample(
@@ -55,7 +55,7 @@ def with_captions(images: list[SimilarityGroupSample]) -> list[SimilarityPairSam
 
 
 def precision(model: SimilarityModel, images: list[SimilarityGroupSample], k: int = 10) -> float:
-    """Return the share of right digits among the k images nearest to each caption."""
+    """Return precision at k of the images of a digit, averaged over all captions."""
     search = ExactSearch(model, [image.obj for image in images])
     right = [
         images[result.position].group == digit
@@ -67,7 +67,7 @@ def precision(model: SimilarityModel, images: list[SimilarityGroupSample], k: in
 
 
 def main() -> None:
-    """Fit, evaluate, save, load and ask."""
+    """Train, evaluate, save and load a model, and search with it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, help="where to save the model")
     parser.add_argument("--epochs", type=int, default=15)
@@ -77,8 +77,8 @@ def main() -> None:
     pl.seed_everything(0, verbose=False)
     train, held_out = read_digits()
     pairs = with_captions(train)
-    console.print(f"{len(pairs):,} captioned images to train on, {len(held_out)} held out.")
-    console.print(f"A caption is such as {pairs[0].obj_a!r}.\n")
+    console.print(f"{len(pairs):,} captioned images for training, {len(held_out)} held out.")
+    console.print(f"Example of a caption: {pairs[0].obj_a!r}.\n")
 
     model = Quaterion.build(
         encoder={
@@ -107,7 +107,7 @@ def main() -> None:
         enable_model_summary=False,
     )
     Quaterion.fit(model, trainer, PairsSimilarityDataLoader(pairs, batch_size=64, shuffle=True))
-    console.print("\nOf the ten images nearest to a caption, so many show its digit:")
+    console.print("\nShare of the ten nearest images of a caption that show its digit:")
     console.print(f"before training: {before:.3f}")
     console.print(f"after training: {precision(model.model, held_out):.3f}")
 

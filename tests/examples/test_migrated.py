@@ -1,12 +1,9 @@
-"""The scripts of Quaterion's published tutorials still show what they are meant to show."""
+"""Tests of the scripts of Quaterion's published tutorials, by what each of them shows."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +13,16 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "migrated"
 SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
-def run(name: str, folder: Path, *arguments: str) -> dict[str, Any]:
-    """Run a script and return what it printed as ``name: JSON``."""
-    result = subprocess.run(
-        [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    return read(result.stdout)
+@pytest.fixture
+def run(run_script, tmp_path):
+    """Return a function that runs a script and returns what it printed as ``name: JSON``."""
+
+    def run(name: str, *arguments: str) -> dict[str, Any]:
+        result = run_script(EXAMPLES / f"{name}.py", *arguments, cwd=tmp_path, OMP_NUM_THREADS="1")
+        assert result.returncode == 0, result.stderr[-3000:]
+        return read(result.stdout)
+
+    return run
 
 
 def call(name: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -56,27 +52,27 @@ def write_questions(folder: Path) -> Path:
     return path
 
 
-def test_question_answering_improves_and_serves_what_it_trained(tmp_path):
-    printed = run("question_answering", tmp_path)
+def test_question_answering_improves_and_serves_what_it_trained(run):
+    printed = run("question_answering")
     assert printed["after"]["P@1"] > printed["before"]["P@1"] + 0.3
     assert printed["after"]["MRR"] > printed["before"]["MRR"] + 0.3
     assert printed["served"] == printed["after"]
 
 
-def test_question_answering_reads_other_data(tmp_path):
+def test_question_answering_reads_other_data(run, tmp_path):
     path = write_questions(tmp_path)
-    printed = run("question_answering", tmp_path, "--data", str(path), "--epochs", "1")
+    printed = run("question_answering", "--data", str(path), "--epochs", "1")
     assert 0 <= printed["after"]["P@1"] <= 1
 
 
-def test_similar_images_improve_and_serve_what_they_trained(tmp_path):
-    printed = run("similar_images", tmp_path)
+def test_similar_images_improve_and_serve_what_they_trained(run):
+    printed = run("similar_images")
     assert printed["after"]["r_precision"] > printed["before"]["r_precision"] + 0.1
     assert printed["served"] == printed["after"]
 
 
-def test_a_cached_run_encodes_each_object_once_and_trains_the_same_model(tmp_path):
-    printed = run("cache", tmp_path)
+def test_a_cached_run_encodes_each_object_once_and_trains_the_same_model(run):
+    printed = run("cache")
     data = printed["data"]
     assert printed["uncached"]["encoded"] == 2 * data["pairs"] * data["epochs"]
     for name in ("cached", "kept"):
@@ -86,14 +82,14 @@ def test_a_cached_run_encodes_each_object_once_and_trains_the_same_model(tmp_pat
     assert printed["largest difference between the models"] < 1e-5
 
 
-def test_the_cache_example_reads_other_data(tmp_path):
-    printed = run("cache", tmp_path, "--data", str(write_questions(tmp_path)))
+def test_the_cache_example_reads_other_data(run, tmp_path):
+    printed = run("cache", "--data", str(write_questions(tmp_path)))
     assert printed["data"]["pairs"] == 20
     assert printed["cached"]["encoded"] == printed["data"]["distinct"] == 40
 
 
-def test_a_skip_connection_keeps_what_the_encoder_knows(tmp_path):
-    printed = run("skip_connection", tmp_path)
+def test_a_skip_connection_keeps_what_the_encoder_knows(run):
+    printed = run("skip_connection")
     alone, seen, unseen = printed["encoder alone"], "digits 0-4", "digits 5-9"
     untrained, trained = (
         printed[f"skip connection, {state}"] for state in ("untrained", "trained")
@@ -105,8 +101,8 @@ def test_a_skip_connection_keeps_what_the_encoder_knows(tmp_path):
     assert trained[unseen] > printed["projection, trained"][unseen] + 0.03
 
 
-def test_confidence_is_low_where_the_model_cannot_know(tmp_path):
-    printed = run("confidence", tmp_path)
+def test_confidence_is_low_where_the_model_cannot_know(run):
+    printed = run("confidence")
     digits = printed["confidence of digits"]
     assert printed["confidence of noise"] < digits - 0.05
     assert printed["confidence of two digits in one image"] < digits - 0.05
@@ -114,8 +110,8 @@ def test_confidence_is_low_where_the_model_cannot_know(tmp_path):
     assert halves["confident half"] > halves["doubtful half"]
 
 
-def test_plain_hard_triplets_collapse_and_ours_do_not(tmp_path):
-    printed = run("triplet_collapse", tmp_path)
+def test_plain_hard_triplets_collapse_and_ours_do_not(run):
+    printed = run("triplet_collapse")
     plain, guarded = (
         printed["spread under plain hard triplets"],
         printed["spread under TripletLoss"],

@@ -1,11 +1,8 @@
-"""The example over texts and images: it learns, and what is saved is what was trained."""
+"""Tests of the example with texts and images: it learns, and the saved model is the trained one."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,20 +11,14 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "text_and_images.py"
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("example")
-    result = subprocess.run(
-        [sys.executable, str(EXAMPLE), "--epochs", "3", "--output", "model"],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-    )
+def printed(tmp_path_factory, run_script):
+    arguments = ("--epochs", "3", "--output", tmp_path_factory.mktemp("example") / "model")
+    result = run_script(EXAMPLE, *arguments, OMP_NUM_THREADS="1", COLUMNS="200")
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
 
-def test_captions_find_images_that_they_did_not_find_before(printed):
+def test_training_improves_the_search(printed):
     before, after = (
         float(re.search(rf"{when} training: (\S+)", printed)[1]) for when in ("before", "after")
     )
@@ -35,7 +26,7 @@ def test_captions_find_images_that_they_did_not_find_before(printed):
     assert after > 0.8
 
 
-def test_what_is_saved_finds_the_same(printed):
+def test_the_saved_model_finds_the_same(printed):
     after = re.search(r"after training: (\S+)", printed)[1]
     assert re.search(r"loaded again: (\S+)", printed)[1] == after
 

@@ -1,4 +1,4 @@
-"""The life of a third-party plugin, in an environment that knows nothing of the repository."""
+"""Tests of the third-party plugin, in an environment without the repository."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ EXAMPLE = ROOT / "examples" / "third_party_plugin"
 
 
 class Environment:
-    """A virtual environment that has what is installed here, and Quaterion from wheels only."""
+    """A virtual environment with the packages installed here, and Quaterion from wheels."""
 
     def __init__(self, folder: Path):
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
         scheme = {"base": str(folder), "platbase": str(folder)}
         self.programs = Path(sysconfig.get_path("scripts", "posix_prefix", scheme))
         packages = Path(sysconfig.get_path("purelib", "posix_prefix", scheme))
-        # Paths in a .pth file are added as they are: links to checkouts that lie there, as an
-        # editable installation leaves them, are not followed.
+        # A .pth file only adds these folders to the path: .pth files inside them, such as those of
+        # editable installations, are not read.
         shared = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
         (packages / "shared.pth").write_text("\n".join(sorted(shared)))
 
@@ -48,7 +48,7 @@ print(type(model.encoders["default"]).__module__, model.encode(["Vienna"]).shape
 files = [module.__file__ for name, module in sys.modules.items() if name.startswith("quaterion")]
 print(len(files) > 10, {file.startswith(sys.prefix) for file in files})
 """
-"""Loads a model, and tells whether all that it takes comes from the environment itself."""
+"""Loads a model and prints whether all modules of Quaterion come from the environment."""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def environment(tmp_path_factory, build_wheel):
     return environment
 
 
-def test_it_is_found_used_saved_loaded_and_missed(environment, tmp_path):
+def test_it_is_discovered_used_saved_loaded_and_reported_missing(environment, tmp_path):
     listed = json.loads(environment.run("quaterion", "plugins", "--json", cwd=tmp_path).stdout)
     (report,) = [p for p in listed["plugins"] if p["distribution"] == "quaterion-char-ngrams"]
     assert (report["status"], report["version"]) == ("ok", "0.1.0")

@@ -1,4 +1,4 @@
-"""A plugin that records trainings: only those that name it."""
+"""Tests of the tracker plugin: it records only the training runs that name it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "tracker_plugin"
 
-TRAININGS = """
+TRAINING_RUNS = """
 import os
 import pytorch_lightning as pl
 import torch
@@ -36,14 +36,14 @@ def fit(trainer=None, **options):
         encoder=Numbers(),
         head={"name": "linear-projection", "output_size": 3},
         loss={"name": "triplet", "margin": 0.25},
-        optimizer={"name": "sgd", "lr": 0.0},
+        optimizer={"name": "sgd", "lr": 0.1},
     )
     samples = [SimilarityGroupSample([float(n), 1.0], n % 2) for n in range(8)]
     Quaterion.fit(model, trainer, GroupSimilarityDataLoader(samples, batch_size=8), **options)
 
 
 fit()
-print("MERELY INSTALLED", os.path.exists("runs"))
+print("ONLY INSTALLED", os.path.exists("runs"))
 fit(plugins=["quaterion-tensorboard"])
 fit(plugins=[TensorBoardTracker("elsewhere", run_name="by hand")])
 try:
@@ -59,37 +59,40 @@ def installed(build_wheel, install_wheels):
 
 
 @pytest.fixture(scope="module")
-def trainings(installed, run_python, tmp_path_factory):
-    """Train with and without the plugin; returns what was printed, and the folder."""
-    folder = tmp_path_factory.mktemp("trainings")
+def runs(installed, run_python, tmp_path_factory):
+    """Train with and without the plugin; return the output and the folder."""
+    folder = tmp_path_factory.mktemp("runs")
     result = run_python(
-        "-W", "ignore", "-c", TRAININGS, path=[installed], cwd=folder,
+        "-W", "ignore", "-c", TRAINING_RUNS, path=[installed], cwd=folder,
         QUATERION_TENSORBOARD_RUN="first",
     )  # fmt: skip
     return result.stdout, folder
 
 
 @pytest.fixture(scope="module", params=["runs/first", "elsewhere/by hand"])
-def events(request, trainings):
-    """What TensorBoard reads of a recorded training."""
+def events(request, runs):
+    """Return what TensorBoard reads from a recorded run."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    found = EventAccumulator(str(trainings[1] / request.param))
+    found = EventAccumulator(str(runs[1] / request.param))
     found.Reload()
     return found
 
 
-def test_a_plugin_that_is_merely_installed_records_nothing(trainings):
-    printed, folder = trainings
-    assert "MERELY INSTALLED False" in printed
+def test_a_plugin_that_is_only_installed_records_nothing(runs):
+    printed, folder = runs
+    assert "ONLY INSTALLED False" in printed
     assert [path.name for path in (folder / "runs").iterdir()] == ["first"]
 
 
-def test_a_trainer_without_a_logger_is_refused_rather_than_not_recorded(trainings):
-    assert "REFUSED quaterion-tensorboard cannot record" in trainings[0]
+def test_a_trainer_without_a_logger_is_an_error(runs):
+    assert (
+        "REFUSED quaterion-tensorboard cannot record the run: expected a TensorBoardLogger, got no "
+        in runs[0]
+    )
 
 
-def test_the_curve_and_its_end_are_recorded(events):
+def test_the_learning_curve_and_the_final_value_are_recorded(events):
     curve = events.Scalars("train_loss_epoch")
     (final,) = events.Scalars("final/train_loss_epoch")
     assert len(curve) >= 1
@@ -105,7 +108,7 @@ def test_the_configuration_is_recorded_as_a_text(events):
     assert configuration["loss.margin"] == 0.25
 
 
-def test_the_configuration_is_recorded_as_parameters(events):
+def test_the_configuration_is_recorded_as_hyperparameters(events):
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
@@ -114,7 +117,7 @@ def test_the_configuration_is_recorded_as_parameters(events):
     assert parameters["loss"].string_value == "TripletLoss"
 
 
-def test_a_recipe_names_it(installed, run_python, tmp_path):
+def test_a_recipe_enables_it(installed, run_python, tmp_path):
     rows = [{"text": f"word{n} {n % 2}", "group": n % 2} for n in range(8)]
     (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "recipe.yaml").write_text(

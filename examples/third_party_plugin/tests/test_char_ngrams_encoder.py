@@ -1,4 +1,4 @@
-"""What the encoder is good for, and what it refuses."""
+"""Tests of the embeddings and the errors of CharNgramsEncoder."""
 
 import pytest
 import torch
@@ -18,28 +18,28 @@ def test_a_text_is_the_mean_of_its_ngrams():
     torch.testing.assert_close(both, encode(encoder, "x", "y").mean(dim=0))
 
 
-def test_case_and_ways_of_writing_a_letter_do_not_count():
+def test_case_and_unicode_form_are_ignored():
     encoder = CharNgramsEncoder()
     composed, decomposed = encode(encoder, "ZÜRICH", "zu\u0308rich")
     assert torch.equal(composed, decomposed)
 
 
-def test_a_word_that_is_too_short_is_one_ngram():
+def test_a_short_word_is_a_single_ngram():
     assert list(NgramBags(smallest=5, largest=6, rows=10).ngrams("ab")) == ["<ab>"]
 
 
-def test_white_space_is_zero():
+def test_the_embedding_of_white_space_is_zero():
     assert not encode(CharNgramsEncoder(), " ").any()
 
 
-def test_what_is_no_text_is_refused():
-    with pytest.raises(TypeError, match="encodes strings, but got 7"):
+def test_only_strings_are_accepted():
+    with pytest.raises(TypeError, match="Expected strings, got 7"):
         CharNgramsEncoder().get_collate_fn()([7])
 
 
 @pytest.mark.parametrize(
     "arguments", [{"smallest": 0}, {"smallest": 5}, {"rows": 0}, {"embedding_size": 0}]
 )
-def test_sizes_that_cannot_be_are_refused(arguments):
-    with pytest.raises(ValueError, match="should be"):
+def test_invalid_sizes_are_errors(arguments):
+    with pytest.raises(ValueError, match=r"^Expected .*, got "):
         CharNgramsEncoder(**arguments)

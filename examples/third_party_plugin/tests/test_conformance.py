@@ -1,4 +1,4 @@
-"""What Quaterion asks of every plugin and of every component."""
+"""Conformance checks of Quaterion for the plugin and its components."""
 
 from pathlib import Path
 

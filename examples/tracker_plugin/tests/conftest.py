@@ -1,3 +1,3 @@
-"""Makes the conformance kit's parts known to pytest."""
+"""Loads the pytest plugin of the conformance checks."""
 
 pytest_plugins = ["quaterion_core.testing.pytest"]

@@ -1,4 +1,4 @@
-"""What Quaterion asks of every plugin."""
+"""Conformance checks of Quaterion for the plugin."""
 
 from quaterion_core.testing import conformance_tests
 

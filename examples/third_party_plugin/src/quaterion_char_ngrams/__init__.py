@@ -1,1 +1,1 @@
-"""An encoder of character n-grams, as an example of a package that brings one to Quaterion."""
+"""A character n-gram encoder for Quaterion, as an example of a third-party plugin."""

@@ -1,4 +1,4 @@
-"""Texts as the mean of their character n-grams: near where the spelling is near."""
+"""Character n-gram encoder."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from torch import Tensor, nn
 
 
 class CharNgramsEncoder(Encoder):
-    """Embeds a text as the mean of its character n-grams' rows in a table, which is trained.
+    """Mean of trainable embeddings of the character n-grams of a text.
 
-    Texts that are spelled alike share most of their n-grams and are near each other before any
-    training: that suits names, part numbers and whatever is typed by hand. Training then learns
-    which n-grams matter. There is no vocabulary: the row of an n-gram is its hash (CRC-32), and
-    n-grams that share a row cannot be told apart. Letters are compared without regard to case and
-    to the ways that Unicode has of writing one letter. A text of white space has the embedding
-    zero.
+    Texts with similar spelling share most of their n-grams, so that their embeddings are close even
+    before training. This suits names, part numbers and other text that is typed by hand. There is
+    no vocabulary: each n-gram is hashed (CRC-32) to a row of the embedding table, and n-grams with
+    the same row are indistinguishable. Texts are case-folded and normalized (NFKC). The embedding
+    of a text without any word is zero.
 
     Source: Bojanowski et al., Enriching Word Vectors with Subword Information, TACL 2017, section
-    3.2: n-grams of ``<word>``, so that a beginning and an end differ from a middle.
+    3.2: n-grams of ``<word>``, which distinguish prefixes and suffixes from other n-grams.
 
     Args:
-        smallest: The least number of characters of an n-gram.
-        largest: The greatest number. Words shorter than ``smallest`` count as one n-gram.
-        rows: Rows of the table.
-        embedding_size: Columns of the table, D.
+        smallest: Minimum number of characters of an n-gram.
+        largest: Maximum number of characters of an n-gram. A word shorter than ``smallest``,
+            including the two marks, is a single n-gram.
+        rows: Number of rows of the embedding table.
+        embedding_size: Number of components of an embedding, D.
 
     Raises:
         ValueError: A number is not positive, or ``largest`` is less than ``smallest``.
@@ -53,12 +53,11 @@ class CharNgramsEncoder(Encoder):
         super().__init__()
         if not 1 <= smallest <= largest:
             raise ValueError(
-                f"smallest and largest should be 1 or more, in this order, but are {smallest} and "
-                f"{largest}."
+                f"Expected 1 <= smallest <= largest, got smallest={smallest} and largest={largest}."
             )
         if rows < 1 or embedding_size < 1:
             raise ValueError(
-                f"rows and embedding_size should be positive, but are {rows} and {embedding_size}."
+                f"Expected positive rows and embedding_size, got {rows} and {embedding_size}."
             )
         self.bags = NgramBags(smallest, largest, rows)
         self.table = nn.EmbeddingBag(rows, embedding_size, mode="mean")
@@ -66,25 +65,25 @@ class CharNgramsEncoder(Encoder):
 
     @property
     def trainable(self) -> bool:
-        """Training changes the table."""
+        """Always True: the embedding table is trained."""
         return True
 
     @property
     def embedding_size(self) -> int:
-        """Columns of the table, D."""
+        """Number of components of an embedding, D."""
         return self.table.embedding_dim
 
     def get_collate_fn(self) -> NgramBags:
-        """Return the function that turns N texts into rows and where each text begins."""
+        """Return the function that converts N texts to the rows and offsets of their n-grams."""
         return self.bags
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """Average the rows of each text's n-grams; returns shape (N, D)."""
+        """Return embeddings, shape (N, D): the mean over the n-grams of each text."""
         embeddings: Tensor = self.table(batch["rows"], batch["offsets"])
         return embeddings
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this encoder again, as JSON values."""
+        """Return the constructor arguments as JSON values."""
         return {
             "smallest": self.bags.smallest,
             "largest": self.bags.largest,
@@ -95,12 +94,12 @@ class CharNgramsEncoder(Encoder):
 
 @dataclass(frozen=True)
 class NgramBags:
-    """Turns texts into the batch of a :class:`CharNgramsEncoder`; holds no weights.
+    """Collate function of :class:`CharNgramsEncoder`.
 
     Args:
-        smallest: The least number of characters of an n-gram.
-        largest: The greatest number.
-        rows: How many rows n-grams are hashed to.
+        smallest: Minimum number of characters of an n-gram.
+        largest: Maximum number of characters of an n-gram.
+        rows: Number of rows of the embedding table.
     """
 
     smallest: int
@@ -108,14 +107,14 @@ class NgramBags:
     rows: int
 
     def __call__(self, texts: list[str]) -> dict[str, Tensor]:
-        """Hash the n-grams of texts.
+        """Hash the n-grams of texts to rows of the embedding table.
 
         Args:
             texts: N texts.
 
         Returns:
-            ``rows``, those of all n-grams one after the other, and ``offsets`` (N,), where each
-            text begins; both int64.
+            Int64 tensors: ``rows``, the rows of the n-grams of all texts, concatenated, and
+            ``offsets``, shape (N,), the index in ``rows`` at which each text starts.
 
         Raises:
             TypeError: An object is not a string.
@@ -123,7 +122,7 @@ class NgramBags:
         bags = []
         for text in texts:
             if not isinstance(text, str):
-                raise TypeError(f"CharNgramsEncoder encodes strings, but got {text!r:.60}.")
+                raise TypeError(f"Expected strings, got {text!r:.60}.")
             bags.append([zlib.crc32(ngram.encode()) % self.rows for ngram in self.ngrams(text)])
         lengths = torch.tensor([len(bag) for bag in bags], dtype=torch.int64)
         return {
@@ -132,7 +131,7 @@ class NgramBags:
         }
 
     def ngrams(self, text: str) -> Iterator[str]:
-        """List the n-grams of each word, shorter ones first.
+        """Yield the n-grams of each word, shorter ones first.
 
         Example:
             >>> list(NgramBags(smallest=3, largest=4, rows=1000).ngrams("Oslo A"))

@@ -1,4 +1,4 @@
-"""What quaterion-char-ngrams brings to Quaterion; this module has to stay light."""
+"""Declaration of the components of quaterion-char-ngrams; imports nothing heavy."""
 
 from __future__ import annotations
 

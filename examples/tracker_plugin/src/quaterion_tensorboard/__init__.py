@@ -1,1 +1,1 @@
-"""Records trainings in TensorBoard, as an example of a plugin that takes part in a training."""
+"""A TensorBoard tracker for Quaterion, as an example of a plugin with hooks of a training run."""

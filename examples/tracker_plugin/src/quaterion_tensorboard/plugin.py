@@ -1,4 +1,4 @@
-"""The plugin: an object with the hooks of a training run; this module has to stay light."""
+"""The plugin, an object with the hooks of a training run; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from quaterion_core.plugins import API_VERSION, hookimpl
 
 
 class TensorBoardTracker:
-    """Gives the trainer TensorBoard's logger, and records what was trained and how it ended.
+    """Plugin that records a training run in TensorBoard.
 
-    The curves are the logger's. Beside them are recorded, when training starts, the configuration
-    of the model and the trainer as a text, and when it has ended, the same as parameters together
-    with the final metrics, by which TensorBoard's tab of hyperparameters compares runs.
+    It proposes a TensorBoard logger, which records the learning curves. The configuration of the
+    model and the trainer is recorded as a text before training, and as hyperparameters with the
+    final metrics after training, for TensorBoard's comparison of runs.
 
     Args:
-        folder: Where runs are recorded; by default ``QUATERION_TENSORBOARD_FOLDER``, or ``runs``.
-        run_name: The name of the run; by default ``QUATERION_TENSORBOARD_RUN``, or the time.
+        folder: The folder in which runs are recorded. Default: the environment variable
+            ``QUATERION_TENSORBOARD_FOLDER``, or ``"runs"``.
+        run_name: The name of the run. Default: the environment variable
+            ``QUATERION_TENSORBOARD_RUN``, or the current time.
 
     Example:
         >>> tracker = TensorBoardTracker(run_name="wide head")
@@ -35,7 +37,7 @@ class TensorBoardTracker:
 
     @hookimpl
     def quaterion_configure_trainer(self) -> Mapping[str, Any]:
-        """Propose the logger. A logger that the user gives wins."""
+        """Propose the logger. A logger that the user sets takes precedence."""
         from quaterion_tensorboard.records import new_logger
 
         folder = self.folder or os.environ.get("QUATERION_TENSORBOARD_FOLDER") or "runs"
@@ -47,7 +49,7 @@ class TensorBoardTracker:
         """Record the configuration as a text.
 
         Raises:
-            ValueError: The trainer has no logger of TensorBoard.
+            ValueError: The trainer has no ``TensorBoardLogger``.
         """
         from quaterion_tensorboard.records import record_configuration
 
@@ -55,11 +57,11 @@ class TensorBoardTracker:
 
     @hookimpl
     def quaterion_after_fit(self, trainer: Any, model: Any) -> None:
-        """Record the configuration as parameters, with the final metrics."""
+        """Record the configuration as hyperparameters, with the final metrics."""
         from quaterion_tensorboard.records import record_result
 
         record_result(trainer, model)
 
 
 tracker = TensorBoardTracker()
-"""What the entry point names: the tracker with the settings of the environment."""
+"""The object of the entry point, configured by environment variables."""

@@ -1,4 +1,4 @@
-"""What is recorded of a training; imported only when one is."""
+"""Records of a training run; imported only when a run is recorded."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _TRAINER_SETTINGS: Final = ("max_epochs", "max_steps", "precision", "accumulate_
 
 
 def new_logger(folder: str, run_name: str) -> TensorBoardLogger:
-    """Make a logger that writes to ``folder/run_name``; nothing is written before it logs."""
+    """Return a logger that writes to ``folder/run_name``, starting with the first record."""
     return TensorBoardLogger(folder, name="", version=run_name, default_hp_metric=False)
 
 
 def record_configuration(trainer: Trainer, model: TrainableModel) -> None:
-    """Record the configuration as a text, so that also a run that fails says what it was.
+    """Record the configuration as a text.
 
     Raises:
-        ValueError: The trainer has no logger of TensorBoard.
+        ValueError: The trainer has no ``TensorBoardLogger``.
     """
     text = json.dumps(configuration(trainer, model), indent=2)
     quoted = "\n".join(f"    {line}" for line in text.splitlines())
@@ -31,7 +31,7 @@ def record_configuration(trainer: Trainer, model: TrainableModel) -> None:
 
 
 def record_result(trainer: Trainer, model: TrainableModel) -> None:
-    """Record the configuration as parameters, with the final metrics."""
+    """Record the configuration as hyperparameters, with the final metrics."""
     metrics = {f"final/{name}": float(value) for name, value in trainer.callback_metrics.items()}
     logger = _logger_of(trainer)
     logger.log_hyperparams(configuration(trainer, model), metrics)
@@ -39,16 +39,16 @@ def record_result(trainer: Trainer, model: TrainableModel) -> None:
 
 
 def configuration(trainer: Trainer, model: TrainableModel) -> dict[str, Any]:
-    """Return the settings of the model's parts and of the trainer, all in one level.
+    """Return the settings of encoders, head, loss and trainer as one flat mapping.
 
-    Lists and mappings, such as the vocabulary of a tokenizer, are left out.
+    Lists and mappings, such as the vocabulary of a tokenizer, are omitted.
     """
     settings: dict[str, Any] = {"seed": _seed()}
     for place, part in _parts(model):
         settings[place] = type(part).__name__
         try:
             config = part.get_config_dict()
-        except NotImplementedError:  # a part need not be savable to be trained
+        except NotImplementedError:  # a component that cannot be saved
             continue
         settings |= {
             f"{place}.{name}": value
@@ -67,7 +67,7 @@ def _parts(model: TrainableModel) -> Iterator[tuple[str, Any]]:
 
 
 def _seed() -> str | None:
-    """Return the seed that Lightning was given, if it was."""
+    """Return the seed passed to ``pl.seed_everything``, if any."""
     return os.environ.get("PL_GLOBAL_SEED")
 
 
@@ -75,7 +75,8 @@ def _logger_of(trainer: Trainer) -> TensorBoardLogger:
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             return logger
+    given = ", ".join(type(logger).__name__ for logger in trainer.loggers) or "no logger"
     raise ValueError(
-        "quaterion-tensorboard cannot record: the trainer has no TensorBoardLogger. Leave out the "
-        "trainer or its argument logger, or give logger=TensorBoardLogger(...)."
+        f"quaterion-tensorboard cannot record the run: expected a TensorBoardLogger, got {given}. "
+        "Omit the trainer or its argument logger, or pass logger=TensorBoardLogger(...)."
     )
