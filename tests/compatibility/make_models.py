@@ -83,7 +83,7 @@ class ByLength(SwitchEncoder):
 
 
 class Lengths(Encoder):
-    """The length of a text times a row of weights; a class that no plugin registers."""
+    """Embeds a text as its length times a row of weights; not registered by any plugin."""
 
     def __init__(self, size: int = 8):
         super().__init__()
@@ -91,16 +91,16 @@ class Lengths(Encoder):
 
     @property
     def trainable(self) -> bool:
-        """Whether it is trained: yes."""
+        """Always True."""
         return True
 
     @property
     def embedding_size(self) -> int:
-        """Size of the row."""
+        """Number of components of an embedding."""
         return len(self.row)
 
     def get_collate_fn(self) -> Callable[[list[str]], torch.Tensor]:
-        """Return the function that measures texts."""
+        """Return the function that converts texts to lengths."""
         return lambda texts: torch.tensor([[float(len(text))] for text in texts])
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
@@ -156,7 +156,7 @@ def sentence_transformer(folder: Path, **arguments: Any) -> SentenceTransformerE
 
 
 def trained(head: EncoderHead) -> EncoderHead:
-    """Give a head other weights than those that it begins with."""
+    """Replace the initial weights of a head by random ones."""
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.3)

@@ -1,4 +1,4 @@
-"""Models embed the same after saving and loading, and so do models of earlier versions."""
+"""Tests that saved models, also of earlier versions, load with the same embeddings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 EARLIER = "QUATERION_EARLIER_MODELS"
-"""Names a folder that make_models.py made with the code of another commit."""
+"""Environment variable with a folder that make_models.py wrote with another commit."""
 
 
 @pytest.fixture(scope="module")

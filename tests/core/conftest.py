@@ -1,4 +1,4 @@
-"""Small encoders over lists of numbers, that tests build models from."""
+"""Small encoders over lists of numbers, from which tests build models."""
 
 from __future__ import annotations
 

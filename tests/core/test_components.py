@@ -1,4 +1,4 @@
-"""Names and values of components, checked before anything is built."""
+"""Tests that names and arguments of components are checked before anything is built."""
 
 import enum
 from collections.abc import Callable, Mapping, Sequence

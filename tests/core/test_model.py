@@ -205,7 +205,7 @@ def test_an_untrained_skip_connection_hardly_changes_embeddings(vector_encoder):
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_head_gets_the_meta_of_all_encoders_for_every_object(vector_encoder, count):
-    """It was merged over the number of encoders: one object failed, larger batches lost meta."""
+    """Metadata was merged over encoders: one object failed, and larger batches lost metadata."""
 
     class First(vector_encoder):
         @classmethod
@@ -228,7 +228,7 @@ def test_the_head_gets_the_meta_of_all_encoders_for_every_object(vector_encoder,
 
 
 def test_current_python_and_dependencies_may_be_installed_beside_it():
-    """Python 3.11, Lightning 2, torchmetrics 0.9 and protobuf 3.20 were shut out."""
+    """Earlier requirements excluded Python 3.11, Lightning 2, torchmetrics 0.9, protobuf 3.20."""
     package = metadata.distribution("quaterion-core")
     python = SpecifierSet(package.metadata["Requires-Python"])
     assert all(version in python for version in ("3.11", "3.12", "3.13", "3.14"))
@@ -313,7 +313,7 @@ def test_a_reduction_that_cannot_be_leaves_the_model_as_it_was(model):
      (None, TypeError)],
 )  # fmt: skip
 def test_a_batch_size_is_a_positive_integer(vector_encoder, size, error):
-    """A negative one gave no rows at all."""
+    """A negative batch size once returned no rows."""
     model = SimilarityModel(vector_encoder(2, 3), EmptyHead(3))
     with pytest.raises(error, match="Expected batch_size to be a positive integer, got"):
         model.encode([[1.0, 2.0]], batch_size=size)

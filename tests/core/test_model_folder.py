@@ -40,7 +40,7 @@ def load(vector_encoder):
 
 
 def edit(folder, change, *, sign=True):
-    """Change config.json as somebody would who knows how it is signed."""
+    """Change config.json and update its checksum."""
     file = folder / "config.json"
     config = json.loads(file.read_text())
     change(config)
@@ -262,7 +262,7 @@ class Outer:
 
 
 def test_a_class_inside_another_one_is_saved_and_loaded(vector_encoder, tmp_path):
-    """Nested classes could not be saved."""
+    """Nested classes once could not be saved."""
 
     class Nested(vector_encoder):
         pass

@@ -44,7 +44,7 @@ DESCRIPTIONS = {
 
 
 class YourCustomCallback(pl.Callback):
-    """The page leaves it to the reader; this one remembers how many epochs it saw."""
+    """A callback that the page leaves to the reader; this one counts epochs."""
 
     epochs = 0
 
@@ -68,7 +68,7 @@ def code_blocks(page: str) -> list[str]:
 
 
 def supplied_names(monkeypatch) -> dict[str, Any]:
-    """Return what the page takes for imported, with what sentence-transformers took away.
+    """Return the names that the page assumes, with those that sentence-transformers removed.
 
     The page was written for sentence-transformers 2. Stand-ins for what its later versions, not
     Quaterion, changed:

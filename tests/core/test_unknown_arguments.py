@@ -1,4 +1,4 @@
-"""No component takes an argument that it does not know: a misspelt one is an error."""
+"""Tests that unknown arguments of components, such as misspelled ones, are errors."""
 
 import inspect
 

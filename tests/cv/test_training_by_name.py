@@ -1,4 +1,4 @@
-"""Every loss, head and metric of the package in a training run, by its present or former id."""
+"""Training runs with every loss, head and metric of the package, by present and former id."""
 
 import pytest
 import pytorch_lightning as pl

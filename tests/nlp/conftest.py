@@ -1,4 +1,4 @@
-"""Small sentence-transformers models, and losses called with embeddings in place of texts."""
+"""Small sentence-transformers models, and losses called with embeddings instead of texts."""
 
 from __future__ import annotations
 

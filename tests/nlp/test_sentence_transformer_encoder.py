@@ -560,7 +560,7 @@ def test_adapters_are_saved_merged_without_a_change_to_the_training(adapted, enc
     torch.testing.assert_close(embed(loaded, TEXTS), embed(adapted, TEXTS))
     assert not torch.allclose(embed(loaded, TEXTS), embed(encoder, TEXTS), atol=1e-3)
     assert not loaded.trainable
-    step(adapted)  # training goes on
+    step(adapted)  # training continues
 
 
 def test_loading_what_was_trained_with_adapters_needs_no_peft(adapted, tmp_path):
@@ -615,7 +615,7 @@ def test_layers_and_adapters_do_not_go_together(tiny_folder):
         SentenceTransformerEncoder(tiny_folder, train_layers=1, lora={})
 
 
-# In a training, by name.
+# In a training run, by name.
 
 
 @pytest.mark.filterwarnings("ignore:You defined a `validation_step`", "ignore:.*LeafSpec")

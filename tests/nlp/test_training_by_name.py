@@ -1,4 +1,4 @@
-"""Every loss, head and metric of the package in a training, by its registered name."""
+"""Tests of training runs with every loss, head and metric of the package, by name."""
 
 import pytest
 import pytorch_lightning as pl

@@ -1,4 +1,4 @@
-"""The job of the README, from the recipe in the examples to answers in a new process."""
+"""Tests of the README's workflow, from an example recipe to a search in a new process."""
 
 import json
 import subprocess

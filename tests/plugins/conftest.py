@@ -1,4 +1,4 @@
-"""Installed plugins to test with: written into a folder, or built and installed as wheels."""
+"""Fixtures of installed plugins, written to a folder or built and installed as wheels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def plugin_source(body="", **declared):
 
 
 class Site:
-    """A folder on ``sys.path`` with distributions that no installer has seen."""
+    """A folder on ``sys.path`` with distributions, written directly without an installer."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -78,7 +78,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """A folder on ``sys.path`` to write distributions into; its modules are forgotten after."""
+    """Return a folder on ``sys.path`` for distributions; its modules are unloaded afterwards."""
     for variable in ("QUATERION_PLUGINS", "QUATERION_DISABLE_PLUGINS", "QUATERION_PLUGINS_STRICT"):
         monkeypatch.delenv(variable, raising=False)
     folder = tmp_path / "site"

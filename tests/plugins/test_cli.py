@@ -24,7 +24,7 @@ def run(site, monkeypatch):
 
 @pytest.fixture
 def report(run):
-    """Return a function that returns what ``--json`` tells of each plugin, core left out."""
+    """Return a function that returns the reports of ``--json`` without that of the core."""
 
     def report(*arguments):
         result = run("plugins", "--json", *arguments)
@@ -36,7 +36,7 @@ def report(run):
 
 @pytest.fixture
 def losses(site):
-    """Install a plugin whose losses are in order or broken in one way each."""
+    """Install a plugin with working losses and losses with one fault each."""
     classes = """
         from quaterion_core.loss.group_loss import GroupLoss
 

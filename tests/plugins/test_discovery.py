@@ -25,7 +25,7 @@ def report_of(registry, distribution):
 
 
 def failing(registry, distribution):
-    """Discover with a plugin that is expected to be told of, and return its report."""
+    """Discover a plugin that should cause a warning, and return its report."""
     with pytest.warns(PluginWarning, match=distribution):
         return report_of(registry, distribution)
 

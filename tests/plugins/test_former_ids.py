@@ -1,4 +1,4 @@
-"""Components that were renamed or moved are found by their former ids."""
+"""Tests that renamed and moved components are found by their former ids."""
 
 import pytest
 

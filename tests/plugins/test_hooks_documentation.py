@@ -1,4 +1,4 @@
-"""The reference of the hooks names each of them, with its exact signature, and no other."""
+"""Tests that the reference of hooks lists exactly the hooks, with their signatures."""
 
 import inspect
 import re

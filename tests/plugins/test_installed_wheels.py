@@ -1,4 +1,4 @@
-"""Plugins as users have them: built into wheels, installed, found through their entry points."""
+"""Tests of plugins that are built as wheels, installed and discovered by entry points."""
 
 import json
 
@@ -18,7 +18,7 @@ class GoodLoss(GroupLoss):
 
 @pytest.fixture(scope="module")
 def installed(build_plugin_wheel, install_wheels, write_plugin_source):
-    """Install wheels of a good plugin and of plugins that are broken in one way each."""
+    """Install wheels of a working plugin and of plugins with one fault each."""
     sources = {
         "acme-good": write_plugin_source(
             losses={"good-loss": "acme_good.losses:GoodLoss", "shared": "acme_good.losses:GoodLoss"}
@@ -51,7 +51,7 @@ def installed(build_plugin_wheel, install_wheels, write_plugin_source):
 
 @pytest.fixture(scope="module")
 def reports(installed, run_python):
-    """Run the command once and return what it tells of each plugin."""
+    """Run the command once and return its report by plugin."""
     result = run_python("-m", "quaterion_core.cli", "plugins", "--json", path=[installed])
     return {plugin["distribution"]: plugin for plugin in json.loads(result.stdout)["plugins"]}
 
@@ -145,7 +145,7 @@ def check(installed, run_python):
 
 @pytest.fixture(scope="module")
 def checked(check):
-    """Return what the check says of each plugin, in one line."""
+    """Return the result of the check by plugin, each as one line."""
     _, _, table = check.stdout.partition("\n")
     blocks = (" ".join(block.split()) for block in table.split("\n\n"))
     return {block.split()[0]: block for block in blocks}

@@ -6,7 +6,7 @@ from quaterion_core.plugins import ActivationError, PluginWarning, Registry, act
 
 
 class Proposes:
-    """A plugin that proposes arguments of the trainer and remembers what it was offered."""
+    """A plugin that proposes trainer arguments and records the arguments of its hooks."""
 
     def __init__(self, proposal):
         self.proposal = proposal

@@ -6,7 +6,7 @@ from quaterion_core.plugins import MissingComponentError, MissingReason, PluginW
 
 
 def missing(registry, *names, **options):
-    """Ask for what is missing and return what the error tells, as (reason, hint)."""
+    """Request a missing component and return the reason and hint of the error."""
     with pytest.raises(MissingComponentError) as caught:
         registry.require(names, **options)
     return [(entry.reason, entry.hint) for entry in caught.value.missing]

@@ -1,4 +1,4 @@
-"""What `quaterion new-plugin` writes: it builds, installs and passes its tests as it is."""
+"""Tests that a package from `quaterion new-plugin` builds, installs and passes its tests."""
 
 import re
 import subprocess

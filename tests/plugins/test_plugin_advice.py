@@ -1,4 +1,4 @@
-"""The advice of `quaterion plugins --check` fits the fault."""
+"""Tests of the advice of `quaterion plugins --check`."""
 
 import pytest
 

@@ -49,7 +49,7 @@ def test_a_good_plugin_passes_all_checks(check):
 
 
 class FormerIds:
-    """A declaration of the good loss with former ids, as it stands in the source of a plugin."""
+    """Source code that declares the working loss with former ids."""
 
     def __init__(self, *former_ids):
         self.former_ids = former_ids

@@ -247,7 +247,7 @@ class CountingLetters(Encoder):
 )
 def test_a_cached_encoder_embeds_each_text_once_for_all_of_a_fit(folder, reference, further):
     words = ("card", "fee", "pin", "account")
-    texts = {  # with what is to be found: the letter, which the words hide
+    texts = {  # with the expected results: the letter, which the words hide
         "train": {f"{word} {letter}": letter for word in words for letter in "abcdef"},
         "validation": {f"{word} of {letter}": letter for word in words for letter in "abc"},
         "gallery": {f"what {letter} {word}": letter for word in words for letter in "abc"},

@@ -59,7 +59,7 @@ def apart(text):
 
 
 def texts(*items):
-    """Return an array of texts, whose memory holds addresses."""
+    """Return an object array of texts, whose buffer contains addresses."""
     return np.array([apart(item) for item in items], dtype=object)
 
 

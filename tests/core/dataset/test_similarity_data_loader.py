@@ -170,7 +170,7 @@ def test_a_dataset_without_labels_is_refused():
 
 
 class Told(SimilarityPairSample):
-    """A pair that tells the first letters of its objects."""
+    """A pair sample that returns the first letters of its objects."""
 
     def object_targets(self):
         return {"letters": torch.tensor([[ord(self.obj_a[0])], [ord(self.obj_b[0])]])}

@@ -1,4 +1,4 @@
-"""Query and Document: strings with a role that survives copies and processes."""
+"""Tests of Query and Document, whose role survives copying and pickling."""
 
 from __future__ import annotations
 

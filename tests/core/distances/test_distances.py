@@ -24,7 +24,7 @@ each_distance = pytest.mark.parametrize("distance", DISTANCES)
 
 
 class LargestTensor(TorchDispatchMode):
-    """Remembers the size of the largest tensor that an operation returned."""
+    """Records the size of the largest tensor returned by an operation."""
 
     values = 0
 

@@ -10,7 +10,7 @@ from quaterion_core.plugins import registry
 
 
 class Texts(Encoder):
-    """Embeds a text as one row that was made for the number of training texts."""
+    """Embeds every text as one row, created when the number of training texts is known."""
 
     def __init__(self, size=2, texts=0):
         super().__init__()

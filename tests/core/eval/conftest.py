@@ -1,4 +1,4 @@
-"""A model that looks embeddings up, and references that count as a person would."""
+"""A model that looks up embeddings, and reference implementations that count one by one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 
 
 class TableModel:
-    """Stands in for a SimilarityModel: an object is the number of a row of a table."""
+    """A stand-in for SimilarityModel: objects are row numbers of a table of embeddings."""
 
     def __init__(self, table):
         self.table = torch.as_tensor(table, dtype=torch.float32)

@@ -16,7 +16,7 @@ METRICS = {"r": RetrievalRPrecision()}
 
 
 class Items(Dataset):
-    """Has no end but its length: an index beyond is answered too."""
+    """Ends only by its length: larger indices are valid, too."""
 
     def __len__(self):
         return len(SAMPLES)

@@ -1,4 +1,4 @@
-"""Equal objects are one document: one query, one candidate, relevant to all that name it."""
+"""Tests that equal objects are one query or document in pair metrics."""
 
 import random
 
@@ -29,7 +29,7 @@ from quaterion_core.eval.retrieval import Retrieval
 
 
 class Meanings:
-    """Embeds a text by the meaning that a table gives it, and counts what it is asked for.
+    """Embeds a text by looking up its meaning in a table, and counts calls.
 
     A copy of an embedding differs in the last bit, as it does between batches of other lengths.
     """

@@ -18,7 +18,7 @@ R_PRECISION = {"r": RetrievalRPrecision("euclidean", reduce_func=None)}
 
 
 def perfect_groups_of_two(count):
-    """Return samples and embeddings where the nearest object is the other one of the group."""
+    """Return samples and embeddings in which nearest neighbors are of the same group."""
     angles = torch.linspace(0, 3, count).repeat(2)
     angles[count:] += 0.01
     table = torch.stack((angles.cos(), angles.sin()), dim=1)

@@ -16,7 +16,7 @@ TEMPERATURES = [None, 0.07, 1.0]
 
 
 def clusters(count, seed):
-    """Return embeddings around the centres of four groups, near enough to be mixed up."""
+    """Return embeddings around the centers of four overlapping groups."""
     generator = torch.Generator().manual_seed(seed)
     groups = torch.randint(4, (count,), generator=generator)
     centres = torch.randn(4, 5, generator=torch.Generator().manual_seed(99))
@@ -24,7 +24,7 @@ def clusters(count, seed):
 
 
 def is_right_by_sklearn(train, train_groups, test, test_groups, k, temperature, metric):
-    """Return whether no other class is as probable as the right one to scikit-learn."""
+    """Return whether scikit-learn gives the right class the highest probability, without ties."""
     weights = "uniform" if temperature is None else (lambda d: np.exp(-d / temperature))
     classifier = KNeighborsClassifier(k, weights=weights, metric=metric, algorithm="brute")
     classifier.fit(train.double().numpy(), train_groups.numpy())

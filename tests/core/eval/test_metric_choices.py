@@ -1,4 +1,4 @@
-"""Names of metrics carry what tells them apart."""
+"""Tests that names of metrics contain the arguments that distinguish them."""
 
 import pytest
 

@@ -11,7 +11,7 @@ def pairs(count, **arguments):
 
 
 def table(count, seed=0):
-    """Return embeddings where partners are near one another."""
+    """Return embeddings in which partners are close to each other."""
     generator = torch.Generator().manual_seed(seed)
     first = torch.randn(count, 16, generator=generator)
     return torch.cat((first, first + 0.01 * torch.randn(count, 16, generator=generator)))

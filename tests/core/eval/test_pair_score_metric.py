@@ -12,7 +12,7 @@ from quaterion_core.eval import (
 
 
 class Scored(PairScoreMetric):
-    """Gives the mean similarity where labels are 1, and remembers what it was given."""
+    """Returns the mean similarity of pairs with label 1, and records its input."""
 
     def score(self, similarities, labels):
         self.given = dict(zip(similarities.tolist(), labels.tolist(), strict=True))

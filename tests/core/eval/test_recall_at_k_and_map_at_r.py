@@ -49,7 +49,7 @@ def test_recall_at_k_agrees_with_torchmetrics(k):
 
 
 def average_precision_at_r(distances, relevance):
-    """Rank as a person would, irrelevant ones before relevant ones at the same distance."""
+    """Rank by sorting, with irrelevant results before relevant ones at equal distance."""
     ranked = [is_relevant for _, is_relevant in sorted(zip(distances, relevance, strict=True))]
     count, hits, total = sum(relevance), 0, 0.0
     for rank, is_relevant in enumerate(ranked[:count], start=1):

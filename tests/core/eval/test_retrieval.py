@@ -123,7 +123,7 @@ def test_candidates_are_columns_and_a_query_among_them_is_hidden():
 
 
 class LargestTensor(TorchDispatchMode):
-    """Remembers the size of the largest tensor that an operation returned."""
+    """Records the size of the largest tensor returned by an operation."""
 
     values = 0
 
@@ -138,7 +138,7 @@ class LargestTensor(TorchDispatchMode):
     "metric", [RetrievalReciprocalRank(), RetrievalRPrecision(), KNNAccuracy(3)]
 )
 def test_metrics_never_make_a_matrix_of_all_objects(monkeypatch, metric, pairs_of_ninety):
-    """Distances and labels took N² numbers."""
+    """Distances and labels once took O(N²) memory."""
     monkeypatch.setattr(retrieval, "MAX_BLOCK_ELEMENTS", 180 * 7)
     embeddings, targets = pairs_of_ninety
     if isinstance(metric, GroupMetric):

@@ -22,12 +22,12 @@ GROUPS = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2, 2, 3] * 3)
 
 
 def embeddings(count=30):
-    """Coordinates are small whole numbers, so that many distances are equal."""
+    """Return embeddings with small integer coordinates, so that many distances are equal."""
     return torch.randint(-2, 3, (count, 3), generator=torch.Generator().manual_seed(0)).float()
 
 
 def every_two(rows=None):
-    """Return scores and labels of all two objects of which one is among the given rows."""
+    """Return scores and labels of all pairs of objects with at least one of the given rows."""
     vectors = embeddings().double()
     pairs = [
         (a, b) for a, b in combinations(range(len(GROUPS)), 2) if rows is None or {a, b} & set(rows)
@@ -115,7 +115,7 @@ def test_with_a_reference_each_query_makes_a_pair_with_each_of_its_objects(
 
 @each_metric
 def test_a_matrix_of_all_distances_gives_the_same(metric, reference):
-    """Each two objects are in it twice, which changes no rate."""
+    """Each pair of objects occurs twice, which changes no rate."""
     labels, distances = metric.precompute(embeddings(), groups=GROUPS)
     torch.testing.assert_close(
         metric.raw_compute(distances, labels), metric.compute(embeddings(), GROUPS)

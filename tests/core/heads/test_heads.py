@@ -1,4 +1,4 @@
-"""What holds for every head."""
+"""Tests of properties of all heads."""
 
 import copy
 import json
@@ -53,7 +53,7 @@ def meta(count: int) -> list[dict[str, str]]:
 
 
 def shake(head: EncoderHead) -> EncoderHead:
-    """Give every parameter a random value, so that none keeps the one it starts with."""
+    """Set every parameter to random values, so that none keeps its initial ones."""
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.normal_()

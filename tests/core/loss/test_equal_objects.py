@@ -1,4 +1,4 @@
-"""Equal objects are one object: in-batch negatives of the pairwise losses."""
+"""Tests that equal objects of a batch are treated as one by pairwise losses."""
 
 import math
 
@@ -128,7 +128,7 @@ def test_contrastive_loss_does_not_push_equal_objects_of_two_subgroups_apart():
 
 
 class ByHand(PairwiseLoss):
-    """In-batch negatives of a loss that knows pairs, labels and subgroups only."""
+    """A loss with in-batch negatives that reads only pairs, labels and subgroups."""
 
     def forward(self, embeddings, pairs, labels, subgroups):
         own = subgroups[pairs[:, 0]]

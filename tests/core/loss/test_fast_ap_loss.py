@@ -55,7 +55,7 @@ def test_a_batch_without_positives_gives_zero_instead_of_nan():
 
 
 def test_a_query_without_positives_is_left_out():
-    """Its gradient was NaN."""
+    """The gradient was once NaN."""
     embeddings = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]], requires_grad=True)
     groups = torch.tensor([7, 8, 7])
     value = FastAPLoss()(embeddings, groups)

@@ -311,7 +311,7 @@ def test_broken_embeddings_are_seen_in_the_loss(make):
 
 
 class LargestTensor(TorchDispatchMode):
-    """Remembers the size of the largest tensor that an operation returned."""
+    """Records the size of the largest tensor returned by an operation."""
 
     values = 0
 
@@ -324,7 +324,7 @@ class LargestTensor(TorchDispatchMode):
 
 @of(ALL)
 def test_no_tensor_is_larger_than_all_pairs_of_a_batch(make):
-    """Triplet loss took N³ numbers for mining "all"."""
+    """Mining "all" once took O(N³) memory."""
     count = 128
     loss = make()
     targets = (
@@ -339,7 +339,7 @@ def test_no_tensor_is_larger_than_all_pairs_of_a_batch(make):
 
 @of(GROUP)
 def test_a_memory_gets_no_gradient_and_the_batch_does(make):
-    """Only triplet loss could be compared with a memory."""
+    """Once, only triplet loss supported cross-batch memory."""
     loss = make()
     embeddings = vectors(4).requires_grad_()
     memory = vectors(6, seed=1).requires_grad_()
@@ -381,7 +381,7 @@ def test_a_memory_that_lacks_one_side_has_finite_gradients(make, memory_groups):
 
 @of({name: make for name, make in COMPARISONS.items() if name != "triplet-semi-hard"})
 def test_an_object_of_the_memory_is_another_object_than_that_of_the_batch(make):
-    """So the diagonal counts. Semi-hard mining is apart: it leaves out what is too hard here."""
+    """So the diagonal counts. Not for semi-hard mining, which excludes these hard negatives."""
     loss, groups = make(), torch.tensor([5, 6])
     batch = torch.eye(2, SIZE)
     swapped = torch.eye(2, SIZE).flip(0)

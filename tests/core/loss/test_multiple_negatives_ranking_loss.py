@@ -36,13 +36,13 @@ def test_both_directions_worked_by_hand():
 
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_pairs_of_one_subgroup_are_not_each_others_negatives(symmetric):
-    """Equal questions of a batch were each other's negatives."""
+    """Equal questions of a batch were once negatives of each other."""
     assert loss_of([1.0, 1.0], [7, 7], symmetric=symmetric) == 0
 
 
 @pytest.mark.parametrize("subgroups", [[7, 7], [7, 8], [NO_SUBGROUP, NO_SUBGROUP]])
 def test_a_pair_with_score_zero_is_a_hard_negative(subgroups):
-    """Such pairs were refused."""
+    """Such pairs were once an error."""
     assert loss_of([1.0, 0.0], subgroups) == pytest.approx(FIRST)
 
 
@@ -72,7 +72,7 @@ def test_a_hard_negative_is_one_for_other_subgroups_too():
 
 
 def test_the_first_object_of_a_hard_negative_is_no_negative():
-    """It may be the very partner that is looked for, so the other direction is over one object."""
+    """It may be the partner itself, so the other direction has a single candidate."""
     value = loss_of([1.0, 0.0], [NO_SUBGROUP, NO_SUBGROUP], symmetric=True)
     assert value == pytest.approx(FIRST / 2)
 
@@ -88,7 +88,7 @@ def test_no_similar_pair_costs_nothing(symmetric):
 
 
 def test_scale_is_the_factor_of_the_cosine():
-    """On the similarity (cos + 1)/2, the scale 20 was really 10."""
+    """With the similarity (cos + 1)/2, a scale of 20 once acted as 10."""
     # Partners at cosine 1, others at cosine 0.
     embeddings = torch.eye(2).repeat(2, 1)
     value = loss_of([1.0, 1.0], [7, 8], embeddings, scale=5.0, distance_metric_name="cosine")
@@ -97,7 +97,7 @@ def test_scale_is_the_factor_of_the_cosine():
 
 
 def test_the_configuration_ends():
-    """get_config_dict called itself without end."""
+    """get_config_dict once recursed infinitely."""
     assert MultipleNegativesRankingLoss(scale=3.0, symmetric=True).get_config_dict() == {
         "distance_metric_name": "cosine",
         "scale": 3.0,

@@ -26,7 +26,7 @@ def test_hard_pairs_worked_by_hand():
 
 
 def test_hard_negatives_are_pushed_apart():
-    """The object itself was taken for its nearest negative, so nothing moved."""
+    """Each object was once its own nearest negative, so that gradients were zero."""
     line = LINE.clone().requires_grad_()
     on_line(mining="hard")(line, torch.tensor([7, 8, 9])).backward()
     # The nearest of 0 is at 1, far enough. 1 and 1.5 are each other's nearest: twice 1 - (1.5 - 1),

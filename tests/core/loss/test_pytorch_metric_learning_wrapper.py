@@ -42,7 +42,7 @@ def test_a_memory_can_be_used(batch):
     "module", ["pytorch_metric_learning.losses", "pytorch_metric_learning.miners"]
 )
 def test_a_missing_package_is_an_import_error_that_names_the_extra(monkeypatch, module):
-    """It ended the process."""
+    """It once crashed the process."""
     loss = NTXentLoss()
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=r"quaterion-core\[pytorch-metric-learning\]"):

@@ -1,4 +1,4 @@
-"""A recipe over a few texts in groups, with an encoder that takes no time."""
+"""A recipe with a few texts in groups and a fast encoder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Letters(Encoder):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with data and a function's worth of recipe: recipe.yaml."""
+    """A folder with data and a recipe, recipe.yaml."""
     for split, part in (("train", slice(0, 3)), ("val", slice(2, 4))):
         rows = [f"{text},{label}" for label, texts in TEXTS.items() for text in texts[part]]
         (tmp_path / f"{split}.csv").write_text("\n".join(["text,label", *rows]))

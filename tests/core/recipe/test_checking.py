@@ -1,4 +1,4 @@
-"""Everything that is wrong with a recipe is found before anything is done, and all at once."""
+"""Tests that all errors of a recipe are reported at once, before anything runs."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A recipe is fitted from Python, from a path, a text or a mapping, with the same result."""
+"""Tests that a path, a text and a mapping of the same recipe give the same result."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ from quaterion_core.recipe.preparation import prepare
 
 
 def quiet(line):
-    """Take a line and print nothing."""
+    """Accept a line of output and ignore it."""
 
 
 def test_the_result_has_the_model_the_metrics_and_every_epoch(recipe, folder):
@@ -285,7 +285,7 @@ print({"pytorch_lightning", "torchmetrics", "transformers"} & sys.modules.keys()
 
 
 def test_an_encoder_of_a_folder_beside_the_recipe_is_found(recipe, folder, vector_encoder):
-    """A value of an encoder is a path where there is something at it, else a name on a hub."""
+    """A string is a path if a file or folder exists there, else the name of a model on a hub."""
     from quaterion_core.encoders import Encoder
     from quaterion_core.recipe.paths import spelled_out
 

@@ -1,4 +1,4 @@
-"""A recipe's run that is interrupted is resumed; what is kept of it goes with the saved model."""
+"""Tests that an interrupted run of a recipe is resumed, and its checkpoint removed at the end."""
 
 import math
 import os
@@ -18,7 +18,7 @@ TEXTS = ["lost card", "new pin"]
 
 
 def quiet(line):
-    """Take a line and print nothing."""
+    """Accept a line of output and ignore it."""
 
 
 def fit(*arguments):

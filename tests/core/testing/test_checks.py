@@ -1,4 +1,4 @@
-"""Running checks: what becomes of each outcome, and of expected failures."""
+"""Tests of running checks: outcomes and expected failures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def size(subject):
     the size.
     """
     if subject["size"] != 3:
-        raise CheckError(f"the size is {subject['size']}, expected was 3")
+        raise CheckError(f"the size is {subject['size']}, expected 3")
 
 
 @CHECKS.add
@@ -53,14 +53,14 @@ def test_outcomes_are_told_apart():
     report = run(size=4)
     assert report.results == (
         CheckResult(
-            "size", "my-thing", Status.FAILED, "the size is 4, expected was 3", "Correct the size."
+            "size", "my-thing", Status.FAILED, "the size is 4, expected 3", "Correct the size."
         ),
         CheckResult("colour", "my-thing", Status.NOT_APPLICABLE, "it has none"),
     )
     assert report.ran == 1
     assert str(report).splitlines() == [
         "my-thing: 1 check ran, 1 failed, 1 not applicable",
-        "  size    failed: the size is 4, expected was 3",
+        "  size    failed: the size is 4, expected 3",
         "          Correct the size.",
         "  colour  not applicable: it has none",
     ]
@@ -104,7 +104,7 @@ def test_an_expected_failure_is_none_and_keeps_its_reason():
     report = run({"size": "four is what we need"}, size=4)
     result = report["size"]
     assert result.status is Status.EXPECTED_FAILURE
-    assert result.message == "four is what we need (the size is 4, expected was 3)"
+    assert result.message == "four is what we need (the size is 4, expected 3)"
     report.raise_for_failures()
 
 

@@ -30,7 +30,7 @@ def lengths(objects):
 
 
 class Good(Encoder):
-    """A linear layer over lists of numbers, of which the mean of the training data is taken."""
+    """A linear layer over lists of numbers, minus the mean of the training data."""
 
     def __init__(self, embedding_size=4, scale=1.0, trainable=False):
         super().__init__()
@@ -197,7 +197,7 @@ class MakesATensorAnywhere(Good):
 
 
 class Named(list):
-    """A list whose name is lost when it is pickled, and so to the cache."""
+    """A list whose attribute `name` is lost when it is pickled, and thus in a cache."""
 
     def __init__(self, values, name=0.0):
         super().__init__(values)

@@ -1,4 +1,4 @@
-"""The checks as tests of pytest, as the author of a plugin runs them."""
+"""Tests of the checks as pytest tests, as plugin authors run them."""
 
 from __future__ import annotations
 

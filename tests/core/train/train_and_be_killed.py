@@ -83,7 +83,7 @@ def main(folder, last, checkpoint=None):
     torch.manual_seed(0)
     points = torch.randn(33, 4).tolist()
     samples = [SimilarityGroupSample(point, n % 4) for n, point in enumerate(points)]
-    # What a new process draws before it goes on has no influence.
+    # Random numbers drawn in a new process before it resumes have no influence.
     torch.manual_seed(1 if checkpoint is None else 2)
     trainer = pl.Trainer(
         max_epochs=6, accelerator="cpu", logger=False, enable_progress_bar=False,

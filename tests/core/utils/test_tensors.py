@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pack_sequence
 from quaterion_core.utils.tensors import move_to_device
 
 META = torch.device("meta")
-"""A device on every machine that is not the CPU, where tensors are made."""
+"""Tests on the meta device, which exists on every machine and is not the CPU."""
 
 
 class Batch(NamedTuple):

@@ -7,7 +7,7 @@ from quaterion_cv.encoders.model_stages import modules_before
 
 
 def trained(name, last_stages):
-    """The parameters that are left to be trained, up to the second dot."""
+    """Return the names of trainable parameters, up to the second dot."""
     with torch.device("meta"):
         model = timm.create_model(name, num_classes=0)
     before = set(modules_before(model, last_stages))

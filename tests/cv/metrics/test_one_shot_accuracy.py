@@ -18,7 +18,7 @@ OTHER_GROUPS = 4
 
 
 def embeddings():
-    """Coordinates are small whole numbers, so that many distances are equal."""
+    """Return embeddings with small integer coordinates, so that many distances are equal."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(-3, 4, (len(GROUPS), 2), generator=generator).float()
 
@@ -41,7 +41,7 @@ def members_of(candidates):
 
 
 def share_of_right_episodes(query, candidates, ways):
-    """Play every episode of a query; of each set of other groups, the share of right ones."""
+    """Return the accuracy over all episodes of a query, for each set of other groups."""
     row, members = all_distances()[query].tolist(), members_of(candidates)
     own = [n for n in members.pop(int(GROUPS[query]), []) if n != query]
     of_sets = []
@@ -100,7 +100,7 @@ def test_without_two_objects_of_a_group_the_value_is_0():
 
 
 def test_groups_of_one_other_object_each_make_it_a_matter_of_the_nearest():
-    """With all groups in every episode, nothing else of them is to be found."""
+    """With all groups in every episode, one-shot accuracy is nearest-neighbor accuracy."""
     distances = torch.rand(8, 8, generator=torch.Generator().manual_seed(0)) - 0.3 * torch.eye(8)
     groups, labels = torch.arange(8), torch.eye(8, dtype=torch.bool)
     is_nearest = RetrievalPrecision(k=1, reduce_func=None).query_values(distances, labels)
@@ -119,7 +119,7 @@ def test_a_perfect_model_is_always_right():
 
 
 def test_many_groups_are_told_in_closed_form():
-    """If half of each other group is farther, all of k others are with a probability of 2^-k."""
+    """If half of each other group is farther, k others are all farther with probability 2^-k."""
     groups = torch.tensor([0]).repeat(2).tolist() + [g for g in range(1, 1001) for _ in range(2)]
     distances = torch.tensor([[torch.inf, 2.0, *[1.0, 3.0] * 1000]], dtype=torch.float64)
     for ways in (2, 20, 300):

@@ -1,4 +1,4 @@
-"""Pairs that carry what a guide makes of their objects, from the guide to the loss."""
+"""Tests of pairs with a guide's embeddings of their objects."""
 
 import json
 import pickle
@@ -31,7 +31,7 @@ SAMPLES = [
 
 
 class Counting(Encoder):
-    """Embeds a text as (1, its length), and remembers what it was given."""
+    """Embeds a text as (1, length), and records the texts it was called with."""
 
     trainable, embedding_size = False, 2
 
@@ -82,7 +82,7 @@ def test_samples_travel_to_other_processes():
 
 
 class Remembering(GuidedNegativesRankingLoss):
-    """Remembers the guide's embeddings that it was given."""
+    """Records the guide's embeddings it was called with."""
 
     def forward(self, embeddings, **targets):
         self.given = [*getattr(self, "given", []), targets["guide_embeddings"]]
@@ -109,7 +109,7 @@ def test_a_training_with_metrics_passes_them_on(cache, quiet_trainer):
 
 
 class Texts(SplitDataset):
-    """Given samples, as the split "train"."""
+    """Returns the given samples as the split "train"."""
 
     splits = ("train",)
 

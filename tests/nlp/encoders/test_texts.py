@@ -1,4 +1,4 @@
-"""What can be passed as a text, to every encoder of texts."""
+"""Tests of valid and invalid texts for every text encoder."""
 
 from __future__ import annotations
 

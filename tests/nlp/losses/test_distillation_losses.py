@@ -1,4 +1,4 @@
-"""MarginMSE and KL distillation, and what they share."""
+"""Tests of MarginMSE and KL distillation losses."""
 
 import math
 from itertools import permutations

@@ -37,7 +37,7 @@ def peer(passing):
 
 @pytest.mark.parametrize("margin", [0.0, 0.3])
 def test_it_agrees_with_sentence_transformers(margin, peer, pair_targets, vectors):
-    """Its margin has the other sign: there it rules out more."""
+    """The sign of its margin is reversed: a larger one excludes more negatives."""
     columns = [vectors(COUNT, seed=seed).requires_grad_() for seed in (0, 1)]
     guides = [vectors(COUNT, 3, seed=seed) for seed in (2, 3)]
     features = [{"embeddings": a, "guide": b} for a, b in zip(columns, guides, strict=True)]
@@ -55,7 +55,7 @@ def test_it_agrees_with_sentence_transformers(margin, peer, pair_targets, vector
 
 
 def test_hard_negatives_agree_with_sentence_transformers(peer, pair_targets, vectors):
-    """There a hard negative is a third column; here a pair with the label 0."""
+    """Its hard negatives are a third column; ours are pairs with label 0."""
     columns = [vectors(COUNT, seed=seed) for seed in (0, 1, 2)]
     guides = [vectors(COUNT, 3, seed=seed) for seed in (3, 4, 5)]
     features = [{"embeddings": a, "guide": b} for a, b in zip(columns, guides, strict=True)]

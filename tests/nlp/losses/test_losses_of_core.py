@@ -1,4 +1,4 @@
-"""Losses of core beside those of sentence-transformers."""
+"""Tests that losses of core equal those of sentence-transformers."""
 
 from __future__ import annotations
 

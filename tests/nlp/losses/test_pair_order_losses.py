@@ -1,4 +1,4 @@
-"""CoSENT and AnglE loss, and what they share."""
+"""Tests of CoSENT and AnglE loss."""
 
 import math
 
@@ -88,6 +88,6 @@ def test_settings_out_of_range_are_refused(cls):
 
 
 def test_equal_objects_are_as_similar_in_angle_as_their_cosine_says(pair_targets, vectors):
-    """So that a pair of equal objects, whose imaginary part is 0, is 1, whatever its length."""
+    """A pair of equal objects has imaginary part 0 and thus similarity 1, whatever its norm."""
     x = vectors(3)
     torch.testing.assert_close(AnglELoss().pair_similarities(x, 5 * x), x.new_ones(3))

@@ -73,7 +73,7 @@ def test_a_group_too_large_for_that_is_spread_as_evenly_as_can_be():
 
 
 def test_other_groups_come_together_from_batch_to_batch():
-    """Dealing by turns would keep the same groups together all epoch long."""
+    """Assigning groups in turn would put the same groups together in the whole epoch."""
     facts = facts_of([80] * 40)
     batches = batches_of(facts, 40, 4)
     together = Counter(frozenset(groups_of(facts, batch)) for batch in batches)

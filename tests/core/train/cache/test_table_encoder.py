@@ -79,7 +79,7 @@ def build(encoder, cache, **encoders):
 
 
 def embeddings(model, make_trainer, evaluated=(), objects=(*VALIDATION, *TRAINING, *GALLERY)):
-    """Return the embeddings before and after a training of two epochs."""
+    """Return the embeddings before and after two epochs of training."""
     training = GroupSimilarityDataLoader(samples_of(TRAINING), batch_size=6)
     evaluated = [training if data is TRAINING else loader(data) for data in evaluated]
     validation = loader(VALIDATION)

@@ -144,7 +144,7 @@ def test_the_model_is_left_as_it_was(make_trainer, pairs, vector_encoder):
 
 
 def noisy_pairs(count):
-    """Pairs that are told by the first three numbers, under three louder ones that say nothing."""
+    """Pairs that are distinguished by three numbers, beside three larger ones of noise."""
     generator = torch.Generator().manual_seed(1)
     meaning = torch.randn(count, 3, generator=generator)
     a, b = (
