@@ -67,19 +67,14 @@ def test_group_losses_go_down(make_model, make_trainer, groups, loss):
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize(
-    "loss",
-    [MultipleNegativesRankingLoss(), ContrastiveLoss()],
-    ids=lambda loss: type(loss).__name__,
-)
+@pytest.mark.parametrize("loss", [MultipleNegativesRankingLoss(), ContrastiveLoss()])
 def test_pairwise_losses_go_down(make_model, make_trainer, pairs, loss):
     torch.manual_seed(0)
     history = History()
     trainer = make_trainer(max_epochs=150, callbacks=[history])
-    loader = PairsSimilarityDataLoader(pairs, batch_size=16)
-    Quaterion.fit(make_model(loss), trainer, loader, loader)
-    losses = [epoch["validation_loss"] for epoch in history.epochs]  # without dropout
-    assert losses[-1] < losses[0]
+    Quaterion.fit(make_model(loss), trainer, PairsSimilarityDataLoader(pairs, batch_size=16))
+    losses = torch.tensor([epoch["train_loss"] for epoch in history.epochs])
+    assert losses[-30:].mean() < losses[:30].mean()  # of single ones, dropout may decide
 
 
 def test_losses_and_metrics_are_logged_under_their_names(make_model, make_trainer, pairs):
