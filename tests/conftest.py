@@ -76,11 +76,16 @@ import os, runpy, sys
 os.environ.clear()
 os.environ.update(environment)
 os.chdir(cwd)
-for number, path in enumerate(outputs, start=1):
-    os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
-sys.argv = [script, *arguments]
-sys.path.insert(0, os.path.dirname(script))
-runpy.run_path(script, run_name="__main__")
+for number, output in enumerate(outputs, start=1):
+    os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+if script == "-m":
+    sys.argv = arguments
+    sys.path[:0] = [cwd, *path]
+    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+else:
+    sys.argv = [script, *arguments]
+    sys.path[:0] = [os.path.dirname(script), *path]
+    runpy.run_path(script, run_name="__main__")
 """
 
 
@@ -103,15 +108,16 @@ class RunningScript:
 
 @pytest.fixture(scope="session")
 def start_script(tmp_path_factory):
-    """Return a function that starts a Python script in a new process.
+    """Return a function that starts a script, or ``"-m"`` and a module, in a new process.
 
     Processes are forked from a server that has imported PyTorch and Lightning, which saves seconds
-    per script. Like any forked processes, they share the hash seed of strings.
+    per script. Like any forked processes, they share the hash seed of strings. ``path`` lists
+    folders that precede others on ``sys.path``.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pytorch_lightning", "quaterion_core"])
 
-    def start(script, *arguments, cwd=None, **environment):
+    def start(script, *arguments, cwd=None, path=(), **environment):
         folder = tmp_path_factory.mktemp("script")
         outputs = (str(folder / "stdout"), str(folder / "stderr"))
         process = context.Process(
@@ -122,6 +128,7 @@ def start_script(tmp_path_factory):
                     "script": str(script),
                     "arguments": [str(argument) for argument in arguments],
                     "cwd": str(cwd or folder),
+                    "path": [str(folder) for folder in path],
                     "environment": {**os.environ, **environment},
                     "outputs": outputs,
                 },

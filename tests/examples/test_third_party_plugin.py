@@ -101,12 +101,12 @@ def test_it_is_discovered_used_saved_loaded_and_reported_missing(environment, tm
     assert "install it only if you trust its source" in error
 
 
-def test_its_own_tests_pass(run_python, build_wheel, install_wheels, tmp_path):
+def test_its_own_tests_pass(run_script, build_wheel, install_wheels, tmp_path):
     folder = shutil.copytree(EXAMPLE, tmp_path / "plugin")
-    result = run_python(
+    result = run_script(
         "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests",
         "--pyargs", "quaterion_char_ngrams",
-        path=[install_wheels([build_wheel(folder)])], cwd=folder, check=False,
+        path=[install_wheels([build_wheel(folder)])], cwd=folder,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
 

@@ -59,13 +59,13 @@ def installed(build_wheel, install_wheels):
 
 
 @pytest.fixture(scope="module")
-def runs(installed, run_python, tmp_path_factory):
+def runs(installed, run_script, tmp_path_factory):
     """Train with and without the plugin; return the output and the folder."""
     folder = tmp_path_factory.mktemp("runs")
-    result = run_python(
-        "-W", "ignore", "-c", TRAINING_RUNS, path=[installed], cwd=folder,
-        QUATERION_TENSORBOARD_RUN="first",
-    )  # fmt: skip
+    script = folder / "training_runs.py"
+    script.write_text(TRAINING_RUNS)
+    result = run_script(script, path=[installed], cwd=folder, QUATERION_TENSORBOARD_RUN="first")
+    assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout, folder
 
 
@@ -117,7 +117,7 @@ def test_the_configuration_is_recorded_as_hyperparameters(events):
     assert parameters["loss"].string_value == "TripletLoss"
 
 
-def test_a_recipe_enables_it(installed, run_python, tmp_path):
+def test_a_recipe_enables_it(installed, run_script, tmp_path):
     rows = [{"text": f"word{n} {n % 2}", "group": n % 2} for n in range(8)]
     (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "recipe.yaml").write_text(
@@ -127,19 +127,20 @@ def test_a_recipe_enables_it(installed, run_python, tmp_path):
         "epochs: 1\n"
         "plugins: [quaterion-tensorboard]\n"
     )
-    run_python(
+    result = run_script(
         "-m", "quaterion_core.cli", "fit", "recipe.yaml", "--output", "model",
         path=[installed], cwd=tmp_path, QUATERION_TENSORBOARD_FOLDER="kept",
     )  # fmt: skip
+    assert result.returncode == 0, result.stderr
     (run,) = (tmp_path / "kept").iterdir()
     assert list(run.glob("events.out.tfevents.*"))
     assert not (tmp_path / "lightning_logs").exists()
 
 
-def test_its_own_tests_pass(installed, run_python, tmp_path):
+def test_its_own_tests_pass(installed, run_script, tmp_path):
     folder = shutil.copytree(EXAMPLE, tmp_path / "plugin")
-    result = run_python(
+    result = run_script(
         "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests",
-        "--pyargs", "quaterion_tensorboard", path=[installed], cwd=folder, check=False,
+        "--pyargs", "quaterion_tensorboard", path=[installed], cwd=folder,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]

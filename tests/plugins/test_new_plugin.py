@@ -32,10 +32,10 @@ def installed(generated, build_wheel, install_wheels):
     return install_wheels([build_wheel(generated)])
 
 
-def test_the_generated_tests_pass_with_the_wheel_installed(generated, installed, run_python):
-    result = run_python(
+def test_the_generated_tests_pass_with_the_wheel_installed(generated, installed, run_script):
+    result = run_script(
         "-m", "pytest", "-v", "-p", "no:cacheprovider", "tests", "--pyargs", "acme_similarity",
-        path=[installed], cwd=generated, check=False,
+        path=[installed], cwd=generated,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
     outcomes = re.findall(r"^(\S+)(?:::| ).*(PASSED|FAILED|ERROR)", result.stdout, re.MULTILINE)
@@ -56,13 +56,14 @@ def test_the_check_finds_the_generated_plugin_in_order(installed, run_python):
     assert "plugins: 0 broken." in result.stdout
 
 
-def test_the_recipe_of_the_generated_readme_trains(generated, installed, run_python, tmp_path):
+def test_the_recipe_of_the_generated_readme_trains(generated, installed, run_script, tmp_path):
     (recipe,) = re.findall(r"```yaml\n(.*?)```", (generated / "README.md").read_text(), re.DOTALL)
     (tmp_path / "recipe.yaml").write_text(f"{recipe}epochs: 1\n")
-    run_python(
+    result = run_script(
         "-m", "quaterion_core.cli", "fit", tmp_path / "recipe.yaml", "--output", tmp_path / "model",
         path=[installed],
     )  # fmt: skip
+    assert result.returncode == 0, result.stderr
     assert '"acme-similarity/hashed-words"' in (tmp_path / "model" / "config.json").read_text()
 
 
