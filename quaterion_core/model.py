@@ -92,7 +92,7 @@ class SimilarityModel(nn.Module):
 
     @contextmanager
     def substituting(self, substitutes: Mapping[str, Encoder]) -> Iterator[None]:
-        """Let other encoders run in place of some of the model's own for a while.
+        """Replace some of the model's encoders temporarily.
 
         The substitutes take the places of those in the module tree. The model's own remain its
         :attr:`encoders`, which is also what is saved.

@@ -96,7 +96,7 @@ class Model(TrainableModel):
 
 
 def evaluate(model: SimilarityModel, dataset: SimilarityGroupDataset) -> float:
-    """Return R-precision over the whole data set."""
+    """Return R-precision over the whole dataset."""
     evaluator = Evaluator(
         {"r_precision": RetrievalRPrecision()},
         GroupSampler(encode_batch_size=256, log_progress=False),

@@ -19,7 +19,7 @@ from quaterion_core.cli.errors import check_exists, user_errors
 @click.option(
     "--corpus",
     type=click.Path(path_type=Path),
-    help="Text file in UTF-8 with one object to be found on each line.",
+    help="Text file in UTF-8 with one object to search per line.",
 )
 @click.option(
     "--recipe",

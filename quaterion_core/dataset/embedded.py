@@ -1,4 +1,4 @@
-"""Embeddings in place of raw objects in a batch."""
+"""Embeddings that replace raw objects in a batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(slots=True)  # not frozen: Lightning changes the precision of the tensors in a batch
 class Embedded:
-    """Embeddings in a batch's ``data``, in place of what an encoder would embed.
+    """Embeddings in a batch's ``data``, instead of what an encoder would embed.
 
     Attributes:
         embeddings: What the encoder would return, shape (N, embedding_size).

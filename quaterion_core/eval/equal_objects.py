@@ -1,4 +1,4 @@
-"""Equal objects among the rows of a dataset: told apart by content, the first stands for all."""
+"""Equal objects among the rows of a dataset, compared by content; the first represents all."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def load_reference(
     if isinstance(samples[0], SimilarityPairSample):
         raise ValueError(
             f"The reference is the split {split!r}, but a reference is for data of groups, and "
-            "these are pairs, which state themselves what is to be found. Leave it out."
+            "these are pairs, which contain their own documents. Leave it out."
         )
     return samples
 

@@ -49,7 +49,7 @@ def resolved(recipe: Recipe, keys: Collection[str] | None = None) -> Recipe:
 def spelled_out(kind: str, choice: Any, folder: Path) -> Any:
     """Return a choice of a component with full ids, in which all paths are absolute.
 
-    Which arguments are paths is told by their annotations: those that mention ``Path``. An encoder
+    The annotations of arguments show which ones are paths: those that mention ``Path``. An encoder
     may also name a model on a hub, and so may the arguments that a dataset lists as
     ``hub_arguments``: such a value is a path only where there is something at it.
 

@@ -142,7 +142,7 @@ def restore_folder(target: Path) -> Path:
                 newest.rename(target)
             except OSError:
                 return target if target.exists() else newest
-    except (OSError, ValueError):  # of looking: whoever reads or writes the path explains it
+    except (OSError, ValueError):  # reading or writing the path reports the error
         pass
     return target
 

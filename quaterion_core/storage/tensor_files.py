@@ -87,7 +87,7 @@ class TensorFile:
     memory than the file takes room on the disk.
 
     Args:
-        descriptor: The opened file, at its beginning; whoever opened it closes it.
+        descriptor: The opened file, at its beginning; the caller closes it.
         source: What it is, for errors.
         digest: Takes note of every byte that is read.
 

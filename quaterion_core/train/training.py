@@ -253,7 +253,7 @@ def _plan(
 
 
 def _tell_what_is_not_used(model: TrainableModel, *, has_validation: bool) -> None:
-    """Warn of a cache that caches nothing, and of metrics of data that there are not."""
+    """Warn about a cache that caches nothing, and about metrics of missing data."""
     if model.cache_config is not None and not model.cached_encoders():
         rank_zero_warn(
             "The cache is not used: it keeps embeddings of frozen encoders, and no encoder of this "

@@ -70,7 +70,7 @@ def rows_by_option(
         chose is left out.
 
     Raises:
-        ValueError: A row chose a key that there is not.
+        ValueError: A row chose an unknown key.
 
     Example:
         >>> rows_by_option(["text", "image", "text"], ["audio", "image", "text"], "SwitchHead")

@@ -140,7 +140,7 @@ def _units(
     weights = times * (0.5 + 0.5 * torch.rand(len(times), generator=generator))
     main = torch.where(own >= 0, times[own], 0).argmax(dim=1, keepdim=True)
     main_key = own.gather(1, main).squeeze(1)
-    # Keys of equal weights are told apart by their number.
+    # Keys of equal weights are distinguished by their number.
     in_rows = main_key.argsort(stable=True)
     in_rows = in_rows[weights[main_key[in_rows]].argsort(stable=True, descending=True)]
     units: dict[int, _Unit] = {}

@@ -64,8 +64,8 @@ class PairAccumulator(Accumulator):
             **kwargs: Other targets, ignored.
 
         Raises:
-            ValueError: A tensor is of a wrong shape or type, a pair names a row that there is
-                not, or an embedding is not finite.
+            ValueError: A tensor is of a wrong shape or type, a pair refers to a missing row, or an
+                embedding is not finite.
         """
         check_embeddings(embeddings)
         check_target("subgroups", subgroups, (len(embeddings),), integer=True)

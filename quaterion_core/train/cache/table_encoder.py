@@ -63,7 +63,7 @@ class LookUp:
 
 
 class TableEncoder(Encoder):
-    """Runs in place of a frozen encoder that has embedded its objects already.
+    """Replacement of a frozen encoder that has already embedded its objects.
 
     The encoder is no submodule: while the table is used, it takes no memory on the device and in
     checkpoints. It comes to the device for objects that the table does not have, and stays there

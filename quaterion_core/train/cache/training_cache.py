@@ -33,7 +33,7 @@ from quaterion_core.types import CollateFnType
 
 
 class CachedLoaders(NamedTuple):
-    """Loaders over tables of embeddings, in place of those over raw objects.
+    """Loaders over tables of embeddings, instead of those over raw objects.
 
     Attributes:
         train: Training data.

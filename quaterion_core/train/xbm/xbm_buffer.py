@@ -42,7 +42,7 @@ class XbmBuffer(XbmRows):
         return fields[_EMBEDDINGS], fields[_TARGETS]
 
     def queue(self, embeddings: Tensor, targets: Tensor) -> None:
-        """Remember the embeddings (N, D) and groups (N,) of a batch in place of the oldest."""
+        """Replace the oldest rows by the embeddings (N, D) and groups (N,) of a batch."""
         self.push({_EMBEDDINGS: embeddings, _TARGETS: targets})
 
     def recall(self, embeddings: Tensor) -> tuple[Tensor, Targets]:

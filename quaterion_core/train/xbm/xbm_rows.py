@@ -45,7 +45,7 @@ class XbmRows(nn.Module):
         return {name: values[: len(self)] for name, values in self._fields.items()}
 
     def push(self, fields: dict[str, Tensor]) -> None:
-        """Remember rows in place of the oldest.
+        """Replace the oldest rows by new ones.
 
         Args:
             fields: Values by field, first dimension n for all of them.

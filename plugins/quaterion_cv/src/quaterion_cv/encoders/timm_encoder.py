@@ -49,8 +49,8 @@ class TimmEncoder(Encoder):
     """Encoder of images that wraps a timm model without its classifier.
 
     An embedding is what the model hands to its classifier: its pooled features. Images are
-    prepared as timm prepares them to evaluate the model; ``augmentation`` changes those of a
-    training, and no others. What counts as an image: :func:`quaterion_cv.images.read_image`.
+    prepared as timm prepares them to evaluate the model; ``augmentation`` changes training
+    images only. What counts as an image: :func:`quaterion_cv.images.read_image`.
 
     Args:
         model: Name of a model, with or without the tag of its weights, such as

@@ -149,10 +149,10 @@ class StaticEncoder(Encoder):
             min_frequency: How often two parts have to follow one another to become a token; 2 by
                 default.
             lowercase: Whether upper and lower case are the same; they are by default.
-            tokenizer: In place of these three: a tokenizer, or the folder or the name on the
+            tokenizer: Instead of these three: a tokenizer, or the folder or the name on the
                 Hugging Face Hub of a sentence-transformers or transformers model that has one. To
                 open one by a name loads transformers, which takes seconds.
-            model: In place of a tokenizer: a sentence-transformers model with a transformer, its
+            model: Instead of a tokenizer: a sentence-transformers model with a transformer, its
                 name on the hub or its folder.
             embedding_size: Columns of the table, D; 512 by default. A ``model`` decides it itself.
             pca: With ``model``: reduce its vectors to so many principal components.
