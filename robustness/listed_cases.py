@@ -219,7 +219,7 @@ def _files() -> list[ListedCase]:
         ("weights are a pipe", replaced(os.mkfifo, _TENSORS), (REFUSED,)),
         ("an additional pipe", lambda folder: os.mkfifo(folder / "notes.md"), (REFUSED,)),
         ("a socket", replaced(bind), (REFUSED,)),
-        ("a folder in place of a file", replaced(os.mkdir), (REFUSED,)),
+        ("a folder instead of a file", replaced(os.mkdir), (REFUSED,)),
         ("a name in capitals", upper, (REFUSED,)),
         ("a second name in capitals", added("head/CONFIG.json", b"{}"), (REFUSED,)),
         ("a file of a long name", added("head/" + "x" * 255), (REFUSED,)),
