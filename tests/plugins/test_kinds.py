@@ -139,7 +139,7 @@ def test_a_recipe_is_trained_with_a_plugins_optimizer_schedule_and_batch_sampler
         (build_batch_sampler, "in-ordr", "no batch sampler 'in-ordr': did you mean 'in-order'?"),
         (build_batch_sampler, "acme-training/in-ordr", "did you mean 'acme-training/in-order'?"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_mistakes_are_answered_as_for_any_other_component(installed, choose, choice, message):
     with pytest.raises(
