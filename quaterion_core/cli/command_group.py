@@ -1,4 +1,4 @@
-"""A group of the commands that core and installed plugins bring."""
+"""Command group with the commands of core and of installed plugins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from quaterion_core.plugins.records import CORE
 
 
 class CommandGroup(click.Group):
-    """A group of registered commands, each of which is imported only to run it.
+    """Group of registered commands, each of which is imported only when it is run.
 
     Core's commands are found without looking at plugins, and their names always refer to them. The
     command of a plugin has its short name if no other command has it, or else its full id.
@@ -37,8 +37,8 @@ class CommandGroup(click.Group):
         """Import a command.
 
         Raises:
-            click.UsageError: There is none of that name; the message suggests the nearest one.
-            click.ClickException: It cannot be used; the message says why.
+            click.UsageError: There is no such command; the message suggests the nearest one.
+            click.ClickException: The command cannot be loaded; the message says why.
         """
         try:
             with _plugins_kept_quiet():
@@ -71,7 +71,7 @@ class CommandGroup(click.Group):
 
 
 def _listed() -> dict[str, ComponentRecord]:
-    """Return all commands by the names under which they are called."""
+    """Return all commands by the names that they are called by."""
     try:
         with _plugins_kept_quiet():
             records = registry.components(ComponentKind.COMMAND)
@@ -100,7 +100,7 @@ def _left_out() -> Iterator[tuple[str, str]]:
 
 
 def _is_unknown(error: PluginError) -> bool:
-    """Whether an error says no more than that there is no component of a name."""
+    """Return whether an error means only that no component has the given name."""
     return (
         isinstance(error, MissingComponentError)
         and error.missing[0].reason is MissingReason.NO_SUCH_NAME
@@ -109,7 +109,7 @@ def _is_unknown(error: PluginError) -> bool:
 
 @contextmanager
 def _plugins_kept_quiet() -> Iterator[None]:
-    """Keep what plugins print and warn of while they are imported out of what a command prints."""
+    """Keep output and warnings of plugins during their import out of a command's output."""
     with redirect_stdout(sys.stderr), warnings.catch_warnings():
         warnings.simplefilter("ignore", PluginWarning)
         yield

@@ -1,4 +1,4 @@
-"""`quaterion components`: what is installed, and which arguments it takes."""
+"""`quaterion components`: the installed components and their arguments."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _WIDTH: Final = 100
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of component as the command shows it.
+    """Kind of component, as the command shows it.
 
     Attributes:
-        title: The heading of its list.
-        names: Lists the ids of what there is, without importing it.
-        load: Imports what a name stands for.
-        arguments: Returns the arguments by which it is chosen.
+        title: Heading of its list.
+        names: Returns the ids of its components, without importing them.
+        load: Imports a component by name.
+        arguments: Returns the arguments of a component by name.
     """
 
     title: str
@@ -43,8 +43,8 @@ class Kind:
 def components(kind: str | None, name: str | None) -> None:
     """List the components that are installed, or show the arguments of one.
 
-    Without KIND, the names of all kinds are listed; with KIND, what each of its components is; with
-    NAME, its arguments, with their types and defaults.
+    Without KIND, list the names of all components; with KIND, the components of that kind with a
+    summary each; with KIND and NAME, the arguments of one, with their types and defaults.
     """
     with user_errors():
         kinds = _kinds()
@@ -62,7 +62,7 @@ def components(kind: str | None, name: str | None) -> None:
 
 
 def _kinds() -> dict[str, Kind]:
-    """Return the kinds of what a recipe chooses, by name; `quaterion --help` lists commands."""
+    """Return the kinds of component in recipes, by name; `quaterion --help` lists commands."""
     return {kind.value: _registered(kind) for kind in ComponentKind if kind.is_class}
 
 
@@ -76,7 +76,7 @@ def _registered(kind: ComponentKind) -> Kind:
 
 
 def _arguments(kind: ComponentKind, name: str) -> Mapping[str, Argument]:
-    """Return the arguments by which a component is chosen."""
+    """Return the arguments of a component."""
     if kind is ComponentKind.OPTIMIZER:
         from quaterion_core.train.optimizers import optimizer_arguments
 
@@ -105,7 +105,7 @@ def _summaries(kind: Kind) -> Iterator[str]:
     for name in names:
         try:
             summary = _first_lines(kind.load(name))
-        except Exception as error:  # a plugin may be as broken as it likes
+        except Exception as error:  # a broken plugin may raise anything
             summary = f"cannot be imported: {error}"
         yield f"{name:<{width}}  {textwrap.shorten(summary, _WIDTH, placeholder=' ...')}"
 

@@ -1,4 +1,4 @@
-"""How the commands report what the user can fix: one message, no traceback."""
+"""Errors of the commands that the user can fix: one message, no traceback."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def user_errors() -> Iterator[None]:
     except (ValueError, TypeError, OSError, LookupError, ImportError, TrainingError) as error:
         if os.environ.get("QUATERION_TRACEBACK") == "1":
             raise
-        told = "\n".join([str(error), *getattr(error, "__notes__", [])])
+        message = "\n".join([str(error), *getattr(error, "__notes__", [])])
         raise click.ClickException(
-            f"{told}\n(QUATERION_TRACEBACK=1 shows where it was raised.)"
+            f"{message}\n(QUATERION_TRACEBACK=1 shows where it was raised.)"
         ) from error
 
 
 def check_exists(*paths: Path | None) -> None:
-    """Refuse a path that leads nowhere, before anything that takes seconds is imported.
+    """Check that paths exist, before slow imports.
 
     Raises:
         FileNotFoundError: There is nothing at a path.

@@ -35,13 +35,13 @@ _TAKEN: Final = frozenset({CORE, LOCAL, "quaterion", "quaterion-models", *KNOWN_
     "--output",
     "-o",
     type=click.Path(path_type=Path),
-    help="Folder for the package: new, or empty. By default called like the package.",
+    help="Folder for the package: new, or empty. By default named like the package.",
 )
 def new_plugin(name: str, kinds: tuple[str, ...], output: Path | None) -> None:
-    """Write a complete package of the name NAME that brings components to Quaterion.
+    """Create a package called NAME that adds components to Quaterion.
 
-    It has an example of each kind of component, tests, the conformance checks, a noxfile and a
-    workflow for CI, and it builds, installs and passes its tests as it is.
+    It contains an example of each kind of component, tests, the conformance checks, a noxfile and
+    a CI workflow. It builds, installs and passes its tests without changes.
     """
     check_plugin_name(name)
     chosen = [kind for kind in EXAMPLES if kind.value in kinds] or list(EXAMPLES)
@@ -61,7 +61,7 @@ def new_plugin(name: str, kinds: tuple[str, ...], output: Path | None) -> None:
 
 
 def check_plugin_name(name: str) -> None:
-    """Refuse what cannot be the name of a distribution and, with underscores, of its package.
+    """Check that a name can be that of a distribution and, with underscores, of its package.
 
     Raises:
         click.BadParameter: The message says what is wrong with the name.
@@ -96,6 +96,6 @@ def check_plugin_name(name: str) -> None:
 
 
 def _is_importable(package: str) -> bool:
-    """Tell whether a package of this name is installed; a mere folder is no package."""
+    """Return whether a package of this name is installed; a mere folder does not count."""
     spec = importlib.util.find_spec(package)
     return spec is not None and spec.origin is not None

@@ -1,4 +1,4 @@
-"""What the author of a plugin has to fix, in words that say how."""
+"""Advice to the author of a plugin on what to fix, and how."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from quaterion_core.plugins.import_cost import heavy_imports
 
 @dataclass(frozen=True, slots=True)
 class CheckedPlugin:
-    """What became of the check of one plugin.
+    """Result of the check of one plugin.
 
     Attributes:
-        report: What discovery tells of it.
+        report: Its report from discovery.
         heavy_imports: The heavy packages that importing its module brings along.
         advice: What to do about each fault.
     """

@@ -1,4 +1,4 @@
-"""The table that `quaterion plugins` prints for people."""
+"""Human-readable table of `quaterion plugins`."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def plugin_table(
     *,
     width: int,
 ) -> Iterator[str]:
-    """Lay out reports, in terminal colours: a line for each plugin and what it brings below.
+    """Format reports in terminal colours: a line for each plugin, followed by its components.
 
     Args:
-        reports: What became of each plugin.
-        checked: What became of the components that were checked, if any were.
-        checked_plugins: What became of the plugins that were checked, if any were.
-        width: Columns to fill; 80 are enough.
+        reports: Report of each plugin.
+        checked: Results of the checked components, if any.
+        checked_plugins: Results of the checked plugins, if any.
+        width: Width of the terminal in columns, at least 80.
 
     Yields:
         Lines.
@@ -65,7 +65,7 @@ def _details(
     checked: Sequence[CheckedComponent],
     checked_plugins: Sequence[CheckedPlugin],
 ) -> Iterator[tuple[str, str]]:
-    """List what there is to say of a plugin, each with a label."""
+    """Yield the details of a plugin, each with a label."""
     if report.reason:
         yield "reason", report.reason
     for kind in ComponentKind:

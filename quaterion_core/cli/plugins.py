@@ -1,4 +1,4 @@
-"""`quaterion plugins`: what is installed, what it brings, and what is wrong with it."""
+"""`quaterion plugins`: the installed plugins, their components and their problems."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from quaterion_core.plugins import API_VERSION, PluginReport, PluginWarning, reg
 from quaterion_core.plugins.component_check import CheckedComponent, check_components
 
 SCHEMA_VERSION: Final = 1
-"""The version of what ``--json`` prints. A key is only ever added without raising it."""
+"""Version of the JSON report. Keys may be added without raising it."""
 
 
 @click.command()
@@ -30,12 +30,12 @@ SCHEMA_VERSION: Final = 1
     help="Import every component, check it and its plugin; exit with 1 if anything is broken.",
 )
 def plugins(as_json: bool, check: bool) -> None:
-    """List the installed plugins, what they bring, and what is wrong with them.
+    """List the installed plugins, their components and their problems.
 
     QUATERION_PLUGINS and QUATERION_DISABLE_PLUGINS, lists of package names separated by commas,
-    say which plugins to load and which not to load.
+    select the plugins to load and the plugins to ignore.
     """
-    # What a plugin prints while it is imported does not belong to the report.
+    # What a plugin prints during its import is not part of the report.
     with user_errors(), redirect_stdout(sys.stderr), warnings.catch_warnings():
         warnings.simplefilter("ignore", PluginWarning)
         reports = registry.plugins()
@@ -78,11 +78,11 @@ def _json(
     null), ``entry_point`` (``"name = module"``, null for core), ``status`` (ok, empty, disabled,
     wrong API or failed), ``reason`` (why it is not in use, else empty), ``components`` (``kind``,
     ``id``, ``target``, ``extra`` or null, ``former_ids``), ``hooks``, ``warnings`` and ``notes``.
-    ``check`` and ``check_plugins`` are null unless they were asked for. ``check`` holds for each
-    component
-    ``kind``, ``id``, ``problem`` and ``skipped``, both empty for a component that is in order;
-    ``check_plugins`` for each plugin, in the order of ``plugins``, ``distribution``,
-    ``entry_point``, ``heavy_imports`` and ``advice``, both empty for a plugin that is in order.
+    ``check`` and ``check_plugins`` are null without ``--check``. ``check`` holds for each component
+    ``kind``, ``id``, ``problem`` and ``skipped``, the last two empty for a component without
+    problems; ``check_plugins`` holds for each plugin, in the order of ``plugins``,
+    ``distribution``, ``entry_point``, ``heavy_imports`` and ``advice``, the last two empty for a
+    plugin without problems.
     """
     content: dict[str, Any] = {
         "schema": SCHEMA_VERSION,

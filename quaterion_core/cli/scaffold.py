@@ -1,4 +1,4 @@
-"""The files of a new plugin: templates, and what is filled into them."""
+"""Files of a new plugin: templates and their values."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from quaterion_core.plugins import API_VERSION, ComponentKind
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _SUFFIX: Final = ".template"
-"""Templates of modules are no modules: neither Python nor its tools should take them for one."""
+"""Keeps Python and its tools from treating the templates as modules."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleComponent:
-    """The component that a new plugin has as an example of its kind.
+    """Example component of one kind in a new plugin.
 
     Attributes:
         name: Its short name.
-        target: Where the class is, without the package.
-        summary: What it is, in a few words.
-        recipe: The line of a recipe that chooses it; ``{id}`` stands for its id.
-        example: Its entry for the conformance kit; empty where it can be built without one.
+        target: Module and class, without the package.
+        summary: Its description in a few words.
+        recipe: Line of a recipe that selects it, with ``{id}`` for its id.
+        example: Its entry for the conformance tests; empty if it can be built without one.
     """
 
     name: str
@@ -51,7 +51,7 @@ EXAMPLES: Final = {
     ComponentKind.HEAD: ExampleComponent(
         "bottleneck",
         "bottleneck_head:BottleneckHead",
-        "short embeddings of the length 1",
+        "short embeddings of unit length",
         "head: {{name: {id}, bottleneck_size: 16}}",
         """\
         "bottleneck": Example(arguments={"bottleneck_size": 3}),
@@ -60,7 +60,7 @@ EXAMPLES: Final = {
     ComponentKind.LOSS: ExampleComponent(
         "neighbourhood",
         "neighbourhood_loss:NeighbourhoodLoss",
-        "neighbourhood component analysis, over groups",
+        "neighbourhood components analysis over groups",
         "loss: {{name: {id}, temperature: 0.2}}",
         """\
         "neighbourhood": Example(arguments={"temperature": 0.5}),
@@ -69,7 +69,7 @@ EXAMPLES: Final = {
     ComponentKind.METRIC: ExampleComponent(
         "hit-rate",
         "hit_rate:HitRate",
-        "how often a relevant object is among the k nearest",
+        "share of queries with a relevant object among the k nearest",
         "metrics: [{{name: {id}, k: 3}}]",
         """\
         "hit-rate": Example(arguments={"k": 3}),
@@ -78,7 +78,7 @@ EXAMPLES: Final = {
     ComponentKind.DATASET: ExampleComponent(
         "intents",
         "intents:IntentsDataset",
-        "a few phrases in four groups, to try things out",
+        "a few phrases in four groups, for a first try",
         "data: {id}",
     ),
 }
@@ -95,12 +95,12 @@ _RECIPE_ORDER: Final = (
 def plugin_files(
     distribution: str, kinds: Sequence[ComponentKind], core_version: str
 ) -> Iterator[tuple[str, str]]:
-    """Write the files of a new plugin.
+    """Generate the files of a new plugin.
 
     Args:
         distribution: Its name, lower-case words joined by hyphens.
         kinds: The kinds of component to give examples of.
-        core_version: The version of quaterion-core that it is written for.
+        core_version: Version of quaterion-core that it is written for.
 
     Yields:
         The path of each file, with slashes, and its content.
@@ -125,10 +125,9 @@ def package_of(distribution: str) -> str:
 
 
 def core_versions(version: str) -> str:
-    """Return the versions of quaterion-core that a plugin for one version can be used with.
+    """Return the versions of quaterion-core that a plugin written for one version supports.
 
-    Until version 1 each minor version may change what a plugin relies on, afterwards each major
-    one.
+    Before version 1, each minor version may break plugins; afterwards, only major versions may.
 
     Example:
         >>> core_versions("0.2.1"), core_versions("1.4.0")

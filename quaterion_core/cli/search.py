@@ -1,4 +1,4 @@
-"""`quaterion search`: what a saved model finds for a query."""
+"""`quaterion search`: nearest-neighbour search with a saved model."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def search(
 def lines_of(path: Path) -> list[str]:
     """Return the lines of a text file that are not blank.
 
-    Only a line break ends a line; a byte order mark at the start is no part of the text.
+    Only a line break ends a line; a byte order mark at the start is not part of the text.
 
     Raises:
         ValueError: The file is not a text file in UTF-8.
@@ -84,7 +84,7 @@ def lines_of(path: Path) -> list[str]:
 
 
 def _distinct(splits: Iterable[Iterable[Any]]) -> list[Any]:
-    """List what can be found: second objects of pairs, or objects of groups, each once."""
+    """List the objects to search: second objects of pairs, or objects of groups, each once."""
     return list(
         dict.fromkeys(
             sample.obj_b if hasattr(sample, "obj_b") else sample.obj

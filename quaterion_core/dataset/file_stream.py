@@ -55,7 +55,7 @@ class FileStream(IterableDataset[SimilaritySample]):
     def __init__(self, dataset: Iterated, split: str, buffer_size: int = 10_000):
         if type(buffer_size) is not int or buffer_size < 1:
             raise ValueError(
-                f"Expected buffer_size as a positive number of samples, got {buffer_size!r}."
+                f"Expected buffer_size to be a positive number of samples, got {buffer_size!r}."
             )
         self._dataset = dataset
         self._split = split
@@ -102,7 +102,7 @@ def _shuffled(items: Iterable[T], buffer_size: int, generator: random.Random) ->
 
 
 def _place() -> tuple[int, int]:
-    """Return the number of this process and the number of processes."""
+    """Return the rank of this process and the number of processes."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1

@@ -33,16 +33,16 @@ Files: TypeAlias = str | Path | Sequence[str | Path]
 """A path, a pattern such as ``"data/*.csv"``, or several of either."""
 
 OnError: TypeAlias = Literal["raise", "skip"]
-"""Whether a faulty row is an error, or is left out and counted."""
+"""Whether a faulty row raises an error, or is skipped and counted."""
 
 Quoting: TypeAlias = Literal["auto", "standard", "none"]
-"""What a quote means in a CSV file."""
+"""How quotes in a CSV file are interpreted."""
 
 _FRACTION: Final = re.compile(r"0?\.\d+|\d+(\.\d+)?\s*%")
-"""A text that is meant as a fraction."""
+"""String that looks like a fraction."""
 
 _DIVIDED: Final = "train"
-"""The split that fractions are parts of."""
+"""The split that fractions are taken from."""
 
 
 class TableDataset(SplitDataset):
@@ -58,7 +58,7 @@ class TableDataset(SplitDataset):
         files: The files of each split: a path, a pattern such as ``"data/*.csv"``, or a list. A
             number between 0 and 1 is the fraction of ``train`` that the split gets instead, such as
             ``{"train": "faq.csv", "validation": 0.1}``: equal objects, and pairs that share an
-            object, lie on one side, and each group is divided in this ratio; see
+            object, are in the same split, and each group is divided in this ratio; see
             :func:`~quaterion_core.dataset.splitting.divide`.
         obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
         obj_b: Column of a pair's second object, the positive.
@@ -70,17 +70,17 @@ class TableDataset(SplitDataset):
         group: Column of a group sample's group.
         score_range: Lowest and highest score of the data, such as ``[0, 5]``, which are mapped to 0
             and 1. By default, scores are unchanged.
-        limit: The number of rows to read of each split, before it is divided; all by default.
-        on_error: ``"raise"``: rows that lack a value or cannot be read are an error. ``"skip"``:
-            they are left out, and a warning counts them.
+        limit: Maximum number of rows to read per split, before it is divided; all by default.
+        on_error: ``"raise"``: rows that lack a value or cannot be read raise an error.
+            ``"skip"``: they are skipped, with a warning that counts them.
         seed: Seed of the division into fractions.
 
-    Missing values are ``null``, NaN and blank strings. A missing subgroup is no subgroup, as
-    ``None``; a missing object, group or score is an error.
+    Missing values are ``null``, NaN and blank strings. A missing subgroup becomes ``None``; a
+    missing object, group or score is an error.
 
     Raises:
         ValueError: The columns describe neither pairs nor group samples, or both; or a fraction,
-            ``limit`` or ``on_error`` is not one of those above.
+            ``limit`` or ``on_error`` is invalid.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class TableDataset(SplitDataset):
         self._check_options()
 
     def _check_options(self) -> None:
-        """Refuse options that say nothing."""
+        """Check files, fractions, ``limit`` and ``on_error``."""
         if self._fractions:
             check_fractions(list(self._fractions.values()))
             if _DIVIDED not in self._given:
@@ -135,16 +135,18 @@ class TableDataset(SplitDataset):
                 )
         for split, paths in self._given.items():
             if not paths:
-                raise ValueError(f"Expected a file or several for the split {split!r}, got none.")
+                raise ValueError(f"Expected one or more files for the split {split!r}, got none.")
             if len(paths) == 1 and _FRACTION.fullmatch(str(paths[0])):
                 raise ValueError(
                     f"Expected a file or a number for the split {split!r}, got the text "
                     f"{str(paths[0])!r}. Write a fraction as a number, such as 0.1."
                 )
         if self._limit is not None and (type(self._limit) is not int or self._limit < 1):
-            raise ValueError(f"Expected limit as a positive number of rows, got {self._limit!r}.")
+            raise ValueError(
+                f"Expected limit to be a positive number of rows, got {self._limit!r}."
+            )
         if self._on_error not in ("raise", "skip"):
-            raise ValueError(f"Expected on_error as 'raise' or 'skip', got {self._on_error!r}.")
+            raise ValueError(f"Expected on_error to be 'raise' or 'skip', got {self._on_error!r}.")
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -156,8 +158,8 @@ class TableDataset(SplitDataset):
 
         Raises:
             ValueError: There is no such split, or a file or some of its rows cannot be read, or
-                the samples cannot be divided. Faulty rows are counted, and the first ones are
-                named.
+                the samples cannot be divided. The message counts faulty rows and lists the
+                first ones.
             FileNotFoundError: A file of the split is missing.
         """
         self.check_source(split)
@@ -166,15 +168,15 @@ class TableDataset(SplitDataset):
         return self._read(split)
 
     def stream(self, split: str, buffer_size: int = 10_000) -> FileStream:
-        """Return the samples of a split as a stream, for data beyond memory.
+        """Return the samples of a split as a stream, for data that do not fit in memory.
 
         Args:
-            split: The split, which is no fraction and of which none is taken.
-            buffer_size: Number of samples among which the next one is drawn at random; 1 for the
-                order of the files.
+            split: Name of a split that is neither a fraction nor divided into fractions.
+            buffer_size: Number of samples from which the next one is drawn; 1 keeps the order of
+                the files.
 
         Raises:
-            ValueError: There is no such split, or it is divided, which takes all of its samples.
+            ValueError: There is no such split, or it is divided, which requires all of its samples.
             FileNotFoundError: A file of the split is missing.
 
         Example:
@@ -188,8 +190,8 @@ class TableDataset(SplitDataset):
         if self._fractions and (split == _DIVIDED or split in self._fractions):
             raise ValueError(
                 f"The split {split!r} cannot be streamed, since {_DIVIDED!r} is divided by "
-                "fractions, for which all of its samples have to be known. Give each split files of"
-                " its own."
+                "fractions, which requires all of its samples in memory. Give each split its own "
+                "files."
             )
         return FileStream(self, split, buffer_size)
 
@@ -282,26 +284,26 @@ def _matching(given: Path, split: str) -> list[Path]:
 class JsonLinesDataset(TableDataset):
     """Dataset read from JSON lines or a JSON array; see :class:`TableDataset`.
 
-    A file that is compressed by gzip, bzip2, xz or Zstandard (which needs pyarrow) is read as it
-    is. An array is read into memory whole.
+    Files compressed with gzip, bzip2, xz or Zstandard (requires pyarrow) are decompressed on the
+    fly. An array is read into memory as a whole.
 
     Args:
-        files: The files of each split, or the fraction of ``train`` that it gets.
-        encoding: The encoding of the files, such as ``"utf-8"``, ``"utf-16"``, ``"latin-1"``.
+        files: Files of each split, or the fraction of ``train`` that the split gets.
+        encoding: Encoding of the files, such as ``"utf-8"``, ``"utf-16"``, ``"latin-1"``.
         obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
         obj_b: Column of a pair's second object, the positive.
-        negatives: Column of hard negatives, or several.
+        negatives: Column or columns of hard negatives.
         score: Column of a pair's score; by default every pair has score 1.
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's object.
         group: Column of a group sample's group.
         score_range: The lowest and the highest score of the data, such as ``[0, 5]``.
-        limit: The number of rows to read of each split; all by default.
-        on_error: ``"raise"``, or ``"skip"`` to leave faulty rows out and count them.
+        limit: Maximum number of rows to read per split; all by default.
+        on_error: ``"raise"``, or ``"skip"`` to skip faulty rows with a warning.
         seed: Seed of the division into fractions.
 
     Raises:
-        ValueError: The columns or another option are wrong.
+        ValueError: The columns or another option are invalid.
 
     Example:
         >>> import tempfile
@@ -407,30 +409,30 @@ class CsvDataset(TableDataset):
 
     Values are separated by commas, or by tabs in a file whose name ends with ``.tsv``. A value of a
     CSV file may be quoted (RFC 4180). In a TSV file, quotes are ordinary characters, unless a value
-    begins and ends with one and all quotes inside are doubled. A file that is compressed by gzip,
-    bzip2, xz or Zstandard (which needs pyarrow) is read as it is.
+    begins and ends with one and all quotes inside are doubled. Files compressed with gzip,
+    bzip2, xz or Zstandard (requires pyarrow) are decompressed on the fly.
 
     Args:
-        files: The files of each split, or the fraction of ``train`` that it gets.
-        delimiter: The character that separates values, such as ``";"``; by default a comma, or a
-            tab where the name of the file says so.
-        encoding: The encoding of the files, such as ``"utf-8"``, ``"utf-16"``, ``"latin-1"``.
-        quoting: ``"standard"``: values may be quoted, as in RFC 4180. ``"none"``: a quote is a
-            character like others. ``"auto"``: as said above.
+        files: Files of each split, or the fraction of ``train`` that the split gets.
+        delimiter: The character that separates values, such as ``";"``; by default a tab for
+            ``.tsv`` files and a comma for others.
+        encoding: Encoding of the files, such as ``"utf-8"``, ``"utf-16"``, ``"latin-1"``.
+        quoting: ``"standard"``: values may be quoted, as in RFC 4180. ``"none"``: quotes are
+            ordinary characters. ``"auto"``: as described above.
         obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
         obj_b: Column of a pair's second object, the positive.
-        negatives: Column of hard negatives, or several.
+        negatives: Column or columns of hard negatives.
         score: Column of a pair's score; by default every pair has score 1.
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's object.
         group: Column of a group sample's group.
         score_range: The lowest and the highest score of the data, such as ``[0, 5]``.
-        limit: The number of rows to read of each split; all by default.
-        on_error: ``"raise"``, or ``"skip"`` to leave faulty rows out and count them.
+        limit: Maximum number of rows to read per split; all by default.
+        on_error: ``"raise"``, or ``"skip"`` to skip faulty rows with a warning.
         seed: Seed of the division into fractions.
 
     Raises:
-        ValueError: The columns or another option are wrong.
+        ValueError: The columns or another option are invalid.
 
     Example:
         >>> import tempfile
@@ -463,11 +465,13 @@ class CsvDataset(TableDataset):
         check_encoding_name(encoding)
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise ValueError(
-                f"Expected delimiter as one character, such as ',' or ';' or '\\t', got "
+                f"Expected delimiter to be one character, such as ',' or ';' or '\\t', got "
                 f"{delimiter!r}."
             )
         if quoting not in ("auto", "standard", "none"):
-            raise ValueError(f"Expected quoting as 'auto', 'standard' or 'none', got {quoting!r}.")
+            raise ValueError(
+                f"Expected quoting to be 'auto', 'standard' or 'none', got {quoting!r}."
+            )
         self._delimiter, self._encoding, self._quoting = delimiter, encoding, quoting
         super().__init__(
             files,
@@ -520,7 +524,7 @@ class CsvDataset(TableDataset):
         return read_csv(path, self._encoding, delimiter)
 
     def _check_delimiter(self, names: list[str], place: str) -> None:
-        """Refuse a header of one column in which another separator divides what is needed.
+        """Check that a header of one column does not hold the needed columns, separated otherwise.
 
         Raises:
             ValueError: The message names the separator.
@@ -529,8 +533,8 @@ class CsvDataset(TableDataset):
             parts = [part.strip().strip('"') for name in names for part in name.split(other)]
             if len(names) == 1 and set(self._columns.names) <= set(parts):
                 raise ValueError(
-                    f"{place} has a single column, {names[0]!r:.80}, which looks like one for each "
-                    f"of {', '.join(map(repr, parts))}. Give delimiter={other!r}."
+                    f"{place} has a single column, {names[0]!r:.80}, which looks like the "
+                    f"columns {', '.join(map(repr, parts))}. Pass delimiter={other!r}."
                 )
 
 
@@ -589,27 +593,27 @@ class ParquetDataset(TableDataset):
 class ExcelDataset(TableDataset):
     """Dataset read from Excel workbooks (``.xlsx``) with a header row; see :class:`TableDataset`.
 
-    Of a formula, the value that Excel saved is read. It needs openpyxl
+    Formulas are read as the values that Excel saved. Requires openpyxl
     (``quaterion-core[excel]``).
 
     Args:
-        files: The files of each split, or the fraction of ``train`` that it gets.
-        sheet: The name of the sheet to read; by default the one that was shown last.
+        files: Files of each split, or the fraction of ``train`` that the split gets.
+        sheet: Name of the sheet to read; by default the active one.
         obj_a: Column of a pair's first object, the anchor; for retrieval, the query.
         obj_b: Column of a pair's second object, the positive.
-        negatives: Column of hard negatives, or several.
+        negatives: Column or columns of hard negatives.
         score: Column of a pair's score; by default every pair has score 1.
         subgroup: Column of a pair's subgroup.
         obj: Column of a group sample's object.
         group: Column of a group sample's group.
         score_range: The lowest and the highest score of the data, such as ``[0, 5]``.
-        limit: The number of rows to read of each split; all by default.
-        on_error: ``"raise"``, or ``"skip"`` to leave faulty rows out and count them.
+        limit: Maximum number of rows to read per split; all by default.
+        on_error: ``"raise"``, or ``"skip"`` to skip faulty rows with a warning.
         seed: Seed of the division into fractions.
 
     Raises:
-        ImportError: openpyxl is missing, when a split is loaded.
-        ValueError: The columns or another option are wrong.
+        ImportError: openpyxl is not installed; raised when a split is loaded.
+        ValueError: The columns or another option are invalid.
 
     Example:
         >>> import tempfile
@@ -667,7 +671,8 @@ class ExcelDataset(TableDataset):
             from openpyxl.utils.exceptions import InvalidFileException
         except ImportError as error:
             raise ImportError(
-                'Reading Excel workbooks takes openpyxl: pip install "quaterion-core[excel]"'
+                "Reading Excel workbooks requires openpyxl. Install it with: "
+                'pip install "quaterion-core[excel]"'
             ) from error
         try:
             workbook = load_workbook(path, read_only=True, data_only=True)

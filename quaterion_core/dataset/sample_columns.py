@@ -29,7 +29,7 @@ _NEGATIVE: Final = re.compile(r"(?:negatives?|neg)(?:_?\d+)?")
 """Usual names of columns of hard negatives."""
 
 _MOST_KEPT: Final = 10
-"""Faults that are kept to be named."""
+"""Maximum number of faults listed in a message."""
 
 _TRUTHS: Final = {"true": 1.0, "false": 0.0}
 """Common spellings of whether the objects of a pair are similar."""
@@ -51,12 +51,12 @@ class SampleColumns:
         score_range: Lowest and highest score of the data, such as ``[0, 5]``, which are mapped to 0
             and 1. By default, scores are unchanged.
 
-    Missing values are ``null``, NaN and blank strings. A missing subgroup is no subgroup, as
-    ``None``; a missing object, group or score is an error.
+    Missing values are ``null``, NaN and blank strings. A missing subgroup becomes ``None``; a
+    missing object, group or score is an error.
 
     Raises:
         ValueError: The columns describe neither pairs nor group samples, or both; or
-            ``score_range`` is no range, or there is no column of scores.
+            ``score_range`` is not a valid range, or is given without a column of scores.
 
     Example:
         >>> columns = SampleColumns(obj_a="q", obj_b="a", negatives=["wrong"])
@@ -97,7 +97,7 @@ class SampleColumns:
 
     @classmethod
     def recognised(cls, names: Collection[Any], place: str) -> Self:
-        """Recognise columns by their names, for a table of which none are named.
+        """Recognise columns by their names, for a table whose columns the user did not name.
 
         Pairs have ``obj_a`` and ``obj_b``, or ``anchor`` and ``positive``, and optionally
         ``score``, ``subgroup``, ``negative``, ``negatives``, ``negative_1``, and so on. Group
@@ -105,10 +105,10 @@ class SampleColumns:
 
         Args:
             names: The columns of the table.
-            place: What has them, for the error, such as ``"The DataFrame"``.
+            place: Name of the table for the error, such as ``"The DataFrame"``.
 
         Raises:
-            ValueError: The names say of neither kind, or of both, that it is there.
+            ValueError: The names match neither pairs nor group samples, or both.
 
         Example:
             >>> SampleColumns.recognised(["anchor", "positive", "negative"], "a.csv").names
@@ -210,17 +210,17 @@ class SampleColumns:
         return samples
 
     def read_sound(self, rows: Iterable[tuple[str, Row]], source: str) -> list[SimilaritySample]:
-        """Return the samples of all rows but those that are faulty, which a warning counts.
+        """Return the samples of all valid rows; a warning counts the faulty ones.
 
         Args:
             rows: The place of each row, for the warning, and its values by column.
-            source: What the rows are of, for the warning.
+            source: Origin of the rows, for the warning.
 
         Raises:
-            ValueError: No row is left.
+            ValueError: All rows are faulty.
         """
         samples, faults = self._sorted_out(rows)
-        _tell_skipped(faults, source)
+        _warn_of_skipped(faults, source)
         return samples
 
     def iterate(self, rows: Iterable[tuple[str, Row]]) -> Iterator[SimilaritySample]:
@@ -238,14 +238,14 @@ class SampleColumns:
     def iterate_sound(
         self, rows: Iterable[tuple[str, Row]], source: str
     ) -> Iterator[SimilaritySample]:
-        """Yield the samples of rows but the faulty ones, which a warning counts in the end."""
+        """Yield the samples of all valid rows; at the end, a warning counts the faulty ones."""
         faults = _Faults()
         for place, row in rows:
             fault = self._fault(row)
             faults.add(place, fault)
             if fault is None:
                 yield from self._samples(row)
-        _tell_skipped(faults, source)
+        _warn_of_skipped(faults, source)
 
     def _sorted_out(
         self, rows: Iterable[tuple[str, Row]]
@@ -267,7 +267,7 @@ class SampleColumns:
             place: Where the row is, for errors.
 
         Raises:
-            ValueError: A column or a value is missing, or a score is no number.
+            ValueError: A column or a value is missing, or a score is not a number.
         """
         fault = self._fault(row)
         if fault is not None:
@@ -327,7 +327,7 @@ class SampleColumns:
 
 
 class _Faults:
-    """What is wrong with rows, the first ones by name.
+    """Number of faulty rows, with descriptions of the first ones.
 
     Attributes:
         count: Number of faulty rows.
@@ -339,7 +339,7 @@ class _Faults:
         self._first: list[str] = []
 
     def add(self, place: str, fault: str | None) -> None:
-        """Count a row, which has this fault or none."""
+        """Count a row, with its fault if it has one."""
         self.total += 1
         if fault is None:
             return
@@ -352,8 +352,8 @@ class _Faults:
         return f"{listed(self._first, self.count)}{of}"
 
 
-def _tell_skipped(faults: _Faults, source: str) -> None:
-    """Warn of rows that are left out; raise an error where none is left."""
+def _warn_of_skipped(faults: _Faults, source: str) -> None:
+    """Warn about skipped rows; raise an error if no row is left."""
     if not faults.count:
         return
     if faults.count == faults.total:
@@ -376,7 +376,7 @@ def _range(given: Sequence[float] | None, column: Column | None) -> tuple[float,
         or given[0] >= given[1]
     ):
         raise ValueError(
-            f"Expected score_range as the lowest and the highest score, such as [0, 5], got "
+            f"Expected score_range to be the lowest and the highest score, such as [0, 5], got "
             f"{given!r}."
         )
     return float(given[0]), float(given[1])

@@ -24,7 +24,7 @@ _POSITIONS: Final = {
     SimilarityPairSample: ("obj_a", "obj_b", "score", "subgroup"),
     SimilarityGroupSample: ("obj", "group"),
 }
-"""What the items of a tuple are, where the kind of sample is known."""
+"""Fields of a tuple by position, for each kind of sample."""
 
 
 class Columns(TypedDict, total=False):
@@ -58,9 +58,9 @@ def samples_from(
     list of dictionaries or tuples,         a list of samples; all faulty rows are reported at once
     dictionary of columns,
     pandas or polars frame
-    PyArrow table, Hugging Face dataset,    a map-style dataset that reads and decodes rows when
-    map-style PyTorch dataset               they are asked for
-    iterable PyTorch or Hugging Face        an iterable dataset that reads on
+    PyArrow table, Hugging Face dataset,    a map-style dataset that reads and decodes rows on
+    map-style PyTorch dataset               demand
+    iterable PyTorch or Hugging Face        an iterable dataset that streams the rows
     dataset
     generator or another iterator           a generator, for a single pass
     ======================================  ========================================================
@@ -69,9 +69,9 @@ def samples_from(
 
     Args:
         data: The data.
-        sample_type: The kind of sample to make, where it is known. It tells what the items of
-            tuples are: ``(obj_a, obj_b, score, subgroup)``, the last two of which may be absent,
-            or ``(obj, group)``.
+        sample_type: The kind of sample to make, where it is known. It determines the meaning
+            of the items of tuples: ``(obj_a, obj_b, score, subgroup)``, the last two optional, or
+            ``(obj, group)``.
         **columns: The columns of pairs or of group samples, as for
             :class:`~quaterion_core.dataset.sample_columns.SampleColumns`: names for tables and
             dictionaries, positions such as ``obj_a=0`` for tuples. By default columns are
@@ -80,10 +80,10 @@ def samples_from(
             ... where there are any; or ``obj`` and ``group``.
 
     Raises:
-        TypeError: ``data`` is of another type; the message says what to pass. Or there is no
-            argument of such a name.
-        ValueError: The columns are not there, or do not name one kind of sample; or rows lack a
-            value, or have a score that is not a number.
+        TypeError: ``data`` is of an unsupported type; the message says what to pass. Or a keyword
+            argument is unknown.
+        ValueError: A column is missing, the columns do not describe exactly one kind of sample, or
+            a row lacks a value or has a score that is not a number.
 
     Example:
         >>> faq = {"question": ["Is it free?"], "answer": ["Yes."]}
@@ -129,7 +129,7 @@ def samples_from(
 
 
 class _Choice:
-    """The columns that a user chose, or those that are recognised.
+    """Columns given by the user, or recognised by their names.
 
     Args:
         given: The user's column names.
@@ -144,7 +144,7 @@ class _Choice:
             self._check_type(self._columns)
 
     def of_names(self, names: Sequence[Any], place: str) -> SampleColumns:
-        """Return the columns of a table, all of which are there."""
+        """Return the columns of samples in a table, after checking that all of them exist."""
         columns = self._columns or SampleColumns.recognised(names, place)
         self._check_type(columns)
         columns.check(names, place)
@@ -246,10 +246,10 @@ class SizedSampleStream(SampleStream):
 
 
 class MappedSamples(Dataset[SimilaritySample]):
-    """Map-style dataset of samples over rows that are read when they are asked for.
+    """Map-style dataset of samples over rows that are read on demand.
 
-    A row with hard negatives makes several samples. To know how many there are, the columns of
-    negatives are read once, when the length is first needed; of a PyTorch dataset, the items.
+    A row with hard negatives makes several samples. To count them, the columns of negatives (all
+    items of a PyTorch dataset) are read once, when the length is first needed.
 
     Args:
         rows: A table, or a map-style dataset of dictionaries or tuples.
@@ -275,7 +275,9 @@ class MappedSamples(Dataset[SimilaritySample]):
         size = len(self)
         for index in indices:
             if not -size <= index < size:
-                raise IndexError(f"There are {size:,} samples, but the index is {index}.")
+                raise IndexError(
+                    f"Index {index} is out of range for a dataset of {size:,} samples."
+                )
         chosen = [index % size for index in indices]
         places = (
             [self._indices()[index] for index in chosen]
@@ -328,13 +330,13 @@ class _Items:
         return [self._data[index] for index in indices]
 
     def select(self, names: Sequence[Any]) -> _Items:
-        """Return all: the parts of an item cannot be read apart."""
+        """Return all items unchanged: their columns cannot be read separately."""
         return self
 
 
 _ALREADY: Final = (
-    "The data are similarity samples already, so that column names such as obj_a=... have nothing "
-    "to name. Leave them out."
+    "The data are similarity samples already, which have no columns. Remove the column names, such "
+    "as obj_a=..."
 )
 
 
@@ -347,8 +349,8 @@ def _check_row(item: Any, place: str) -> None:
     if isinstance(item, (Mapping, tuple)) or (isinstance(item, list) and len(item) > 1):
         return
     raise TypeError(
-        f"Expected similarity samples, dictionaries or tuples, but {place} is {item!r:.60} of type "
-        f"{type(item).__name__}. A dataset has to yield SimilarityPairSample or "
+        f"Expected {place} to be a similarity sample, a dictionary or a tuple, got {item!r:.60} of "
+        f"type {type(item).__name__}. A dataset must yield SimilarityPairSample or "
         "SimilarityGroupSample, dictionaries with named columns (obj_a='question', "
         "obj_b='answer'), or tuples."
     )
@@ -366,7 +368,7 @@ def _row(item: Any, place: str) -> Mapping[Any, Any]:
 
 
 def _refuse(data: Any) -> None:
-    """Say what to pass instead of what is nearly a dataset."""
+    """Raise an error for common mistakes, such as a path, a split dataset or a single column."""
     name = type(data).__name__
     if isinstance(data, (str, bytes, Path)):
         way_out = (

@@ -118,7 +118,7 @@ def _assigned(
         by_stratum.setdefault(stratum, []).append(unit)
     generator = random.Random(seed)
     part_of = dict.fromkeys(sizes, 0)
-    owed = [0.0] * len(fractions)  # samples that the strata so far have not given to each part
+    owed = [0.0] * len(fractions)  # samples each part still lacks from the strata so far
     for stratum in sorted(by_stratum):
         members = sorted(by_stratum[stratum])
         generator.shuffle(members)

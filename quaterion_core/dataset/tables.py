@@ -1,4 +1,4 @@
-"""Tables of several libraries, none of which is imported for it, as rows."""
+"""Rows of tables from several libraries, without importing the libraries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROWS_AT_ONCE: Final = 1024
 
 
 class Table(ABC):
-    """Rows with named columns, over a table of some library.
+    """Interface of a table with named columns, which wraps the table of a library.
 
     Args:
         data: The table.
@@ -25,7 +25,7 @@ class Table(ABC):
     """
 
     is_in_memory: ClassVar[bool] = False
-    """Whether the values lie in memory as Python objects or nearly so, and all can be read."""
+    """Whether the table is in memory, so that all rows can be converted at once."""
     is_stream: ClassVar[bool] = False
     """Whether rows can only be iterated over."""
 
@@ -69,7 +69,7 @@ class DictTable(Table):
         return list(self.data)
 
     def select(self, names: Sequence[Any]) -> Self:
-        """Return a table of some of the columns; arrays are lists of Python objects in it."""
+        """Return a table of some of the columns, with arrays as lists of Python objects."""
         return type(self)({name: _values(self.data[name]) for name in names})
 
     def rows(self, indices: list[int]) -> list[Mapping[Any, Any]]:
@@ -99,8 +99,8 @@ class PandasTable(Table):
         for name in names:
             if (count := self.names.count(name)) > 1:
                 raise ValueError(
-                    f"The DataFrame has {count} columns of the name {name!r}, so that it is not "
-                    "clear which one is meant. Rename the others."
+                    f"Expected one column named {name!r} in the DataFrame, got {count}. Rename the "
+                    "others."
                 )
         return type(self)(self.data[list(names)])
 
@@ -154,7 +154,7 @@ class ArrowTable(Table):
 
 
 class HuggingFaceTable(Table):
-    """A ``Dataset`` of Hugging Face's library; only the columns that are asked for are decoded."""
+    """A ``Dataset`` of Hugging Face's library; only selected columns are decoded."""
 
     @property
     def names(self) -> list[Any]:
@@ -172,13 +172,13 @@ class HuggingFaceTable(Table):
 
 
 class HuggingFaceStream(Table):
-    """An ``IterableDataset`` of Hugging Face's library, which is read anew in each epoch."""
+    """An ``IterableDataset`` of Hugging Face's library, which is read again in each epoch."""
 
     is_stream = True
 
     @property
     def names(self) -> list[Any]:
-        """The columns, of the first row if the dataset does not tell them."""
+        """The columns; those of the first row if the dataset does not declare them."""
         return list(self.data.column_names or next(iter(self.data), {}))
 
     def select(self, names: Sequence[Any]) -> Self:
@@ -204,7 +204,7 @@ _TABLES: Final[dict[tuple[str, str], type[Table]]] = {
 
 
 def table_of(data: Any) -> Table | None:
-    """Recognise a table by the library and the name of its class; ``None`` for anything else.
+    """Wrap a table, recognised by the library and name of its class; ``None`` for anything else.
 
     Example:
         >>> table_of({"question": ["Is it free?"], "answer": ["Yes."]}).names
@@ -221,7 +221,7 @@ def table_of(data: Any) -> Table | None:
 
 
 def _are_columns(data: Mapping[Any, Any]) -> bool:
-    """Tell whether all values are columns of one length."""
+    """Return whether all values are columns of the same length."""
     if not data or any(
         isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Sized)
         for values in data.values()

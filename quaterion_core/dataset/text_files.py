@@ -45,7 +45,7 @@ _MOST_LINES: Final = 1000
 
 
 def check_is_file(path: Path, role: str) -> None:
-    """Raise an error if a path is no regular file, without opening it: a named pipe would block.
+    """Raise an error if a path is not a regular file, without opening it: a named pipe would block.
 
     Args:
         path: The path.
@@ -67,18 +67,18 @@ def check_is_file(path: Path, role: str) -> None:
 def read_lines(path: Path, encoding: str = UTF_8) -> Iterator[tuple[int, str]]:
     r"""Yield the number and the content of each line of a file, without line ends.
 
-    Lines end with ``\n``, ``\r\n`` or ``\r`` only; U+2028, for example, is part of a line. A file
-    that is compressed by gzip, bzip2, xz or Zstandard, which its first bytes tell, is decompressed
-    as it is read. A byte order mark is left out.
+    Lines end with ``\n``, ``\r\n`` or ``\r`` only; U+2028, for example, is part of a line. Files
+    compressed with gzip, bzip2, xz or Zstandard, recognised by their first bytes, are decompressed
+    on the fly. A byte order mark is skipped.
 
     Args:
         path: The file.
-        encoding: The encoding, by any name that Python knows.
+        encoding: Name of an encoding that Python knows.
 
     Raises:
-        ValueError: The file is of another format, is broken, is not in this encoding, or holds NUL
-            characters.
-        ImportError: It is compressed by Zstandard, and pyarrow is missing.
+        ValueError: The file is of another format, is broken, is not in this encoding, or contains
+            NUL characters.
+        ImportError: The file is compressed with Zstandard, and pyarrow is not installed.
     """
     is_utf_8 = _codec(encoding) == UTF_8
     with _decompressed(path) as file:
@@ -99,7 +99,7 @@ def check_encoding_name(encoding: str) -> None:
     """Raise an error if Python does not know an encoding.
 
     Raises:
-        ValueError: It names none, or one that is not of text.
+        ValueError: The name is unknown, or not that of a text encoding.
     """
     try:
         is_text = codecs.lookup(encoding)._is_text_encoding
@@ -135,8 +135,8 @@ def _opener(kind: str) -> Callable[[BinaryIO], Any]:
         import pyarrow
     except ImportError as error:
         raise ImportError(
-            "Reading files compressed by Zstandard takes pyarrow: pip install "
-            '"quaterion-core[parquet]"'
+            "Reading files compressed with Zstandard requires pyarrow. Install it with: "
+            'pip install "quaterion-core[parquet]"'
         ) from error
     return lambda file: pyarrow.CompressedInputStream(file, "zstd")
 
@@ -202,8 +202,7 @@ def read_csv(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of the first line and the cells of each row of a CSV file.
 
-    A cell may be quoted, and hold line breaks and doubled quotes then (RFC 4180). Blank lines are
-    left out.
+    A quoted cell may contain line breaks and doubled quotes (RFC 4180). Blank lines are skipped.
 
     Args:
         path: The file.
@@ -211,7 +210,7 @@ def read_csv(
         delimiter: The character that separates values.
 
     Raises:
-        ValueError: The file is no text in UTF-8, or a quote is not closed.
+        ValueError: The file is not text in this encoding, or a quote is not closed.
     """
     number = 0
 
@@ -243,8 +242,8 @@ def read_tsv(path: Path, encoding: str = UTF_8) -> Iterator[tuple[int, list[str]
 
     Each line is a row, and quotes are ordinary characters, as most TSV files are written without
     quoting. A value is quoted if it begins and ends with a quote and all quotes inside are doubled.
-    Only if a line has another number of values than the header, quoted values may also contain tabs
-    and line breaks. Blank lines are skipped.
+    If a line and the header differ in their number of values, quoted values may also contain
+    tabs and line breaks. Blank lines are skipped.
 
     Raises:
         ValueError: The file is not text in UTF-8.
@@ -286,7 +285,7 @@ def read_tsv(path: Path, encoding: str = UTF_8) -> Iterator[tuple[int, list[str]
 def read_unquoted(path: Path, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of a file in which each line is a row and quotes are ordinary characters.
 
-    Blank lines are left out.
+    Blank lines are skipped.
 
     Args:
         path: The file.
@@ -294,7 +293,7 @@ def read_unquoted(path: Path, encoding: str, delimiter: str) -> Iterator[tuple[i
         delimiter: The character that separates values.
 
     Raises:
-        ValueError: The file is no text in this encoding.
+        ValueError: The file is not text in this encoding.
     """
     for number, text in read_lines(path, encoding):
         if text.strip():

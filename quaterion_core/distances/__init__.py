@@ -1,4 +1,4 @@
-"""Distances between embeddings, and the similarities that belong to them."""
+"""Distances between embeddings, and the corresponding similarities."""
 
 from quaterion_core.distances.base_distance import BaseDistance
 from quaterion_core.distances.cosine import Cosine

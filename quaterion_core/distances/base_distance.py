@@ -1,4 +1,4 @@
-"""The interface of a distance, and of the similarity that belongs to it."""
+"""Interface of a distance and of the corresponding similarity."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from torch import Tensor
 
 
 class BaseDistance(ABC):
-    """How far apart embeddings are, and how similar.
+    """Interface of a distance between embeddings and of the corresponding similarity.
 
     Paired forms compare the rows of ``x`` with the same rows of ``y``; matrix forms compare
-    every row of ``x`` with every row of ``y``, or of ``x`` where ``y`` is left out. Both forms
-    give the same number for the same two rows. A distance orders pairs as its similarity does,
-    the other way round.
+    every row of ``x`` with every row of ``y``, or of ``x`` without ``y``. Both forms give
+    the same number for the same two rows. The larger the distance of a pair, the smaller its
+    similarity.
 
-    All of it keeps device and data type. Half precision is widened to float32 on the way, also
-    under autocast, since differences of nearly equal numbers do not survive it. Gradients are
-    finite everywhere, at equal rows and at zero rows too.
+    Results have the device and data type of the input. Half precision is widened to float32
+    internally, also under autocast, since differences of nearly equal numbers would cancel out.
+    Gradients are finite everywhere, including equal rows and zero rows.
 
     Raises:
-        ValueError: The shapes do not fit together.
+        ValueError: The shapes are incompatible.
     """
 
     @staticmethod

@@ -11,15 +11,15 @@ from quaterion_core.utils.utils import unit_vectors
 
 
 class Cosine(BaseDistance):
-    """Similarity is the cosine, in [-1, 1]; distance is 1 - cosine, in [0, 2].
+    """Cosine similarity, in [-1, 1]; the distance is 1 - cosine, in [0, 2].
 
     The cosine with a zero vector counts as 0, with a zero gradient.
 
-    Some libraries, and the matrix forms of Quaterion 0.1, move the cosine to [0, 1]: similarity
-    (cos + 1)/2 and distance (1 - cos)/2. To get here what a setting did there:
+    Some libraries, and the matrix forms of Quaterion 0.1, scale the cosine to [0, 1]: similarity
+    (cos + 1)/2 and distance (1 - cos)/2. Equivalent settings:
 
     ========================================  ==========================
-    a setting of the scale [0, 1]             is here
+    setting for the scale [0, 1]              setting here
     ========================================  ==========================
     margin m between or above distances       2m
     margin m of a ratio of distances          m (hard triplet mining)
@@ -27,7 +27,7 @@ class Cosine(BaseDistance):
     temperature t of similarities             2t
     ========================================  ==========================
 
-    Both forms rank alike, so search and metrics do not change.
+    Both scales give the same ranking, so search results and metrics do not change.
 
     Example:
         >>> x = torch.tensor([[1.0, 0.0], [0.0, 2.0]])

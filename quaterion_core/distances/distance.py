@@ -1,4 +1,4 @@
-"""The distances that losses, metrics and search know by name."""
+"""Names of the distances that losses, metrics and search use."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from quaterion_core.distances.operands import matrix, paired
 
 
 class DotProduct(BaseDistance):
-    """Similarity is the dot product; distance is its negative, so it may be below zero.
+    """Dot product similarity; the distance is its negative, which may be below zero.
 
     Example:
         >>> import torch

@@ -16,7 +16,7 @@ _SQUARED_SAFELY: Final = (1e-15, 1e15)
 
 
 class Euclidean(BaseDistance):
-    """Distance is ‖x - y‖₂; similarity is 1/(1 + distance), in (0, 1].
+    """Euclidean distance, ‖x - y‖₂; the similarity is 1/(1 + distance), in (0, 1].
 
     The gradient at distance 0 is 0.
 
@@ -48,7 +48,7 @@ class Euclidean(BaseDistance):
         if not len(x) or not len(y):
             return x @ y.T
         # Distances come from ‖x‖² + ‖y‖² - 2xy, whose terms cancel where embeddings lie far from
-        # the origin and close together. Moving them to the origin changes no distance.
+        # the origin and close together. Centering them does not change distances.
         center = y.detach().mean(dim=0)
         centered_x = x - center
         centered_y = centered_x if y is x else y - center
@@ -66,7 +66,7 @@ class Euclidean(BaseDistance):
 
 
 def _distances(x: Tensor, y: Tensor) -> Tensor:
-    """Return the distances of all rows, without squares that the data type does not hold."""
+    """Return the distances of all rows, without squares beyond the range of the data type."""
     with torch.no_grad():
         largest = torch.maximum(x.abs().amax(), y.abs().amax())
         is_safe = bool((largest > _SQUARED_SAFELY[0]) & (largest < _SQUARED_SAFELY[1]))

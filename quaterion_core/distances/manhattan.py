@@ -11,13 +11,13 @@ from quaterion_core.distances.base_distance import BaseDistance
 from quaterion_core.distances.operands import matrix, paired
 
 _BACKWARD_VALUES: Final = 2**24
-"""Most values that a GPU may hold for the gradient of one block of rows: 64 MiB in float32."""
+"""Maximum number of values for the gradient of a block of rows on a GPU: 64 MiB in float32."""
 
 
 class Manhattan(BaseDistance):
-    """Distance is Σ|x - y|; similarity is 1/(1 + distance), in (0, 1].
+    """Manhattan distance, Σ|x - y|; the similarity is 1/(1 + distance), in (0, 1].
 
-    The gradient of a coordinate is the sign of the difference, 0 where there is none.
+    The gradient of a coordinate is the sign of the difference, 0 for equal coordinates.
 
     Example:
         >>> x = torch.tensor([[0.0, 0.0], [3.0, 4.0]])

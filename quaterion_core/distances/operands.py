@@ -1,4 +1,4 @@
-"""What all distances do with their operands: shapes are checked, half precision is widened."""
+"""Operands of distances: checks of their shapes, and widening of half precision."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def paired(function: Callable[[Tensor, Tensor], Tensor]) -> PairedForm:
     def checked(x: Tensor, y: Tensor) -> Tensor:
         if x.ndim != 2 or x.shape != y.shape:
             raise ValueError(
-                "Paired embeddings should have one shape (B, D), but got "
-                f"{tuple(x.shape)} and {tuple(y.shape)}. To compare all with all, use the matrix "
-                "form."
+                "Expected paired embeddings of the same shape (B, D), got "
+                f"{tuple(x.shape)} and {tuple(y.shape)}. To compare all rows with all, use the "
+                "matrix form."
             )
         return _in_full_precision(function, x, y)
 
@@ -45,7 +45,7 @@ def paired(function: Callable[[Tensor, Tensor], Tensor]) -> PairedForm:
 def matrix(function: Callable[[Tensor, Tensor], Tensor]) -> MatrixForm:
     """Make a function of an (A, D) and a (B, D) tensor in full precision a matrix form.
 
-    The function gets the same object twice where there is only one operand.
+    With a single operand, the function gets the same tensor twice.
     """
 
     @wraps(function)
@@ -53,7 +53,7 @@ def matrix(function: Callable[[Tensor, Tensor], Tensor]) -> MatrixForm:
         y = x if y is None else y
         if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
             raise ValueError(
-                "A matrix of embeddings has the shape (A, D) and is compared with (B, D), but got "
+                "Expected embeddings of shapes (A, D) and (B, D), got "
                 f"{tuple(x.shape)} and {tuple(y.shape)}."
             )
         return _in_full_precision(function, x, y)

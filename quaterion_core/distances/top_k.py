@@ -1,4 +1,4 @@
-"""The most similar objects of a corpus, exactly, in blocks of queries and blocks of the corpus."""
+"""Exact top-k search in a corpus, in blocks of queries and blocks of the corpus."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 from quaterion_core.distances.base_distance import BaseDistance
 
 CORPUS_BLOCK: Final = 2**16
-"""Objects of a corpus that are compared at once."""
+"""Number of objects of a corpus that are compared at once."""
 
 MAX_BLOCK_ELEMENTS: Final = 2**24
-"""The most similarities that are in memory at once: 64 MiB of float32."""
+"""Maximum number of similarities in memory at once: 64 MiB of float32."""
 
 
 def queries_per_block(corpus_size: int) -> int:
-    """Return how many queries :func:`top_k` can take at once within the bound of memory."""
+    """Return the maximum number of queries per call of :func:`top_k` within the memory bound."""
     return max(1, MAX_BLOCK_ELEMENTS // max(1, min(corpus_size, CORPUS_BLOCK)))
 
 
@@ -30,14 +30,14 @@ def top_k(
 ) -> tuple[Tensor, Tensor]:
     """Return the most similar objects of each query, best first.
 
-    Memory is that of one block of similarities, Q x 65,536: split many queries with
+    Takes the memory of one block of similarities, Q x 65,536. Split many queries with
     :func:`queries_per_block`.
 
     Args:
         queries: Shape (Q, D).
         corpus: Shape (M, D).
-        count: k, how many to return.
-        distance: The distance whose similarity ranks.
+        count: k, the number of objects to return.
+        distance: Distance whose similarity ranks the objects.
         excluded: Row in ``queries`` and row in ``corpus`` of pairs that are left out.
 
     Returns:

@@ -16,8 +16,8 @@ from quaterion_core.utils.given import expected
 def attached_metrics(metrics: Sequence[Any] | Mapping[str, Any]) -> list[AttachedMetric]:
     """Build metrics from choices, each under its own name or the one that a mapping gives it.
 
-    A name of its own tells all that changes the value: ``k`` after ``@``, and every other argument
-    that differs from its default, such as ``tar_at_far_far_0.01`` and
+    The name of a metric shows everything that changes its value: ``k`` after ``@``, and every
+    other argument that differs from its default, such as ``tar_at_far_far_0.01`` and
     ``retrieval_precision@5_euclidean``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Heads: what turns the embeddings of encoders into the embedding of the model."""
+"""Heads: layers that map the encoders' embeddings to the embedding of the model."""
 
 from quaterion_core.heads.empty_head import EmptyHead
 from quaterion_core.heads.encoder_head import EncoderHead

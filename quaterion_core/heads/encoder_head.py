@@ -51,10 +51,10 @@ class EncoderHead(CheckedArguments, nn.Module, ABC):
             )
         if input_embedding_size < 1:
             raise ValueError(
-                f"input_embedding_size should be positive, but is {input_embedding_size}."
+                f"Expected input_embedding_size to be positive, got {input_embedding_size}."
             )
         if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout is a probability in [0, 1), but is {dropout}.")
+            raise ValueError(f"Expected dropout, a probability, to be in [0, 1), got {dropout}.")
         self.input_embedding_size = input_embedding_size
         self.dropout_prob = dropout
         self.dropout = nn.Dropout(p=dropout) if dropout > 0.0 else nn.Identity()
@@ -88,9 +88,10 @@ class EncoderHead(CheckedArguments, nn.Module, ABC):
         """Raise a ``ValueError`` unless the embeddings are of size :attr:`input_embedding_size`."""
         if input_vectors.shape[-1] != self.input_embedding_size:
             raise ValueError(
-                f"{type(self).__name__} takes embeddings of size {self.input_embedding_size}, but "
-                f"got a tensor of the shape {tuple(input_vectors.shape)}. Build the head with "
-                "input_embedding_size = the sum of the encoders' embedding sizes."
+                f"Expected embeddings of size {self.input_embedding_size} for "
+                f"{type(self).__name__}, got a tensor of shape "
+                f"{tuple(input_vectors.shape)}. Build the head with input_embedding_size = the "
+                "sum of the encoders' embedding sizes."
             )
 
     def get_config_dict(self) -> dict[str, Any]:

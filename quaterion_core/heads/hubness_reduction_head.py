@@ -45,7 +45,7 @@ class HubnessReductionHead(EncoderHead):
             ``neighbors`` is less than 1, or the weight is negative.
 
     Example:
-        Both objects are at the same angle to the query, but three are where the first one is:
+        Both objects are at the same angle to the query, but the first has more neighbours:
 
         >>> import torch
         >>> from quaterion_core.distances import Cosine
@@ -65,19 +65,16 @@ class HubnessReductionHead(EncoderHead):
         weight: float = 3.0,
     ):
         if not isinstance(head, EncoderHead):
-            raise TypeError(
-                f"HubnessReductionHead goes around an EncoderHead, but got a {type(head).__name__}."
-            )
+            raise TypeError(f"Expected head to be an EncoderHead, got a {type(head).__name__}.")
         super().__init__(head.input_embedding_size)
         if reference.ndim != 2 or reference.shape[1] != head.output_size:
             raise ValueError(
-                "The reference should be embeddings of the head that HubnessReductionHead goes "
-                f"around, shape (R, {head.output_size}), but has the shape "
-                f"{tuple(reference.shape)}."
+                "Expected reference to hold embeddings of the wrapped head, shape "
+                f"(R, {head.output_size}), got shape {tuple(reference.shape)}."
             )
         check_neighbourhood(neighbors, len(reference))
         if weight < 0:
-            raise ValueError(f"weight should not be negative, but is {weight}.")
+            raise ValueError(f"Expected weight to be 0 or more, got {weight}.")
         self.head = head
         self.neighbors = neighbors
         self.weight = weight
@@ -130,10 +127,9 @@ class HubnessReductionHead(EncoderHead):
 
 
 def check_neighbourhood(neighbors: int, reference_size: int) -> None:
-    """Raise a ``ValueError`` where a reference cannot have so many nearest neighbors."""
+    """Raise a ``ValueError`` unless ``neighbors`` is between 1 and the size of the reference."""
     if not 1 <= neighbors <= reference_size:
         raise ValueError(
-            f"Hubness reduction takes between 1 and {reference_size} neighbors where "
-            f"{reference_size} objects are the reference, but neighbors is {neighbors}. Take fewer "
-            "neighbors, or more objects."
+            f"Expected neighbors between 1 and {reference_size}, the number of reference objects, "
+            f"got {neighbors}. Use fewer neighbors or more objects."
         )

@@ -41,9 +41,9 @@ class LinearProjectionHead(EncoderHead):
     ):
         super().__init__(input_embedding_size, dropout=dropout)
         if output_size < 1:
-            raise ValueError(f"output_size should be positive, but is {output_size}.")
+            raise ValueError(f"Expected output_size to be positive, got {output_size}.")
         if initial not in ("random", "identity"):
-            raise ValueError(f"initial should be 'random' or 'identity', but is {initial!r}.")
+            raise ValueError(f"Expected initial to be 'random' or 'identity', got {initial!r}.")
         self.initial = initial
         self.projection = nn.Linear(input_embedding_size, output_size, bias=bias)
         if initial == "identity":

@@ -19,7 +19,7 @@ from quaterion_core.utils.child_components import describe, rebuild
 
 
 class SequentialHead(EncoderHead):
-    """Sequence of modules: ``y = module_n(... module_1(x))``. It can be changed like a list.
+    """Sequence of modules: ``y = module_n(... module_1(x))``. It can be modified like a list.
 
     Any module can be trained. Heads can be saved, by the id of their class, and so can the linear
     layers, normalisations, activations and dropouts of ``torch.nn``. Make other modules a subclass
@@ -31,11 +31,11 @@ class SequentialHead(EncoderHead):
     Args:
         *modules: Modules to apply; without any, embeddings are unchanged.
         output_size: D_out, the output size of the last module.
-        input_embedding_size: D_in. Needed only where it does not follow from the modules, because
+        input_embedding_size: D_in. Required only if it cannot be inferred from the modules, because
             the first one is of an unknown kind.
 
     Raises:
-        ValueError: The input size is neither given nor known from the modules, or they differ.
+        ValueError: The input size is neither given nor known from the modules, or the two differ.
 
     Example:
         >>> import torch
@@ -53,17 +53,17 @@ class SequentialHead(EncoderHead):
     def __init__(
         self, *modules: nn.Module, output_size: int, input_embedding_size: int | None = None
     ):
-        told = _input_size(modules, output_size)
-        size = input_embedding_size if told is None else told
+        known = _input_size(modules, output_size)
+        size = input_embedding_size if known is None else known
         if size is None:
             raise ValueError(
-                "SequentialHead cannot tell the size of its input from its first modules: "
-                "pass input_embedding_size."
+                "SequentialHead cannot infer its input size from its first modules. Pass "
+                "input_embedding_size."
             )
         if input_embedding_size not in (None, size):
             raise ValueError(
-                f"input_embedding_size is {input_embedding_size}, but the modules of "
-                f"SequentialHead take embeddings of size {size}."
+                f"Expected input_embedding_size to be {size}, the input size of the modules of "
+                f"SequentialHead, got {input_embedding_size}."
             )
         super().__init__(size)
         self.layers = nn.Sequential(*modules)
@@ -87,8 +87,8 @@ class SequentialHead(EncoderHead):
             vectors = layer(vectors, meta) if isinstance(layer, EncoderHead) else layer(vectors)
         if vectors.shape[-1] != self.output_size:
             raise ValueError(
-                f"The modules of SequentialHead give embeddings of size {vectors.shape[-1]}, but "
-                f"its output_size is {self.output_size}."
+                f"Expected the modules of SequentialHead to give embeddings of size "
+                f"{self.output_size}, its output_size, got size {vectors.shape[-1]}."
             )
         return vectors
 
@@ -139,7 +139,7 @@ class SequentialHead(EncoderHead):
         """Return a description of the modules, and the sizes, as JSON values.
 
         Raises:
-            NotSavableError: A module is neither a head nor a layer that data can describe.
+            NotSavableError: A module is neither a head nor a supported layer of ``torch.nn``.
         """
         return {
             "modules": [
@@ -163,9 +163,9 @@ class SequentialHead(EncoderHead):
         return cls(*modules, **sizes)
 
     def _update_input_size(self) -> None:
-        told = _input_size(self.layers, self.output_size)
-        if told is not None:
-            self.input_embedding_size = told
+        known = _input_size(self.layers, self.output_size)
+        if known is not None:
+            self.input_embedding_size = known
 
 
 def _input_size(modules: Iterable[nn.Module], output_size: int) -> int | None:

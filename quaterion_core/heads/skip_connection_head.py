@@ -45,9 +45,11 @@ class SkipConnectionHead(EncoderHead):
     ):
         super().__init__(input_embedding_size, dropout=dropout)
         if not 0.0 <= skip_dropout < 1.0:
-            raise ValueError(f"skip_dropout is a probability in [0, 1), but is {skip_dropout}.")
+            raise ValueError(
+                f"Expected skip_dropout, a probability, to be in [0, 1), got {skip_dropout}."
+            )
         if n_layers < 1:
-            raise ValueError(f"n_layers should be positive, but is {n_layers}.")
+            raise ValueError(f"Expected n_layers to be positive, got {n_layers}.")
         self.skip_dropout = nn.Dropout(p=skip_dropout)
         self.layers = nn.ModuleList(
             nn.Linear(input_embedding_size, input_embedding_size) for _ in range(n_layers)

@@ -13,7 +13,7 @@ class SoftmaxEmbeddingsHead(EncoderHead):
     """G softmax distributions over S values each: ``y_g = softmax(W_g x + b_g)``, concatenated.
 
     Each group of S values is positive and sums to 1: a distribution over S latent classes, which
-    training finds by itself.
+    are learned.
 
     The embedding carries its own confidence. With ``groups = y.reshape(-1, G, S)``, the largest
     probability of a group, ``groups.max(-1)``, is 1/S where the head is undecided and close to 1
@@ -53,7 +53,7 @@ class SoftmaxEmbeddingsHead(EncoderHead):
         super().__init__(input_embedding_size, dropout=dropout)
         if output_groups < 1 or output_size_per_group < 1:
             raise ValueError(
-                "output_groups and output_size_per_group should be positive, but are "
+                "Expected output_groups and output_size_per_group to be positive, got "
                 f"{output_groups} and {output_size_per_group}."
             )
         self.output_groups = output_groups

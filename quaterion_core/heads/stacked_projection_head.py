@@ -51,7 +51,7 @@ class StackedProjectionHead(EncoderHead):
         super().__init__(input_embedding_size, dropout=dropout)
         if not output_sizes or min(output_sizes) < 1:
             raise ValueError(
-                "output_sizes should hold at least one size, all of them positive, but is "
+                "Expected output_sizes to hold at least one size, all of them positive, got "
                 f"{list(output_sizes)}."
             )
         self.output_sizes = list(output_sizes)

@@ -18,7 +18,7 @@ from quaterion_core.utils.options import check_option_keys, inverse_permutation,
 class SwitchHead(EncoderHead):
     """One head per kind of object: ``y_i = options[meta_i["encoder"]](x_i)``.
 
-    A :class:`~quaterion_core.encoders.SwitchEncoder` writes this meta: objects of each modality
+    A :class:`~quaterion_core.encoders.SwitchEncoder` returns this meta: objects of each modality
     then have an encoder and a head of their own, in one embedding space.
 
     Args:
@@ -51,19 +51,19 @@ class SwitchHead(EncoderHead):
         for key, option in options.items():
             if not isinstance(option, EncoderHead):
                 raise TypeError(
-                    f"The option {key!r} of SwitchHead is a {type(option).__name__}, but should "
-                    "be an EncoderHead. SequentialHead makes one of any modules."
+                    f"Expected the option {key!r} of SwitchHead to be an EncoderHead, got a "
+                    f"{type(option).__name__}. Wrap other modules in a SequentialHead."
                 )
         input_sizes = {key: option.input_embedding_size for key, option in options.items()}
         if set(input_sizes.values()) != {input_embedding_size}:
             raise ValueError(
-                f"The options of SwitchHead should take embeddings of size {input_embedding_size},"
-                f" its input_embedding_size, but take {input_sizes}."
+                f"Expected the options of SwitchHead to take embeddings of size "
+                f"{input_embedding_size}, its input_embedding_size, got {input_sizes}."
             )
         output_sizes = {key: option.output_size for key, option in options.items()}
         if len(set(output_sizes.values())) > 1:
             raise ValueError(
-                "The options of SwitchHead should give embeddings of one size, but give "
+                "Expected the options of SwitchHead to give embeddings of one size, got "
                 f"{output_sizes}."
             )
         # A torch module; the annotation says what it holds.
@@ -110,10 +110,12 @@ class SwitchHead(EncoderHead):
         Raises:
             ValueError: Always.
         """
-        raise ValueError("SwitchHead needs the meta of the objects: call it with meta instead.")
+        raise ValueError(
+            "SwitchHead needs the meta of the objects: call the head with meta instead."
+        )
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this head again, options described, as JSON values."""
+        """Return the arguments that rebuild this head, with described options, as JSON values."""
         return {
             **super().get_config_dict(),
             "options": {key: describe("head", option) for key, option in self.options.items()},
@@ -130,17 +132,17 @@ def _checked(meta: list[Any] | None, count: int) -> list[Any]:
     """Raise a ``ValueError`` unless the meta names an option for each of ``count`` embeddings."""
     if meta is None or len(meta) != count:
         raise ValueError(
-            f"SwitchHead needs one dictionary of meta for each of the {count} embeddings, but got "
-            f"{'none' if meta is None else len(meta)}. A SwitchEncoder writes them, or the "
+            f"Expected one dictionary of meta for each of the {count} embeddings of SwitchHead, "
+            f"got {'none' if meta is None else len(meta)}. A SwitchEncoder returns them, or the "
             "extract_meta of another encoder."
         )
     for row, facts in enumerate(meta):
         if "encoder" not in facts:
             raise about_object(
                 ValueError(
-                    f"The meta of object {row} does not name an option of SwitchHead: it has no "
-                    f"'encoder', but {facts}. A SwitchEncoder writes it, or the extract_meta of "
-                    "another encoder."
+                    f"Expected the meta of object {row} to name an option of SwitchHead under "
+                    f"'encoder', got {facts}. A SwitchEncoder returns it, or the extract_meta "
+                    "of another encoder."
                 ),
                 row,
             )

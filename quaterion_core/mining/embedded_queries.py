@@ -1,4 +1,4 @@
-"""Queries and what can be found for them, embedded by one model."""
+"""Embeddings of queries and targets by one model."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _PAIRS_AT_ONCE: Final = 2**16
 
 
 class EmbeddedQueries:
-    """The embeddings of queries and targets, and the similarities between them.
+    """Embeddings of queries and targets, and the similarities between them.
 
     Args:
         queries: Queries and targets.
         model: Embeds them, in evaluation mode, on its device.
-        distance: The distance whose similarity is meant.
-        batch_size: Objects that are embedded at once.
+        distance: Distance whose similarity is computed.
+        batch_size: Number of objects to embed at once.
 
     Attributes:
         queries: Embeddings of the queries, shape (Q, D), on the model's device.

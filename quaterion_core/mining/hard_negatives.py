@@ -42,10 +42,10 @@ def mine_hard_negatives(
 ) -> MinedSamples:
     """Mine hard negatives: objects that a model wrongly embeds near a query.
 
-    The queries are the distinct ``obj_a`` of the pairs with a score above 0. Never a
-    negative of a query are, by content, the query itself, the partners in all of its pairs, and
-    what a pair with a score above 0 puts into the query's subgroup. The search is exact; memory is
-    that of the embeddings and a bounded block of similarities.
+    The queries are the distinct ``obj_a`` of the pairs with a score above 0. Some
+    objects are never negatives of a query, by content: the query itself, its partners in all
+    pairs, and what a pair with a score above 0 puts into its subgroup. The search is exact; it
+    takes the memory of the embeddings and of a bounded block of similarities.
 
     Args:
         model: Embeds queries and corpus, in evaluation mode, on its device.
@@ -123,7 +123,7 @@ def find_hard_negatives(
 
     Returns:
         Positions in the corpus, shape (Q, n), the most similar first, -1 where there are fewer;
-        and the figures.
+        and the statistics.
     """
     distance = Distance.get_by_name(rules.distance)
     embedded = EmbeddedQueries(queries, model, distance, batch_size)
@@ -184,9 +184,9 @@ def _limits(rules: MiningRules, positive: Tensor) -> dict[str, Tensor | float]:
 def _is_close_to_the_guide(
     guided: EmbeddedQueries, block: Tensor, found: Tensor, left: Tensor, margin: float
 ) -> Tensor:
-    """Tell which objects the guide holds about as similar as the partner, shape (Q, k).
+    """Return which objects are about as similar as the partner for the guide, shape (Q, k).
 
-    Only those that are left are looked at.
+    Only remaining candidates are compared.
     """
     row, column = left.nonzero(as_tuple=True)
     queries = block.to(row.device)[row]
@@ -198,10 +198,10 @@ def _is_close_to_the_guide(
 
 
 def _choose(left: Tensor, rules: MiningRules, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Choose among what is left for each query.
+    """Choose among the remaining candidates of each query.
 
     Args:
-        left: Which of k candidates count, best first, shape (Q, k).
+        left: Which of k candidates remain, best first, shape (Q, k).
         rules: How many to choose, and in which way.
         generator: Source of randomness.
 

@@ -30,15 +30,15 @@ class MinedPairs(Dataset[SimilarityPairSample]):
     The negatives are in shared memory, so that worker processes of a loader see updates.
 
     Args:
-        samples: S pair samples, or data of which :func:`~quaterion_core.dataset.samples_from` makes
-            them.
+        samples: S pair samples, or data that :func:`~quaterion_core.dataset.samples_from` converts
+            to them.
         corpus: Objects to mine in; by default all ``obj_b`` of the samples.
         rules: Number of negatives, and which objects may be one; by default the most similar one.
         **columns: Names of the columns of ``samples``, such as ``obj_a="question"``.
 
     Attributes:
         report: Statistics of the last mining; ``None`` before the first.
-        revision: Number of minings so far, which tells whether the samples have changed.
+        revision: Number of minings so far, which shows whether the samples have changed.
 
     Raises:
         TypeError: A sample is not a pair.
@@ -76,7 +76,7 @@ class MinedPairs(Dataset[SimilarityPairSample]):
 
     def __getitem__(self, index: int) -> SimilarityPairSample:
         if not -len(self) <= index < len(self):
-            raise IndexError(f"There are {len(self)} pairs, but the index is {index}.")
+            raise IndexError(f"Index {index} is out of range for {len(self)} pairs.")
         index %= len(self)
         samples = self._queries.samples
         if index < len(samples):
@@ -94,15 +94,15 @@ class MinedPairs(Dataset[SimilarityPairSample]):
     ) -> MiningReport:
         """Replace the negatives by those that a model finds hard now.
 
-        Equal models find equal negatives, with equal rules and after equally many minings.
+        The result is the same for equal models, rules and numbers of minings so far.
 
         Args:
             model: Embeds queries and corpus, in evaluation mode, on its device.
-            guide: A second model to tell false negatives by.
-            batch_size: Objects that are embedded at once.
+            guide: A second model to detect false negatives.
+            batch_size: Number of objects to embed at once.
 
         Returns:
-            The figures, which :attr:`report` keeps.
+            Statistics of the mining, also kept in :attr:`report`.
         """
         found, self.report = find_hard_negatives(
             self._queries,
@@ -124,17 +124,17 @@ class MinedPairs(Dataset[SimilarityPairSample]):
         """Take up the negatives that :meth:`state_dict` returned.
 
         Raises:
-            ValueError: They are of other data or other rules.
+            ValueError: They belong to other data or other rules.
         """
         negatives = state["negatives"]
         if negatives.shape != self._negatives.shape or int(negatives.max()) >= len(
             self._queries.corpus
         ):
             raise ValueError(
-                f"The checkpoint holds {negatives.shape[1]} negatives for each of "
-                f"{negatives.shape[0]} queries, but these pairs have {self._negatives.shape[1]} "
-                f"for {self._negatives.shape[0]} in a corpus of {len(self._queries.corpus)} "
-                "objects. Go on with the same data and rules."
+                f"Expected a checkpoint with {self._negatives.shape[1]} negatives for each of "
+                f"{self._negatives.shape[0]} queries in a corpus of {len(self._queries.corpus)} "
+                f"objects, got {negatives.shape[1]} for each of {negatives.shape[0]} queries. "
+                "Resume with the same data and rules."
             )
         self._negatives.copy_(negatives)
         self.revision = state["revision"]

@@ -12,10 +12,9 @@ from quaterion_core.distances import Distance
 class MiningRules:
     """Rules for the choice of hard negatives of a query from a corpus.
 
-    What is nearest to a query without being labelled as similar may be similar nevertheless: a
-    false negative. All rules except the first two guard against these. s(q, n) is the similarity
-    of a query and an object, s⁺ that of the query and its partner, of several the least similar
-    one.
+    An object near a query that is not labelled as similar may still be similar: a false negative.
+    All rules except the first two guard against these. s(q, n) is the similarity of a query and an
+    object, s⁺ that of the query and its least similar partner.
 
     Args:
         negatives_per_query: Number of hard negatives for each query.
@@ -59,19 +58,18 @@ class MiningRules:
         first, last = self.ranks
         if self.negatives_per_query < 1:
             raise ValueError(
-                f"negatives_per_query should be at least 1, but is {self.negatives_per_query}."
+                f"Expected negatives_per_query to be at least 1, got {self.negatives_per_query}."
             )
         if not 1 <= first <= last or last - first + 1 < self.negatives_per_query:
             raise ValueError(
-                f"ranks should be a first and a last rank, counted from 1, with at least "
-                f"{self.negatives_per_query} ranks (negatives_per_query) between them, but are "
-                f"{self.ranks}."
+                f"Expected ranks to be a first and a last rank, counted from 1, that include at "
+                f"least {self.negatives_per_query} ranks (negatives_per_query), got {self.ranks}."
             )
         if self.choose not in ("top", "random"):
-            raise ValueError(f"choose should be 'top' or 'random', but is {self.choose!r}.")
+            raise ValueError(f"Expected choose to be 'top' or 'random', got {self.choose!r}.")
         if self.relative_margin is not None and not 0 <= self.relative_margin <= 1:
             raise ValueError(
-                f"relative_margin is a part of the partner's similarity, from 0 to 1, but is "
-                f"{self.relative_margin}. For a difference of similarities give margin."
+                "Expected relative_margin, a fraction of the partner's similarity, to be from 0 to "
+                f"1, got {self.relative_margin}. For a difference of similarities, use margin."
             )
         Distance(self.distance)

@@ -1,4 +1,4 @@
-"""What pair samples say of mining: the queries, their partners, and what must not be found."""
+"""Queries of pair samples for mining, with their partners and excluded objects."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _TRIES: Final = 50
 class Queries:
     """The distinct queries of pair samples, and a corpus to search in.
 
-    A query is an ``obj_a`` of a pair with a score above 0. Never found for it are, by content, the
-    query itself, all objects that a pair names together with it, whatever its score, and all that
-    a pair with a score above 0 places into a subgroup of the query.
+    A query is an ``obj_a`` of a pair with a score above 0. By content, excluded for it are the
+    query itself, all its partners in pairs of any score, and all objects that a pair with a score
+    above 0 puts into a subgroup of the query.
 
     Args:
-        samples: S pairs, or data of which :func:`~quaterion_core.dataset.samples_from` makes them.
-        corpus: What can be found; by default all ``obj_b``. A NumPy array holds one object in each
-            row.
+        samples: S pairs, or data that :func:`~quaterion_core.dataset.samples_from` converts.
+        corpus: Objects to search in; by default all ``obj_b``. Each row of a NumPy array is an
+            object.
         **columns: Names of the columns of ``samples``.
 
     Attributes:
@@ -43,7 +43,7 @@ class Queries:
         partners: Query and target of each distinct pair with a score above 0, shape (E, 2).
 
     Raises:
-        TypeError: A sample is no pair, or the corpus is one text.
+        TypeError: A sample is not a pair, or the corpus is a single text.
         ValueError: There are no pairs with a score above 0, or there is no corpus.
     """
 
@@ -96,7 +96,7 @@ class Queries:
         )
 
     def _relate_subgroups(self, queries: Tensor, corpus: Tensor) -> None:
-        """Remember who states which subgroup.
+        """Store the subgroups of queries and of objects of the corpus.
 
         Args:
             queries: Query of each pair with a score above 0, shape (E,).
@@ -115,7 +115,7 @@ class Queries:
         self._members = _relation(numbered.repeat(2), corpus, len(number_of), len(self.corpus))
 
     def forbidden(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what must not be found for some queries.
+        """Return the excluded objects of some queries.
 
         Returns:
             For each such pair the position of its query in ``queries``, and the position in the
@@ -127,22 +127,22 @@ class Queries:
         return torch.cat((position, of_query[of_subgroup])), torch.cat((found, member))
 
     def is_forbidden(self, queries: Tensor, found: Tensor) -> Tensor:
-        """Tell which pairs of a query and a position in the corpus must not be, shape (N,)."""
+        """Return which pairs of a query and a position in the corpus are excluded, shape (N,)."""
         result = self._named_together.holds(queries, found)
         pair, subgroup = self._subgroups_of_query.of(queries)
         result[pair[self._members.holds(subgroup, found[pair])]] = True
         return result
 
     def fill_at_random(self, negatives: Tensor, generator: torch.Generator) -> None:
-        """Replace what is -1 by random objects that may be found.
+        """Replace -1 with random objects that are not excluded.
 
         Args:
             negatives: Positions in the corpus for each query, shape (Q, n). Changed in place. An
-                object occurs twice in a row only if there are fewer than n that may be found.
+                object occurs twice in a row only if fewer than n are not excluded.
             generator: Source of randomness.
 
         Raises:
-            ValueError: There is no object that may be found for a query.
+            ValueError: All objects are excluded for a query.
         """
         for _ in range(_TRIES):
             query, place = (negatives < 0).nonzero(as_tuple=True)
@@ -161,7 +161,7 @@ class Queries:
             self._fill_one(query, negatives[query], generator)
 
     def _fill_one(self, query: int, negatives: Tensor, generator: torch.Generator) -> None:
-        """Choose among all that may be found for one query; for those that luck leaves over."""
+        """Fill the negatives of one query that random draws left open, from all allowed objects."""
         is_allowed = torch.ones(len(self.corpus), dtype=torch.bool)
         is_allowed[self.forbidden(torch.tensor([query]))[1]] = False
         allowed = is_allowed.nonzero().flatten()
@@ -181,7 +181,9 @@ class Queries:
 def _listed(corpus: Iterable[Any]) -> list[Any]:
     """List the objects of a corpus; those of a one-dimensional array as plain Python objects."""
     if isinstance(corpus, (str, bytes)):
-        raise TypeError(f"Expected a sequence of objects as corpus, got one text: {corpus!r:.60}.")
+        raise TypeError(
+            f"Expected a sequence of objects as corpus, got a single text: {corpus!r:.60}."
+        )
     if isinstance(corpus, np.ndarray) and corpus.ndim == 1:
         objects: list[Any] = corpus.tolist()
         return objects

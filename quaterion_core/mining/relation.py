@@ -46,7 +46,7 @@ class Relation:
         return positions, self._codes[entries] % self._num_columns
 
     def holds(self, rows: Tensor, columns: Tensor) -> Tensor:
-        """Tell which of some pairs are related: shapes (N,) and (N,) to (N,), bool."""
+        """Return which of some pairs are related: shapes (N,) and (N,) to (N,), bool."""
         if not len(self._codes):
             return torch.zeros(len(rows), dtype=torch.bool)
         wanted = rows * self._num_columns + columns

@@ -1,4 +1,4 @@
-"""Small torch modules, and torch's own layers as data."""
+"""Small modules, and layers of ``torch.nn`` as data."""
 
 from quaterion_core.modules.simple import ActivationFromFnName
 

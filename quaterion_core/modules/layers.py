@@ -1,4 +1,4 @@
-"""Torch's own layers as data: a name from a fixed table, and the constructor's arguments."""
+"""Layers of ``torch.nn`` as data: a name from a fixed table, and the constructor's arguments."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def describe_layer(layer: nn.Module) -> dict[str, Any]:
         ``{"layer": name, "config": arguments}``, made of JSON values.
 
     Raises:
-        NotSavableError: The layer is not of the table, or it was changed so that its arguments
-            alone do not build it again.
+        NotSavableError: The layer is not in the table, or it was modified so that its arguments
+            alone do not rebuild it.
 
     Example:
         >>> describe_layer(nn.Linear(3, 2))
@@ -78,9 +78,9 @@ def describe_layer(layer: nn.Module) -> dict[str, Any]:
     name = type(layer).__name__
     if type(layer) not in _ARGUMENTS:
         raise NotSavableError(
-            f"A module of the class {name} cannot be saved, since nothing says how it is built "
-            "again. Make it a subclass of EncoderHead with get_config_dict(), or put it together "
-            f"from these layers of torch.nn: {', '.join(sorted(_LAYERS))}."
+            f"A module of the class {name} cannot be saved, since no configuration describes "
+            "it. Make it a subclass of EncoderHead with get_config_dict(), or compose it "
+            f"of these layers of torch.nn: {', '.join(sorted(_LAYERS))}."
         )
     config = {argument: _value(layer, argument) for argument in _ARGUMENTS[type(layer)]}
     description = {"layer": name, "config": config}
@@ -88,8 +88,8 @@ def describe_layer(layer: nn.Module) -> dict[str, Any]:
         rebuilt = build_layer(description)
     if _shapes(rebuilt) != _shapes(layer):
         raise NotSavableError(
-            f"{layer} cannot be saved: built again from {config} it has the weights "
-            f"{_shapes(rebuilt)}, but this one has {_shapes(layer)}. Make the part that changes "
+            f"{layer} cannot be saved: expected the weights {_shapes(rebuilt)} from the arguments "
+            f"{config}, got {_shapes(layer)}. Make the part that changes "
             "it a subclass of EncoderHead with get_config_dict()."
         )
     return description
@@ -109,8 +109,8 @@ def build_layer(description: dict[str, Any]) -> nn.Module:
     name, config = description.get("layer"), description.get("config")
     if not isinstance(name, str) or name not in _LAYERS or not isinstance(config, dict):
         raise ValueError(
-            f"{description!r:.200} does not describe a layer: 'layer' should be one of "
-            f"{', '.join(sorted(_LAYERS))}, and 'config' its arguments."
+            f"Expected a description of a layer, with 'layer' one of {', '.join(sorted(_LAYERS))} "
+            f"and its arguments as 'config', got {description!r:.200}."
         )
     layer = _LAYERS[name]
     unknown = sorted(set(config) - set(_ARGUMENTS[layer]))
@@ -133,7 +133,7 @@ def is_elementwise(module: nn.Module) -> bool:
 
 
 def layer_input_size(module: nn.Module) -> int | None:
-    """Return the size of the vectors that a layer takes; ``None`` where it does not tell.
+    """Return the size of the vectors that a layer takes; ``None`` if it is not known.
 
     Example:
         >>> layer_input_size(nn.Linear(3, 2)), layer_input_size(nn.LayerNorm(5))

@@ -1,4 +1,4 @@
-"""Modules of a line or two."""
+"""Small modules."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
 
 
 class ActivationFromFnName(nn.Module):
-    """Applies the activation function of ``torch.nn.functional`` that has the given name.
+    """Activation function of ``torch.nn.functional``, chosen by name.
 
     Args:
-        activation_fn: ``"relu"``, ``"gelu"``, ``"tanh"``, ... Its other arguments have torch's
-            default values.
+        activation_fn: ``"relu"``, ``"gelu"``, ``"tanh"``, ... Its other arguments have
+            PyTorch's default values.
 
     Raises:
         ValueError: There is no activation function of that name; the message lists all of them.
@@ -58,7 +58,7 @@ class ActivationFromFnName(nn.Module):
         self.activation_fn = activation_fn
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Apply the activation function to each value; the shape stays."""
+        """Apply the activation function to each value; the shape is unchanged."""
         return _ACTIVATIONS[self.activation_fn](inputs)
 
     def extra_repr(self) -> str:

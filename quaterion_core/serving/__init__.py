@@ -1,4 +1,4 @@
-"""Serving: what a saved model is used for."""
+"""Serving: search with a trained model."""
 
 from quaterion_core.serving.exact_search import ExactSearch, SearchResult
 

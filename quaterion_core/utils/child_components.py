@@ -23,10 +23,10 @@ _saved_to: Final[dict[str, dict[str, type[Any]]]] = {}
 
 
 class Configurable(Protocol):
-    """What a component needs to be described: a configuration that builds it again."""
+    """Interface of a component that can be described: a configuration that rebuilds it."""
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this component again, as JSON values."""
+        """Return the arguments that rebuild this component, as JSON values."""
 
 
 def component_id(kind: ComponentKind | str, cls: type[Any]) -> str:
@@ -37,7 +37,7 @@ def component_id(kind: ComponentKind | str, cls: type[Any]) -> str:
         cls: The class of the component.
 
     Returns:
-        Its id in the registry. A class that nobody registered gets one that is made of its name,
+        Its id in the registry. An unregistered class gets one that is made from its name,
         such as ``"local/my-head"`` for ``MyHead``. Another process needs the class to load it.
 
     Raises:
@@ -97,7 +97,7 @@ def remembered_classes(folder: str | Path) -> dict[str, type[Any]]:
 
 
 def _is_current(cls: type[Any]) -> bool:
-    """Tell whether a class is what its name means in its module, as far as that can be seen."""
+    """Return whether a class is what its name refers to in its module, as far as known."""
     value: Any = sys.modules.get(cls.__module__)
     for name in cls.__qualname__.split("."):
         value = getattr(value, name, None)
@@ -124,7 +124,7 @@ def rebuild(kind: ComponentKind | str, description: dict[str, Any]) -> Any:
     """Build a component, with new weights, from what :func:`describe` returned.
 
     Args:
-        kind: What the component has to be: the registry is asked for this kind only.
+        kind: Kind of the component; only this kind is looked up in the registry.
         description: Names a component by its id; it cannot name code.
 
     Raises:
@@ -134,7 +134,8 @@ def rebuild(kind: ComponentKind | str, description: dict[str, Any]) -> Any:
     name, config = description.get("component"), description.get("config")
     if not isinstance(name, str) or not is_id(name) or not isinstance(config, dict):
         raise ValueError(
-            f"{description!r:.200} does not describe a component: 'component' should be its id, "
-            "such as 'quaterion-core/gated', and 'config' its arguments."
+            "Expected a description of a component, with its id as 'component', such as "
+            "'quaterion-core/gated', and its arguments as 'config', got "
+            f"{description!r:.200}."
         )
     return registry.load(kind, name).from_config(config)

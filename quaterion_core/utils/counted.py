@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where it should be.
+    """Return a number with its noun, in the plural unless it is 1.
 
     Example:
         >>> counted(1, "object"), counted(8489, "object")

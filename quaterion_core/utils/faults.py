@@ -33,11 +33,11 @@ class Faults:
             self._errors.append(error)
 
     def raise_all(self) -> None:
-        """Raise what was collected, if anything.
+        """Raise the collected errors, if there are any.
 
         Raises:
             TypeError: All errors are of this type.
-            ValueError: Otherwise. The messages stand in lines of their own.
+            ValueError: Otherwise. Each message is on its own line.
         """
         if len(self._errors) == 1:
             raise self._errors[0]

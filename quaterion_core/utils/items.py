@@ -1,4 +1,4 @@
-"""Reading the items of whatever holds some, lazily and as often as needed."""
+"""Lazy and repeatable iteration over sequences, iterables and datasets."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def items_of(source: Any) -> Iterable[Any]:
     if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
         return (source[index] for index in range(len(source)))
     raise TypeError(
-        f"{type(source).__name__} can be neither iterated nor indexed. Give it __iter__, or "
+        f"A {type(source).__name__} can be neither iterated nor indexed. Define __iter__, or "
         "__len__ and __getitem__."
     )
 
 
 class LazyItems(Generic[T]):
-    """Items that are read when they are iterated over, and anew each time.
+    """Items that are read on iteration, and again each time.
 
     Args:
         read: Returns an iterator over all items.

@@ -1,4 +1,4 @@
-"""What several encoders read off the same objects, merged."""
+"""Merging of the meta that several encoders extract from the same objects."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from quaterion_core.utils.objects import about_object
 
 
 def merge_meta(meta: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Merge what each encoder read off a batch into one dictionary for each object.
+    """Merge the meta of each encoder into one dictionary for each object of a batch.
 
     Args:
         meta: For each encoder, one dictionary for each of the same N objects.
 
     Returns:
-        N dictionaries: the i-th has what all encoders read off the i-th object.
+        N dictionaries: the i-th holds the meta of the i-th object from all encoders.
 
     Raises:
-        ValueError: The encoders read a different number of objects, or two of them say different
-            things under one name about the same object.
+        ValueError: The encoders return different numbers of dictionaries, or two of them give
+            different values for the same name of the same object.
 
     Example:
         >>> merge_meta({"image": [{"width": 640}], "text": [{"language": "en"}]})
@@ -38,18 +38,18 @@ def merge_meta(meta: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 def _merge_object(facts_by_encoder: dict[str, dict[str, Any]], index: int) -> dict[str, Any]:
     merged: dict[str, Any] = {}
-    said_by: dict[str, str] = {}
+    source_of: dict[str, str] = {}
     for encoder, facts in facts_by_encoder.items():
         for name, value in facts.items():
             if name in merged and merged[name] != value:
                 raise about_object(
                     ValueError(
-                        f"The encoders {said_by[name]!r} and {encoder!r} disagree on {name!r} of "
+                        f"The encoders {source_of[name]!r} and {encoder!r} disagree on {name!r} of "
                         f"object {index}: {merged[name]!r} and {value!r}. Let extract_meta of one "
                         "of them use another name."
                     ),
                     index,
                 )
             merged[name] = value
-            said_by.setdefault(name, encoder)
+            source_of.setdefault(name, encoder)
     return merged

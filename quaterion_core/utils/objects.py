@@ -1,4 +1,4 @@
-"""What the user gives to be embedded: one object, or several."""
+"""Raw objects to embed: one, or several."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ ErrorT = TypeVar("ErrorT", bound=Exception)
 
 
 def object_list(inputs: Any) -> list[Any]:
-    """Return raw objects as a list, where it is clear that there are several.
+    """Return raw objects as a list.
 
-    A list holds several objects, and so does what cannot be one object itself: an iterator, a
-    range, a view of a dictionary, a pandas, polars, PyArrow or Hugging Face column, another
+    A list holds several objects, and so does anything that cannot be a single object: an iterator,
+    a range, a view of a dictionary, a pandas, polars, PyArrow or Hugging Face column, another
     sequence, a NumPy array of texts or of Python objects. A text, a mapping, a tensor, an array of
     numbers and anything else is one object.
 
     Raises:
-        TypeError: It may be either, or has no order: a tuple, a set, a table with columns.
+        TypeError: The input is ambiguous or unordered: a tuple, a set, a table with columns.
 
     Example:
         >>> object_list("a text"), object_list(word for word in ("a", "b"))
@@ -66,8 +66,8 @@ def positive_count(value: Any, name: str) -> int:
     """Return a number of objects that a user gives, as an ``int``.
 
     Raises:
-        TypeError: It is no integer.
-        ValueError: It is less than 1.
+        TypeError: The value is not an integer.
+        ValueError: The value is less than 1.
 
     Example:
         >>> positive_count(np.int64(8), "batch_size")

@@ -1,4 +1,4 @@
-"""What a choice between named options needs, one option for each row of a batch."""
+"""Choice between named options for each row of a batch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from quaterion_core.utils.objects import about_object
 
 KEY_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-"""What a key of an encoder or an option looks like: it names a folder on every system."""
+"""Pattern of the keys of encoders and options, which name folders on every system."""
 
 
 def check_option_keys(keys: Collection[str], owner: str) -> None:
-    """Refuse keys that cannot name a submodule and a folder on every system.
+    """Check that keys can name a submodule and a folder on every system.
 
     Args:
         keys: One key for each option.
@@ -61,8 +61,8 @@ def rows_by_option(
     """Group rows by the option that each chose.
 
     Args:
-        choices: The key that each row chose.
-        options: The keys there are.
+        choices: Key that each row chose.
+        options: Keys of the options.
         owner: The class that has the options, for the error.
 
     Returns:

@@ -13,7 +13,7 @@ _LONGEST: Final = {torch.float32: 1e8, torch.float64: 1e30}
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Widen half precision and integers to float32; float32 and float64 stay what they are.
+    """Widen half precision and integers to float32; float32 and float64 are unchanged.
 
     Example:
         >>> at_least_float32(torch.ones(2, dtype=torch.bfloat16)).dtype
@@ -28,7 +28,7 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 class _Widen(torch.autograd.Function):
-    """Widens float16; a gradient beyond its range comes back as the largest that it has."""
+    """Widening of float16; gradients beyond its range are clamped to it."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

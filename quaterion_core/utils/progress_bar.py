@@ -1,6 +1,6 @@
-"""The path that Quaterion 0.1 has for :mod:`quaterion_core.train.callbacks.progress_bar`.
+"""Import path of Quaterion 0.1 for :mod:`quaterion_core.train.callbacks.progress_bar`.
 
-The progress bar needs Lightning, which nothing else here does, so it is imported when it is named.
+The progress bar is imported on first use, since it alone requires Lightning.
 """
 
 from __future__ import annotations

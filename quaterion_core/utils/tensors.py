@@ -16,8 +16,8 @@ def move_to_device(obj: Any, device: torch.device | str) -> Any:
     Args:
         obj: A tensor; anything that moves itself with ``.to(device)``, such as a Hugging Face
             ``BatchEncoding`` or a module; or mappings, lists, tuples, named tuples and
-            dataclasses of these. Anything else stays what it is.
-        device: Where to.
+            dataclasses of these. Anything else is returned unchanged.
+        device: Target device.
 
     Returns:
         Containers of the same types that hold the moved tensors. The containers given are not

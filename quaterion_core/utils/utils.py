@@ -13,7 +13,7 @@ from torch import Tensor
 from quaterion_core.utils.items import items_of
 
 _SHORTEST_NORM = 1e-12
-"""Vectors shorter than this have no direction that could be trusted, nor a bounded gradient."""
+"""Vectors shorter than this have neither a reliable direction nor a bounded gradient."""
 
 _SQUARED_SAFELY: Final = (1e-15, 1e18)
 """Lengths between these lose nothing when their squares are summed in float32."""
@@ -212,8 +212,8 @@ def _divisible(norm: Tensor) -> Tensor:
 def vector_norm(inputs: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     """Return the Euclidean lengths of vectors, of the same data type.
 
-    The sum of squares neither overflows nor vanishes for numbers that float32 does not hold the
-    squares of, above 1e19 or below 1e-19. Apple's GPUs, which have no float64, are the exception.
+    The sum of squares neither overflows nor underflows, even for numbers above 1e19 or below 1e-19,
+    whose squares float32 cannot represent. The exception are Apple's GPUs, which lack float64.
 
     Args:
         inputs: Any shape, floating point.
@@ -244,7 +244,7 @@ class _VectorNorm(torch.autograd.Function):
             low, high = _SQUARED_SAFELY
             if inputs.device.type == "mps" or bool(((norm > low) & (norm < high)).all()):
                 return norm.to(inputs.dtype)
-        # On a GPU, to look at the lengths would wait for it.
+        # On a GPU, checking the lengths would force a synchronisation.
         norm = torch.linalg.vector_norm(inputs, dim=dim, keepdim=True, dtype=torch.float64)
         return norm.to(inputs.dtype)
 
@@ -259,7 +259,7 @@ class _VectorNorm(torch.autograd.Function):
 
 
 def iter_by_batch(sequence: Any, batch_size: int, log_progress: bool = True) -> Iterator[list[Any]]:
-    """Cut a sequence, an iterable or a PyTorch dataset into lists.
+    """Split a sequence, an iterable or a PyTorch dataset into batches.
 
     Whether it is iterated or indexed is decided once, by the methods that it has, so an error in
     the user's ``__getitem__`` reaches the user.
@@ -281,7 +281,7 @@ def iter_by_batch(sequence: Any, batch_size: int, log_progress: bool = True) -> 
         [['a', 'b'], ['c', 'd'], ['e']]
     """
     if batch_size < 1:
-        raise ValueError(f"batch_size should be positive, but is {batch_size}.")
+        raise ValueError(f"Expected batch_size to be positive, got {batch_size}.")
     return _batches(items_of(sequence), _length(sequence), batch_size, log_progress)
 
 

@@ -298,7 +298,7 @@ def test_hubness_is_reduced_by_a_sample_of_many_objects(vector_encoder):
 
 def test_a_reduction_that_cannot_be_leaves_the_model_as_it_was(model):
     head = model.head
-    with pytest.raises(ValueError, match="between 1 and 3 neighbors"):
+    with pytest.raises(ValueError, match="neighbors between 1 and 3"):
         model.reduce_hubness(OBJECTS)
     with pytest.raises(ValueError, match="weight"):
         model.reduce_hubness(OBJECTS, neighbors=2, weight=-1.0)

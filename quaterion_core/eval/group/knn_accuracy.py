@@ -13,7 +13,7 @@ from quaterion_core.eval.group.whole_groups_metric import WholeGroupsMetric
 from quaterion_core.eval.ranking import check_k
 
 _VOTE_OF_THE_NEAREST: Final = 2**40
-"""Votes are whole numbers: equal ones stay equal in whatever order they are added."""
+"""Votes are integers, so that sums do not depend on the order of addition."""
 
 
 class KNNAccuracy(WholeGroupsMetric):
@@ -72,7 +72,7 @@ class KNNAccuracy(WholeGroupsMetric):
         check_k(k)
         if temperature is not None and not temperature > 0:
             raise ValueError(
-                f"temperature should be positive, or None for equal votes, but is {temperature}."
+                f"Expected temperature to be positive, or None for equal votes, got {temperature}."
             )
         self.k = k
         self.temperature = temperature
@@ -105,10 +105,10 @@ def is_group_of_nearest(
         query_groups: Group of each query, shape (Q,), int64.
         candidate_groups: Group of each object, shape (N,), int64.
         k: Number of nearest objects that vote; all objects if there are fewer.
-        temperature: A vote counts exp(-distance/temperature); with ``None`` all count alike.
+        temperature: A vote counts exp(-distance/temperature); with ``None`` all count the same.
 
     Returns:
-        Shape (Q,), bool. Ties are to the disadvantage of the query's group.
+        Shape (Q,), bool. Ties are resolved against the query's group.
 
     Example:
         >>> distance_matrix = torch.tensor([[0.1, 0.2, 0.2, 0.3]])
@@ -133,8 +133,8 @@ def is_group_of_nearest(
     rows, columns = (distance_matrix < farthest).nonzero(as_tuple=True)
     nearer = _votes(distance_matrix[rows, columns], closest[rows, 0], temperature)
     votes = by_group(rows, columns, nearer)
-    # Of the objects at the distance of the k-th, as few as can be take a place for the query's
-    # group, and as many as can be for each other group.
+    # Ties at the distance of the k-th object are resolved against the query's group: as few as
+    # possible of its objects are among the k, and as many as possible of each other group.
     rows, columns = (distance_matrix == farthest).nonzero(as_tuple=True)
     tied = by_group(rows, columns, torch.ones_like(rows))
     places = (nearest == farthest).sum(dim=1, keepdim=True)

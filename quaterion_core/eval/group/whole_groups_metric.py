@@ -50,7 +50,7 @@ class WholeGroupsMetric(GroupMetric):
             TypeError: Always.
         """
         raise TypeError(
-            f"{type(self).__name__} has to know the group of each object, but labels only show "
-            "which objects are of the group of the query. Evaluate it with GroupSampler, or with "
-            "update() and evaluate()."
+            f"{type(self).__name__} requires the group of each object; labels only mark the "
+            "objects of the query's group. Evaluate it with GroupSampler, or with update() and "
+            "evaluate()."
         )

@@ -54,8 +54,10 @@ class PairScoreMetric(PairMetric):
     def of_retrieval(self, retrieval: Retrieval) -> Tensor:
         """Return :meth:`score` of the pairs that hold a query."""
         pairs, labels = retrieval.targets["pairs"], retrieval.targets["labels"]
-        is_asked = retrieval.holds_query(pairs)
-        return self.score(retrieval.similarities(self.distance, pairs[is_asked]), labels[is_asked])
+        has_query = retrieval.holds_query(pairs)
+        return self.score(
+            retrieval.similarities(self.distance, pairs[has_query]), labels[has_query]
+        )
 
     def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
         """Raise a ``TypeError``: a matrix of queries and candidates does not hold all pairs.
@@ -64,7 +66,7 @@ class PairScoreMetric(PairMetric):
             TypeError: Always.
         """
         raise TypeError(
-            f"{type(self).__name__} compares the objects of stated pairs, which a matrix of "
-            "queries and candidates does not show. Evaluate it with PairSampler, or with update() "
-            "and evaluate()."
+            f"{type(self).__name__} compares the two objects of each pair, and a matrix of queries "
+            "and candidates does not contain the pairs. Evaluate it with PairSampler, or with "
+            "update() and evaluate()."
         )

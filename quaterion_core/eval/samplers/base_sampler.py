@@ -64,7 +64,7 @@ class BaseSampler(ABC):
             takes them.
         """
 
-    def reset(self) -> None:  # noqa: B027 - a sampler may have nothing to forget
+    def reset(self) -> None:  # noqa: B027 - a sampler may keep nothing
         """Discard the dataset and the sample."""
 
     def check_metric(self, metric: BaseMetric) -> None:
@@ -75,9 +75,9 @@ class BaseSampler(ABC):
         """
         if not isinstance(metric, self.metric_type):
             raise TypeError(
-                f"{type(self).__name__} needs a metric that derives from "
-                f"{self.metric_type.__name__}, but got {metric!r:.80}. PairSampler is for pair "
-                "metrics, GroupSampler for group metrics."
+                f"Expected a {self.metric_type.__name__} for {type(self).__name__}, got "
+                f"{metric!r:.80}. Use PairSampler for pair metrics and GroupSampler for group "
+                "metrics."
             )
 
     def score(

@@ -81,12 +81,12 @@ class DatasetSampler(BaseSampler):
 
         Args:
             data: The data.
-            name: What they are, for errors.
+            name: Name of the data, for errors.
         """
         try:
             return samples_from(data, sample_type=self.loader_type.sample_type)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"The {name} is not one of samples. {error}") from None
+            raise type(error)(f"The {name} does not hold similarity samples. {error}") from None
 
     @abstractmethod
     def queries_and_candidates(self) -> tuple[Tensor, Tensor | None]:
@@ -105,8 +105,8 @@ class DatasetSampler(BaseSampler):
         Args:
             model: Encodes the objects.
             dataset: Similarity samples: a list, a PyTorch dataset, any iterable, or a data loader,
-                whose dataset is then read whole; or data of which
-                :func:`~quaterion_core.dataset.samples_from` makes them.
+                whose dataset is then read whole; or data that
+                :func:`~quaterion_core.dataset.samples_from` converts to them.
 
         Raises:
             TypeError: A sample is not of this sampler's kind, or ``model`` cannot encode.
@@ -239,10 +239,10 @@ class DatasetSampler(BaseSampler):
         for position, sample in enumerate(samples, first_position):
             if not isinstance(sample, sample_type):
                 raise TypeError(
-                    f"{type(self).__name__} takes a {name} of {sample_type.__name__}, but sample "
-                    f"{position} is of type {type(sample).__name__}. Use PairSampler for pairs and "
-                    "GroupSampler for groups; a dataset holds samples of one kind. Of other items, "
-                    "name the columns: evaluate(..., obj_a=..., obj_b=...) for pairs, "
+                    f"Expected a {name} of {sample_type.__name__} for {type(self).__name__}, got "
+                    f"sample {position} of type {type(sample).__name__}. Use PairSampler for pairs "
+                    "and GroupSampler for groups; a dataset holds samples of one kind. For other "
+                    "items, name the columns: evaluate(..., obj_a=..., obj_b=...) for pairs, "
                     "evaluate(..., obj=..., group=...) for groups."
                 )
 

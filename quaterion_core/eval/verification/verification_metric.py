@@ -1,4 +1,4 @@
-"""Metrics of separating matching pairs from others by a threshold, in bounded memory."""
+"""Verification: separation of matching pairs from others by a threshold, in bounded memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ objects, and whether they match, both of shape (P,)."""
 class VerificationMetric(GroupMetric):
     """Metric over all pairs of objects of a dataset, which match if both are in one group.
 
-    Each two objects are one pair. Distances are computed in blocks, on every pass of the metric,
+    Every two objects form a pair. Distances are computed in blocks, on every pass of the metric,
     and not kept, so that memory grows with the number of objects and of matching pairs. Where a
     sampler limits the number of queries, pairs without a query are ignored; where it has a
     reference, the pairs are those of a query and an object of the reference.
@@ -97,9 +97,9 @@ def area_under_roc(pairs: ScoredPairs) -> Tensor:
 def true_accept_rate(pairs: ScoredPairs, far: float) -> Tensor:
     """Return the share of matching pairs that are accepted at a false accept rate.
 
-    Pairs are accepted whose score exceeds a threshold: the lowest one at which the share of pairs
-    that do not match, and yet are accepted, is at most ``far``. With fewer than ``1/far`` such
-    pairs, none of them may be accepted. It is exact; the scores of matching pairs are kept, and of
+    A pair is accepted if its score exceeds a threshold: the lowest one at which at most the share
+    ``far`` of the pairs that do not match is accepted. With fewer than ``1/far`` such pairs, none
+    of them may be accepted. It is exact; the scores of matching pairs are kept, and of
     the others as many as may be accepted.
 
     Args:

@@ -117,8 +117,8 @@ def test_a_reduction_of_hubness_that_cannot_be_is_refused_before_the_training(fo
     recipe.write_text(recipe.read_text() + "hubness_reduction: {}\n")
     result = run("fit", recipe, "--output", folder / "model")
     assert result.exit_code == 1
-    assert "takes between 1 and 15 neighbors" in result.output
-    assert "neighbors is 20" in result.output
+    assert "Expected neighbors between 1 and 15" in result.output
+    assert "got 20" in result.output
     assert not (folder / "model").exists()
 
 

@@ -95,7 +95,7 @@ def test_a_wrong_encoding_is_named(tmp_path):
 def test_values_are_separated_by_any_character(tmp_path, delimiter):
     file = tmp_path / "intents.csv"
     file.write_text(CSV.replace(",", delimiter))
-    with pytest.raises(ValueError, match="single column.*Give delimiter=") as caught:
+    with pytest.raises(ValueError, match="single column.*Pass delimiter=") as caught:
         CsvDataset({"train": file}, **GROUPS).load("train")
     assert repr(delimiter) in str(caught.value)
     assert CsvDataset({"train": file}, delimiter=delimiter, **GROUPS).load("train") == EXPECTED
@@ -118,13 +118,13 @@ def test_quoting_is_chosen(tmp_path, quoting, expected, delimiter):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"delimiter": ";;"}, "delimiter as one character"),
-        ({"delimiter": '"'}, "delimiter as one character"),
-        ({"delimiter": ""}, "delimiter as one character"),
+        ({"delimiter": ";;"}, "delimiter to be one character"),
+        ({"delimiter": '"'}, "delimiter to be one character"),
+        ({"delimiter": ""}, "delimiter to be one character"),
         ({"quoting": "minimal"}, "'auto', 'standard' or 'none', got 'minimal'"),
-        ({"limit": 0}, "limit as a positive number of rows, got 0"),
-        ({"limit": True}, "limit as a positive number of rows, got True"),
-        ({"on_error": "ignore"}, "on_error as 'raise' or 'skip', got 'ignore'"),
+        ({"limit": 0}, "limit to be a positive number of rows, got 0"),
+        ({"limit": True}, "limit to be a positive number of rows, got True"),
+        ({"on_error": "ignore"}, "on_error to be 'raise' or 'skip', got 'ignore'"),
     ],
     ids=str,
 )
@@ -200,7 +200,7 @@ def test_a_split_has_several_files(tmp_path):
     ):
         with pytest.raises(error, match=message):
             CsvDataset({"train": files}, **GROUPS).check_source("train")
-    with pytest.raises(ValueError, match="a file or several for the split 'train', got none"):
+    with pytest.raises(ValueError, match="one or more files for the split 'train', got none"):
         CsvDataset({"train": []}, **GROUPS)
 
 
@@ -334,7 +334,7 @@ def test_a_stream_is_shuffled_in_bounded_memory_and_repeatable(tmp_path):
     ordered = CsvDataset({"train": file}, **GROUPS).stream("train", 1)
     assert [int(sample.obj) for sample in ordered] == list(range(300))
     for size in (0, True, 1.5):
-        with pytest.raises(ValueError, match="buffer_size as a positive number"):
+        with pytest.raises(ValueError, match="buffer_size to be a positive number"):
             CsvDataset({"train": file}, **GROUPS).stream("train", size)
 
 

@@ -385,7 +385,7 @@ def test_a_range_of_scores_becomes_0_to_1_in_every_format(write_pairs):
 
 @pytest.mark.parametrize("score_range", [[5, 0], [0], "05", [0, float("nan")], [0, "5"]])
 def test_a_range_that_is_none_is_refused(tmp_path, score_range):
-    with pytest.raises(ValueError, match=r"Expected score_range as .* \[0, 5\]"):
+    with pytest.raises(ValueError, match=r"Expected score_range to be .* \[0, 5\]"):
         CsvDataset({"train": tmp_path / "a.csv"}, **PAIRS, score_range=score_range)
     with pytest.raises(ValueError, match="Name it with score"):
         CsvDataset({"train": tmp_path / "a.csv"}, obj_a="q", obj_b="a", score_range=[0, 5])

@@ -254,7 +254,7 @@ def test_hard_negatives_of_a_map_style_dataset_are_counted():
     assert data.read == []
     assert len(samples) == 6
     assert (samples[5], samples[-5]) == (WITH_NEGATIVES[5], WITH_NEGATIVES[1])
-    with pytest.raises(IndexError, match="6 samples, but the index is 6"):
+    with pytest.raises(IndexError, match="Index 6 is out of range for a dataset of 6 samples"):
         samples[6]
 
 
@@ -316,9 +316,9 @@ FRAME = pd.DataFrame(ROWS)
         ({"train": FRAME}, {}, TypeError, r"got a dict of train. Pass one of them, .*\['train'\]"),
         ({"q": ["a"], "a": ["b", "c"]}, {}, TypeError, "all of one length"),
         ({"q": "a", "a": "b"}, {}, TypeError, "Expected a dictionary of columns"),
-        (["a", "b"], {}, TypeError, r"item 0 is 'a' of type str.*obj_a='question'"),
-        ([1], {}, TypeError, "item 0 is 1 of type int"),
-        ([ROWS[0], "b"], COLUMNS, TypeError, "item 1 is 'b'"),
+        (["a", "b"], {}, TypeError, r"Expected item 0 .*got 'a' of type str.*obj_a='question'"),
+        ([1], {}, TypeError, "Expected item 0 .*got 1 of type int"),
+        ([ROWS[0], "b"], COLUMNS, TypeError, "Expected item 1 .*got 'b'"),
         (FRAME, {}, ValueError, "The columns of the DataFrame are 'q', 'a', 'extra'. Say which"),
         (ROWS, {}, ValueError, "obj_a='q', obj_b='a' for pairs, or obj='q', group='a'"),
         ([("a", "b")], {}, ValueError, "tuple of 2 items.*obj_a=0, obj_b=1 for pairs"),
@@ -327,10 +327,10 @@ FRAME = pd.DataFrame(ROWS)
         ([("a", "b")], {"obj_a": 0, "obj_b": 2}, ValueError, "item 0 has no column 2"),
         (FRAME, {"obj_a": "q"}, ValueError, "columns of pairs .* or of group samples"),
         (FRAME, {"obj_c": "q"}, TypeError, "no argument 'obj_c': did you mean"),
-        (SAMPLES, COLUMNS, TypeError, "similarity samples already.*Leave them out"),
+        (SAMPLES, COLUMNS, TypeError, "similarity samples already.*Remove the column names"),
         (iter(SAMPLES), COLUMNS, TypeError, "similarity samples already"),
         (Items(SAMPLES), COLUMNS, TypeError, "similarity samples already"),
-        (Items(["a"]), COLUMNS, TypeError, "row 0 is 'a' of type str"),
+        (Items(["a"]), COLUMNS, TypeError, "Expected row 0 .*got 'a' of type str"),
         (
             pd.DataFrame({"q": ["a", None, " "], "a": ["b", "c", "d"]}),
             COLUMNS,
@@ -353,7 +353,7 @@ FRAME = pd.DataFrame(ROWS)
             pd.concat([FRAME, FRAME[["q"]]], axis=1),
             COLUMNS,
             ValueError,
-            "2 columns of the name 'q'",
+            "one column named 'q' in the DataFrame, got 2",
         ),
         (datasets.DatasetDict(train=datasets.Dataset.from_list(ROWS)), {}, TypeError, r"\['train'"),
     ],
@@ -422,5 +422,5 @@ def test_hard_negatives_that_are_torn_from_their_queries_are_told():
 
 def test_evaluation_of_other_items_says_what_to_name():
     evaluator = Evaluator(RetrievalReciprocalRank(), PairSampler(log_progress=False))
-    with pytest.raises(TypeError, match=r"sample 0 is of type dict.*evaluate\(..., obj_a="):
+    with pytest.raises(TypeError, match=r"got sample 0 of type dict.*evaluate\(..., obj_a="):
         Quaterion.evaluate(evaluator, Items(ROWS), model().model)

@@ -145,10 +145,14 @@ def test_sampling_never_makes_a_matrix_of_all_objects(monkeypatch, table_model):
     [
         ([], ValueError, "no samples"),
         (iter([]), ValueError, "no samples"),
-        ([*SAMPLES, SimilarityPairSample(1, 2)], TypeError, "sample 30 is of type SimilarityPair"),
-        ([SimilarityPairSample(1, 2)], TypeError, "GroupSampler takes .*SimilarityGroupSample"),
-        (iter(["text"]), TypeError, "item 0 is 'text' of type str"),
-        (7, TypeError, "The dataset is not one of samples. .*got 7 of type int"),
+        ([*SAMPLES, SimilarityPairSample(1, 2)], TypeError, "got sample 30 of type SimilarityPair"),
+        (
+            [SimilarityPairSample(1, 2)],
+            TypeError,
+            "Expected .*SimilarityGroupSample for GroupSampler",
+        ),
+        (iter(["text"]), TypeError, "Expected item 0 .*got 'text' of type str"),
+        (7, TypeError, "The dataset does not hold similarity samples. .*got 7 of type int"),
     ],
 )
 def test_unfit_datasets_are_refused_before_anything_is_encoded(
@@ -165,7 +169,7 @@ def test_metric_of_the_other_kind_is_refused_before_anything_is_encoded(table_mo
     for use in ("sample", "score"):
         metric = RetrievalPrecision()
         argument = metric if use == "sample" else {"p": metric}
-        with pytest.raises(TypeError, match="GroupSampler needs .* GroupMetric"):
+        with pytest.raises(TypeError, match="Expected a GroupMetric for GroupSampler"):
             getattr(GroupSampler(log_progress=False), use)(SAMPLES, argument, model)
     assert model.encoded == []
 

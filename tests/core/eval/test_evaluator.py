@@ -100,12 +100,14 @@ def test_model_is_left_in_its_mode(vector_encoder):
 
 
 def test_sampler_of_the_other_kind_is_refused_at_once():
-    with pytest.raises(TypeError, match="PairSampler needs .* PairMetric.*RetrievalRPrecision"):
+    with pytest.raises(
+        TypeError, match="Expected a PairMetric for PairSampler, got .*RetrievalRPrecision"
+    ):
         evaluator({"p": RetrievalPrecision(), "r": RetrievalRPrecision()})
 
 
 def test_what_is_no_metric_is_refused():
-    with pytest.raises(TypeError, match="needs a metric"):
+    with pytest.raises(TypeError, match="Expected a PairMetric"):
         evaluator([RetrievalPrecision()])
     with pytest.raises(ValueError, match="at least one metric"):
         evaluator({})

@@ -116,10 +116,10 @@ def test_a_dataset_as_its_own_reference_is_none(read, table_model):
         (
             [*REFERENCE, SimilarityPairSample(1, 2)],
             TypeError,
-            "takes a reference of SimilarityGroupSample, but sample 30 is of type SimilarityPair",
+            "a reference of SimilarityGroupSample .*, got sample 30 of type SimilarityPair",
         ),
-        ("train", TypeError, "The reference is not one of samples. .*got 'train'"),
-        (7, TypeError, "The reference is not one of samples. .*got 7 of type int"),
+        ("train", TypeError, "The reference does not hold similarity samples. .*got 'train'"),
+        (7, TypeError, "The reference does not hold similarity samples. .*got 7 of type int"),
     ],
 )
 def test_an_unfit_reference_is_refused(reference, error, message, table_model):
@@ -133,6 +133,6 @@ def test_an_unfit_reference_is_refused(reference, error, message, table_model):
 def test_a_reference_of_pairs_is_refused_before_anything_is_encoded(table_model):
     model = table_model(TABLE)
     sampler = GroupSampler(log_progress=False, reference=[SimilarityPairSample(1, 2)])
-    with pytest.raises(TypeError, match="sample 0 is of type SimilarityPairSample"):
+    with pytest.raises(TypeError, match="got sample 0 of type SimilarityPairSample"):
         sampler.score(QUERIES, R_PRECISION, model)
     assert model.encoded == []

@@ -181,7 +181,7 @@ def test_among_no_objects_nothing_is_right():
 
 @pytest.mark.parametrize("temperature", [0, -0.1, float("nan")])
 def test_a_temperature_that_is_not_positive_is_refused(temperature):
-    with pytest.raises(ValueError, match="temperature should be positive"):
+    with pytest.raises(ValueError, match="Expected temperature to be positive"):
         KNNAccuracy(temperature=temperature)
 
 
@@ -192,7 +192,7 @@ def test_k_below_one_is_refused():
 
 def test_a_matrix_of_queries_and_candidates_is_refused():
     labels, distances = KNNAccuracy().precompute(torch.eye(3), groups=torch.tensor([1, 1, 2]))
-    with pytest.raises(TypeError, match="has to know the group of each object.*GroupSampler"):
+    with pytest.raises(TypeError, match="requires the group of each object.*GroupSampler"):
         KNNAccuracy().raw_compute(distances, labels)
 
 

@@ -70,7 +70,7 @@ def test_a_sample_of_queries_leaves_the_pairs_that_hold_one(distinguish, table_m
 
 
 def test_a_matrix_of_queries_and_candidates_is_refused():
-    with pytest.raises(TypeError, match="Scored compares the objects of stated pairs"):
+    with pytest.raises(TypeError, match="Scored compares the two objects of each pair"):
         Scored().raw_compute(torch.zeros(2, 2), torch.zeros(2, 2))
 
 

@@ -102,7 +102,7 @@ def test_rows_are_independent_of_their_batch(head):
 
 @all_heads
 def test_wrong_input_size_names_both_sizes(head):
-    with pytest.raises(ValueError, match=r"size 6, but.*\(2, 5\)"):
+    with pytest.raises(ValueError, match=r"size 6 .*got .*\(2, 5\)"):
         head()(torch.randn(2, 5), meta(2))
 
 
@@ -170,12 +170,12 @@ def test_dropout_acts_in_training_only():
 
 @pytest.mark.parametrize("dropout", [-0.1, 1.0, 1.5])
 def test_dropout_has_to_be_a_probability(dropout):
-    with pytest.raises(ValueError, match=rf"\[0, 1\), but is {dropout}"):
+    with pytest.raises(ValueError, match=rf"\[0, 1\), got {dropout}"):
         EmptyHead(4, dropout=dropout)
 
 
 def test_input_size_has_to_be_positive():
-    with pytest.raises(ValueError, match="input_embedding_size should be positive, but is 0"):
+    with pytest.raises(ValueError, match="Expected input_embedding_size to be positive, got 0"):
         EmptyHead(0)
 
 

@@ -50,20 +50,20 @@ def test_the_reference_is_neither_trained_nor_left_out_of_what_is_saved(tmp_path
 
 @pytest.mark.parametrize("neighbors", [0, 4])
 def test_more_neighbors_than_there_are_is_refused(neighbors):
-    with pytest.raises(ValueError, match=f"between 1 and 3 neighbors.* neighbors is {neighbors}"):
+    with pytest.raises(ValueError, match=f"neighbors between 1 and 3, .*got {neighbors}"):
         around(CROWD, neighbors=neighbors)
 
 
 def test_a_negative_weight_is_refused():
-    with pytest.raises(ValueError, match=r"weight should not be negative, but is -0\.1"):
+    with pytest.raises(ValueError, match=r"Expected weight to be 0 or more, got -0\.1"):
         around(CROWD, neighbors=1, weight=-0.1)
 
 
 def test_a_reference_of_another_size_is_refused():
-    with pytest.raises(ValueError, match=r"shape \(R, 4\), but has the shape \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"shape \(R, 4\), got shape \(3, 2\)"):
         HubnessReductionHead(LinearProjectionHead(2, 4), torch.tensor(CROWD), neighbors=1)
 
 
 def test_what_is_no_head_is_refused():
-    with pytest.raises(TypeError, match="goes around an EncoderHead, but got a Linear"):
+    with pytest.raises(TypeError, match="Expected head to be an EncoderHead, got a Linear"):
         HubnessReductionHead(torch.nn.Linear(2, 2), torch.tensor(CROWD), neighbors=1)

@@ -19,7 +19,7 @@ def test_without_bias_zero_stays_zero():
 
 
 def test_output_size_has_to_be_positive():
-    with pytest.raises(ValueError, match="output_size should be positive, but is 0"):
+    with pytest.raises(ValueError, match="Expected output_size to be positive, got 0"):
         LinearProjectionHead(3, 0)
 
 
@@ -31,5 +31,7 @@ def test_training_may_begin_with_the_embeddings_themselves(output_size):
 
 
 def test_an_unknown_beginning_is_refused():
-    with pytest.raises(ValueError, match="initial should be 'random' or 'identity', but is 'eye'"):
+    with pytest.raises(
+        ValueError, match="Expected initial to be 'random' or 'identity', got 'eye'"
+    ):
         LinearProjectionHead(3, 2, initial="eye")

@@ -87,20 +87,20 @@ def test_input_size_follows_the_modules():
 
 
 def test_input_size_has_to_be_given_where_modules_do_not_tell_it():
-    with pytest.raises(ValueError, match="pass input_embedding_size"):
+    with pytest.raises(ValueError, match="Pass input_embedding_size"):
         SequentialHead(nn.Bilinear(2, 2, 2), output_size=2)
     given = SequentialHead(nn.Flatten(), nn.Linear(4, 2), output_size=2, input_embedding_size=4)
     assert given.input_embedding_size == 4
 
 
 def test_input_size_that_contradicts_the_modules_is_refused():
-    with pytest.raises(ValueError, match=r"is 5, but .* take embeddings of size 4"):
+    with pytest.raises(ValueError, match="Expected input_embedding_size to be 4, .*got 5"):
         SequentialHead(nn.Linear(4, 2), output_size=2, input_embedding_size=5)
 
 
 def test_output_size_that_contradicts_the_modules_is_found_out():
     head = SequentialHead(nn.Linear(4, 3), output_size=2)
-    with pytest.raises(ValueError, match="size 3, but its output_size is 2"):
+    with pytest.raises(ValueError, match="size 2, its output_size, got size 3"):
         head(torch.randn(1, 4))
 
 

@@ -55,8 +55,8 @@ def test_skip_dropout_spares_the_direct_path():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_layers": 0}, "n_layers should be positive, but is 0"),
-        ({"skip_dropout": 1.0}, r"skip_dropout is a probability in \[0, 1\), but is 1.0"),
+        ({"n_layers": 0}, "Expected n_layers to be positive, got 0"),
+        ({"skip_dropout": 1.0}, r"Expected skip_dropout, .* in \[0, 1\), got 1.0"),
     ],
 )
 def test_arguments_are_checked(arguments, message):

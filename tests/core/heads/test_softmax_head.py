@@ -32,5 +32,5 @@ def test_output_size_is_groups_times_size():
 
 @pytest.mark.parametrize(("groups", "size"), [(0, 4), (4, 0)])
 def test_sizes_have_to_be_positive(groups, size):
-    with pytest.raises(ValueError, match=f"should be positive, but are {groups} and {size}"):
+    with pytest.raises(ValueError, match=f"to be positive, got {groups} and {size}"):
         SoftmaxEmbeddingsHead(groups, size, input_embedding_size=2)

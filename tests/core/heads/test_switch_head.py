@@ -102,12 +102,12 @@ def test_gradient_reaches_each_row_once():
 
 @pytest.mark.parametrize("facts", [None, [], meta("image")])
 def test_meta_has_to_be_one_for_each_embedding(facts):
-    with pytest.raises(ValueError, match=r"each of the 2 embeddings, but got (none|0|1)"):
+    with pytest.raises(ValueError, match=r"each of the 2 embeddings of SwitchHead, got (none|0|1)"):
         switch()(torch.ones(2, 1), facts)
 
 
 def test_meta_without_a_key_is_refused():
-    with pytest.raises(ValueError, match=r"object 1 does not name an option.*\{'size': 3\}"):
+    with pytest.raises(ValueError, match=r"object 1 to name an option.*got \{'size': 3\}"):
         switch()(torch.ones(2, 1), [{"encoder": "text"}, {"size": 3}])
 
 
@@ -133,7 +133,7 @@ def test_input_sizes_of_options_have_to_be_the_heads():
 
 
 def test_options_have_to_be_heads():
-    with pytest.raises(TypeError, match="'text' of SwitchHead is a Linear"):
+    with pytest.raises(TypeError, match="'text' of SwitchHead to be an EncoderHead, got a Linear"):
         SwitchHead({"image": GatedHead(4), "text": nn.Linear(4, 4)}, 4)
 
 

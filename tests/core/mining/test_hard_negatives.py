@@ -228,12 +228,12 @@ def test_random_choices_are_fair(model):
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"negatives_per_query": 0}, "at least 1, but is 0"),
+        ({"negatives_per_query": 0}, "at least 1, got 0"),
         ({"ranks": (0, 10)}, "counted from 1"),
         ({"ranks": (5, 4)}, "a first and a last rank"),
         ({"ranks": (1, 2), "negatives_per_query": 3}, "at least 3 ranks"),
-        ({"choose": "best"}, "'top' or 'random', but is 'best'"),
-        ({"relative_margin": 5}, "from 0 to 1, but is 5. For a difference"),
+        ({"choose": "best"}, "'top' or 'random', got 'best'"),
+        ({"relative_margin": 5}, "from 0 to 1, got 5. For a difference"),
         ({"distance": "cos"}, "no distance 'cos'"),
     ],
 )
@@ -264,7 +264,9 @@ def test_rows_of_a_matrix_are_objects_of_a_corpus():
 
 
 def test_a_corpus_that_is_one_text_is_refused(model):
-    with pytest.raises(TypeError, match="Expected a sequence of objects as corpus, got one text"):
+    with pytest.raises(
+        TypeError, match="Expected a sequence of objects as corpus, got a single text"
+    ):
         mine(model, corpus="n1 n3")
 
 

@@ -71,5 +71,5 @@ def test_component_of_another_kind_is_not_built():
     [{}, {"component": "gated", "config": {}}, {"component": "quaterion-core/gated"}],
 )
 def test_malformed_description_is_refused(description):
-    with pytest.raises(ValueError, match="does not describe a component"):
+    with pytest.raises(ValueError, match="Expected a description of a component"):
         rebuild("head", description)

@@ -128,7 +128,7 @@ def test_an_error_of_the_users_data_set_is_not_taken_for_the_end_or_a_start(erro
 
 
 def test_a_batch_size_that_is_not_positive_is_refused_before_iterating():
-    with pytest.raises(ValueError, match="batch_size should be positive, but is 0"):
+    with pytest.raises(ValueError, match="Expected batch_size to be positive, got 0"):
         iter_by_batch([1], 0)
 
 

@@ -178,9 +178,9 @@ def test_a_matrix_of_labels_does_not_show_the_other_groups():
 
 @pytest.mark.parametrize("ways", [1, 0, -3])
 def test_too_few_ways_are_refused(ways):
-    with pytest.raises(ValueError, match=f"2 or more, but is {ways}"):
+    with pytest.raises(ValueError, match=f"2 or more, got {ways}"):
         OneShotAccuracy(ways)
-    with pytest.raises(ValueError, match=f"2 or more, but is {ways}"):
+    with pytest.raises(ValueError, match=f"2 or more, got {ways}"):
         one_shot_accuracy(torch.zeros(1, 1), torch.zeros(1), torch.zeros(1), ways)
 
 

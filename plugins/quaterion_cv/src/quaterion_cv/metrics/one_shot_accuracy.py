@@ -1,4 +1,4 @@
-"""N-way one-shot accuracy, over all episodes there are."""
+"""N-way one-shot accuracy over all possible episodes."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from quaterion_core.eval.base_metric import ReduceFunction
 from quaterion_core.eval.ranking import relevant
 
 _MAX_ELEMENTS: Final = 2**22
-"""The most comparisons of distances that are in memory at once."""
+"""Maximum number of comparisons of distances in memory at once."""
 
 
 class OneShotAccuracy(WholeGroupsMetric):
-    """The share of episodes in which the nearest of several groups, shown once each, is the right.
+    """N-way one-shot accuracy: the share of episodes whose nearest object is of the right group.
 
-    In an episode, an object queries. It is shown one other object of its own group and one object
-    of each of ``ways - 1`` other groups, and is right if the one of its own group is nearer than
-    all others: at the same distance, the others count as nearer. The objects that are shown and
-    the other groups are drawn uniformly. Nothing is drawn here, though: the value of a query is
-    the exact mean over all its episodes, so that no seed changes it, and that of all queries their
-    mean. The only object of a group is no query.
+    In an episode, a query is compared with another object of its own group and with one object of
+    each of ``ways - 1`` other groups. It counts as correct if the object of its own group is nearer
+    than all others; at the same distance, the others count as nearer. Objects and other groups are
+    drawn uniformly. The value of a query is the exact mean over all its episodes, so that it
+    depends on no seed. The only object of a group is not a query.
 
     Where there are fewer groups than ``ways``, all of them take part in each episode. That is an
-    easier task, in which guessing is right in one of so few, and not of ``ways``, episodes.
+    easier task, in which guessing succeeds more often than in one of ``ways`` episodes.
 
-    The published figures of Omniglot are means over episodes that were drawn: over 20 groups of
-    one alphabet each in the first source, which the value over the characters of one alphabet is
-    to be compared with, and over groups of all alphabets in the second, which is easier.
+    Published figures for Omniglot are means over sampled episodes: of 20 groups of one alphabet in
+    the first source, comparable with the value over the characters of one alphabet, and of groups
+    of all alphabets in the second, which is easier.
 
     Source: Lake, Salakhutdinov, Tenenbaum, Human-level Concept Learning through Probabilistic
     Program Induction, Science 350, 2015; Vinyals et al., Matching Networks for One Shot Learning,
@@ -39,7 +38,7 @@ class OneShotAccuracy(WholeGroupsMetric):
 
     Args:
         ways: Number of groups in an episode.
-        distance_metric_name: The distance by which the nearest is found.
+        distance_metric_name: Distance by which candidates are ranked.
         reduce_func: Reduces the values of all queries that have a relevant object to one value; 0
             if there are none. ``None`` returns the values, in the order of the queries.
 
@@ -79,12 +78,12 @@ class OneShotAccuracy(WholeGroupsMetric):
 def one_shot_accuracy(
     distance_matrix: Tensor, query_groups: Tensor, candidate_groups: Tensor, ways: int
 ) -> Tensor:
-    """Return for each query the share of its episodes in which it is right.
+    """Return for each query the share of its episodes in which it is correct.
 
     Let p_h be the share of the objects of another group h that are farther from the query than a
     given object of its own group. In an episode that shows this object and one of each group of a
-    set, the query is right with the probability Π p_h. Its value is the mean of that over all sets
-    of ``ways - 1`` other groups, averaged over the objects of its own group.
+    set, the query is correct with probability Π p_h. Its value is the mean of that over all sets of
+    ``ways - 1`` other groups, averaged over the objects of its own group.
 
     Args:
         distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
@@ -148,4 +147,6 @@ def _mean_products(values: Tensor, size: int) -> Tensor:
 
 def _check_ways(ways: int) -> None:
     if ways < 2:
-        raise ValueError(f"ways is the number of groups to tell apart, 2 or more, but is {ways}.")
+        raise ValueError(
+            f"Expected ways, the number of groups in an episode, to be 2 or more, got {ways}."
+        )
