@@ -29,7 +29,7 @@ from quaterion_core.utils.items import LazyItems, rereadable
 
 @dataclass(frozen=True)
 class ModelParts:
-    """What a trainable model is made of.
+    """The parts of a trainable model.
 
     Attributes:
         encoders: Encoders by key.
@@ -40,7 +40,7 @@ class ModelParts:
             ``encoders.<key>``, ``head``, ``loss``.
         schedule: The learning rate schedule; constant without one.
         cache: How to cache the frozen encoders, if at all.
-        xbm: A cross-batch memory, if there is to be one.
+        xbm: Settings of a cross-batch memory; none by default.
     """
 
     encoders: Mapping[str, Encoder]
@@ -91,7 +91,7 @@ class AssembledModel(TrainableModel):
 
     def configure_optimizers(self) -> Any:
         """Return the chosen optimizer over all that is trainable, and the schedule."""
-        self.trainable_parameters()  # tells what to do where there are none
+        self.trainable_parameters()  # raises an error if there are none
         optimizer = self._given.optimizer.build(self._named_parts())
         if self._given.schedule is None:
             return optimizer
@@ -125,7 +125,7 @@ def assemble(
     xbm: XbmConfig | None = None,
     data: Iterable[Any] | None = None,
 ) -> TrainableModel:
-    """Make a trainable model; :meth:`Quaterion.build <quaterion_core.Quaterion.build>` says how."""
+    """Build a trainable model; see :meth:`Quaterion.build <quaterion_core.Quaterion.build>`."""
     if (encoder is None) == (encoders is None):
         raise TypeError("Give either one encoder=... or several encoders={key: ...}.")
     for name, given, config in (("cache", cache, CacheConfig), ("xbm", xbm, XbmConfig)):
@@ -136,7 +136,7 @@ def assemble(
         raise expected("encoders", "a mapping from keys to encoders", encoders)
     if encoders is not None and not encoders:
         raise ValueError("Expected at least one encoder, got an empty mapping.")
-    # Encoders may take minutes to build, so that what is quick to check comes first.
+    # Encoders may take minutes to build, so the quick checks come first.
     chosen_optimizer, chosen_schedule = choose_optimizer(optimizer), build_schedule(schedule)
     choices = encoders if encoders is not None else {DEFAULT_ENCODER_KEY: encoder}
     samples = None if data is None else rereadable(samples_from(data))
@@ -180,6 +180,6 @@ def _objects(samples: Iterable[Any]) -> Iterator[Any]:
 def _count_groups(samples: Iterable[Any] | None) -> int:
     if samples is None or not isinstance(next(iter(samples), None), SimilarityGroupSample):
         raise TypeError(
-            "The loss needs num_groups. Give it, or pass the training samples of groups as data=..."
+            "The loss needs num_groups. Pass it, or pass the training samples of groups as data=..."
         )
     return len({stable_id(sample.group) for sample in samples})

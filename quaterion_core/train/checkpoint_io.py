@@ -1,4 +1,4 @@
-"""Checkpoints that are written whole or not at all."""
+"""Atomic writing of checkpoints."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lightning_fabric.utilities.types import _PATH
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its target, syncs it, and puts it there in one step.
+    """Atomic checkpoint writer: a temporary file is written, synced and renamed to the target.
 
-    A process that is killed while it writes leaves the checkpoint that was there before. Paths
-    with a protocol, such as ``s3://``, are left to Lightning.
+    A process that is killed while it writes leaves the previous checkpoint intact. Paths with a
+    protocol, such as ``s3://``, are left to Lightning.
     """
 
     def save_checkpoint(
@@ -27,7 +27,7 @@ class WholeCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            OSError: It cannot be written; what was there before is left as it was.
+            OSError: It cannot be written; an existing checkpoint is left as it was.
         """
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
@@ -49,14 +49,14 @@ class WholeCheckpointIO(TorchCheckpointIO):
 
 
 def write_whole_checkpoints(trainer: pl.Trainer) -> None:
-    """Let a trainer that writes checkpoints in Lightning's way write them whole."""
+    """Make a trainer with Lightning's default checkpoint writer write atomically."""
     strategy = trainer.strategy
     if type(strategy.checkpoint_io) is TorchCheckpointIO:
         strategy.checkpoint_io = WholeCheckpointIO()
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove what processes that were killed have written of a checkpoint."""
+    """Remove temporary files of processes that were killed."""
     for part in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
         owner = part.name.split(".")[-2]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):
@@ -64,7 +64,7 @@ def _remove_leftovers(target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name of a file last; not every system can open a folder."""
+    """Sync a renaming to disk, where the system can open folders."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:

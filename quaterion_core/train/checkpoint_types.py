@@ -12,6 +12,6 @@ from quaterion_core.train.xbm.xbm_config import XbmConfig, XbmDevice
 from quaterion_core.utils.enums import TrainStage
 
 CHECKPOINT_TYPES: Final = (CacheConfig, CacheType, Distance, TrainStage, XbmConfig, XbmDevice)
-"""What ``save_hyperparameters`` may store, and a checkpoint that is read as data gives back."""
+"""Types that ``save_hyperparameters`` may store and that load with ``weights_only=True``."""
 
 torch.serialization.add_safe_globals([*CHECKPOINT_TYPES])

@@ -1,4 +1,4 @@
-"""Which samples make up each batch of an epoch, in every process."""
+"""Composition of the batches of an epoch, in every process."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ class BatchPlan(Protocol):
         """Return the indices of the samples of each batch.
 
         Args:
-            seed: Of the epoch; the same in all processes.
+            seed: Seed of the epoch; the same in all processes.
             processes: Number of processes that will share a batch.
         """
 
 
 class LoaderPlan:
-    """The batches that a loader's own sampler gives.
+    """The batches that a loader's own sampler yields.
 
-    As many batches of the loader as there are processes make up one batch over all of them. The
-    sampler is seeded, in whatever library it draws its numbers, so that it gives the same batches
-    in every process.
+    With W processes, W batches of the loader form one batch over all processes. Python, NumPy and
+    PyTorch are seeded for the sampler, so it yields the same batches in every process.
 
     Args:
         loader: A loader with a batch sampler.
@@ -75,21 +74,21 @@ def ordered_plan(loader: DataLoader[Any]) -> LoaderPlan:
 
 
 class SamplerPlan:
-    """The batches that a batch sampler makes of a loader's samples.
+    """The batches that a batch sampler forms from a loader's samples.
 
-    These are read once, and again when a ``revision`` of the dataset says that they changed. A
-    batch of fewer samples than there are processes cannot be shared: the last one joins the batch
-    before it if the sampler allows it, any other one is left out. How many samples an epoch leaves
-    out, and how many batches consist of one group, is reported once. ``drop_last`` of the loader
-    has no effect: the sampler makes batches of similar sizes.
+    The samples are read once, and again whenever the ``revision`` of the dataset changes. A batch
+    with fewer samples than processes cannot be shared: the last one is merged with the batch
+    before it if the sampler allows it, any other one is left out. A warning is issued once if
+    samples are left out of an epoch, or if batches consist of a single group. ``drop_last`` of the
+    loader has no effect: the sampler forms batches of similar sizes.
 
     Args:
         sampler: The batch sampler.
-        loader: A loader with a batch size, over data with an index and a length.
+        loader: A loader with a batch size, over a map-style dataset with a length.
         processes: Number of processes that will share a batch.
 
     Raises:
-        ValueError: It is another loader, or its batch size does not suit the sampler.
+        ValueError: The loader is of another kind, or its batch size does not suit the sampler.
     """
 
     def __init__(self, sampler: BatchSampler, loader: SimilarityDataLoader[Any], processes: int):
@@ -154,9 +153,9 @@ class SamplerPlan:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw the random numbers of Python, NumPy and PyTorch (CPU) from a seed for a while.
+    """Seed the random numbers of Python, NumPy and PyTorch (CPU) within a ``with`` block.
 
-    Afterwards they continue as if nothing had been drawn.
+    Afterwards the previous random states are restored.
 
     Example:
         >>> with seeded(3):
@@ -176,12 +175,12 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def random_state() -> tuple[Any, Any, torch.Tensor]:
-    """Return the state of the random numbers of Python, NumPy and PyTorch (CPU)."""
+    """Return the random states of Python, NumPy and PyTorch (CPU)."""
     return random.getstate(), np.random.get_state(), torch.get_rng_state()
 
 
 def set_random_state(state: tuple[Any, Any, torch.Tensor]) -> None:
-    """Continue with random numbers where :func:`random_state` was called."""
+    """Restore the random states that :func:`random_state` returned."""
     python, numpy, pytorch = state
     random.setstate(python)
     np.random.set_state(numpy)
@@ -189,15 +188,15 @@ def set_random_state(state: tuple[Any, Any, torch.Tensor]) -> None:
 
 
 def mixed_seed(*numbers: int) -> int:
-    """Return a seed that depends on all of some natural numbers, below 2 ** 63."""
+    """Return a seed below 2 ** 63 that depends on all of the given non-negative integers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
 
 
 def share(batches: list[list[int]], rank: int, processes: int) -> list[list[int]]:
-    """Cut each batch into nearly equal parts and return those of one process.
+    """Split each batch into nearly equal parts and return those of one process.
 
-    All processes get equally many batches, and every sample is in one part. A last batch of fewer
-    samples than there are processes joins the one before it.
+    All processes get the same number of batches, and every sample is in exactly one part. A last
+    batch with fewer samples than processes is merged with the one before it.
 
     Args:
         batches: Batches over all processes.
@@ -205,7 +204,7 @@ def share(batches: list[list[int]], rank: int, processes: int) -> list[list[int]
         processes: Number of processes W.
 
     Raises:
-        ValueError: There is no batch, or one of fewer samples than processes.
+        ValueError: There is no batch, or one has fewer samples than processes.
 
     Example:
         >>> share([[0, 1, 2, 3], [4, 5, 6]], rank=1, processes=2)
@@ -222,7 +221,7 @@ def share(batches: list[list[int]], rank: int, processes: int) -> list[list[int]
 
 
 def too_few_samples(samples: int, processes: int) -> str:
-    """Say that so many samples cannot be shared."""
+    """Return the message for a batch with fewer samples than processes."""
     return (
         f"Expected at least one sample for each of {processes} processes in a batch, got a batch "
         f"of {samples} samples. Use fewer processes, more data or a larger batch_size."
@@ -230,17 +229,17 @@ def too_few_samples(samples: int, processes: int) -> str:
 
 
 def _part(batch: list[int], rank: int, processes: int) -> list[int]:
-    """Return one of the parts of a batch, of which the first ones are the longer ones."""
+    """Return the part of a batch for one process; the first parts may be longer by one."""
     size, longer = divmod(len(batch), processes)
     start = rank * size + min(rank, longer)
     return batch[start : start + size + (rank < longer)]
 
 
 class SeededIndices(NamedTuple):
-    """What a process reads at once.
+    """The samples of a batch in one process, with a seed.
 
     Attributes:
-        seed: Of all that is random in reading and collating these samples.
+        seed: Seed for the random numbers drawn while these samples are read and collated.
         indices: Indices of the samples.
     """
 
@@ -249,7 +248,7 @@ class SeededIndices(NamedTuple):
 
 
 class EpochBatches(Sampler[SeededIndices]):
-    """The batches of one process in one epoch, as the sampler of a loader.
+    """Sampler of the batches of one process in one epoch.
 
     Args:
         plan: The batches of an epoch over all processes.
@@ -265,12 +264,12 @@ class EpochBatches(Sampler[SeededIndices]):
         """Begin an epoch.
 
         Args:
-            seed: The same in all processes.
-            rank: Number of this process.
+            seed: Seed of the epoch; the same in all processes.
+            rank: Rank of this process.
             processes: Number of processes.
-            length: Number of batches. Where the plan has more, the rest is left to other epochs;
-                where it has fewer, it starts over with another seed.
-            skip: Number of batches that were done before.
+            length: Number of batches. If the plan has more, the rest is left out of this epoch; if
+                it has fewer, it starts over with another seed.
+            skip: Number of batches that are already done.
         """
         batches = self._share(seed, rank, processes)
         while len(batches) < length:
@@ -284,7 +283,7 @@ class EpochBatches(Sampler[SeededIndices]):
         self._skipped = skip
 
     def samples(self, number: int) -> list[int]:
-        """Return the indices of a batch of the current epoch; none if it is not to be read."""
+        """Return the indices of a batch of the current epoch; empty if it is not to be read."""
         position = number - self._skipped
         if not 0 <= position < len(self._current):
             return []
@@ -295,7 +294,7 @@ class EpochBatches(Sampler[SeededIndices]):
         return len(self._share(seed, rank, processes))
 
     def _share(self, seed: int, rank: int, processes: int) -> list[list[int]]:
-        """Return the batches of a process, which are kept until their epoch starts."""
+        """Return the batches of a process, cached until their epoch starts."""
         if self._planned is None or self._planned[0] != seed:
             self._planned = seed, share(self._plan(seed, processes), rank, processes)
         return self._planned[1]

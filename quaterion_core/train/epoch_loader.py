@@ -1,4 +1,4 @@
-"""The loader that a training run reads: shared by all processes, and resumable in mid-epoch."""
+"""Loaders for training: shared by all processes, and resumable in mid-epoch."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ _KEPT: Final = (
 def epoch_loader(
     loader: DataLoader[Any], plan: BatchPlan | None = None, *, fixed_order: bool = False
 ) -> EpochLoader | StreamLoader | DataLoader[Any]:
-    """Make a loader for training out of a plain one, which is not changed.
+    """Make a loader for training from a plain one, which is not changed.
 
     Args:
-        loader: Dataset, collate function and workers.
-        plan: The batches of an epoch; by default those that the loader's own sampler gives.
-        fixed_order: Give the same batches in every epoch.
+        loader: A loader with dataset, collate function and workers.
+        plan: The batches of an epoch; by default those that the loader's own sampler yields.
+        fixed_order: Yield the same batches in every epoch.
 
     Returns:
-        The given loader where there is nothing to plan: without batches, or with a sampler that
-        has no end.
+        The new loader, or the given one if there is nothing to plan: if it has no batches, or an
+        infinite sampler.
     """
     if isinstance(loader.dataset, IterableDataset):
         return StreamLoader(loader, fixed_order=fixed_order)
@@ -52,19 +52,19 @@ def epoch_loader(
 
 
 class EpochLoader:
-    """Loads the batches of this process, one epoch after another.
+    """Loader of the batches of this process, for one epoch after another.
 
-    It is no :class:`torch.utils.data.DataLoader`, so that Lightning leaves it as it is, and does
-    not repeat samples to make the processes' shares equal. All that is random follows from one
+    It is not a :class:`torch.utils.data.DataLoader`, so Lightning neither replaces its sampler nor
+    repeats samples to make the shares of the processes equal. All random numbers depend only on a
     seed, which is drawn when the loader is made, the number of the epoch and the number of the
-    batch: workers, their number, and what else draws random numbers change nothing.
+    batch: neither the number of workers nor other consumers of random numbers affect them.
 
     Every epoch has as many batches as the first.
 
     Args:
-        loader: A loader of a dataset with an index. It is not changed.
+        loader: A loader of a map-style dataset. It is not changed.
         plan: The batches of an epoch over all processes.
-        fixed_order: Give the same batches in every epoch, as for validation.
+        fixed_order: Yield the same batches in every epoch, as for validation.
     """
 
     def __init__(self, loader: DataLoader[Any], plan: BatchPlan, *, fixed_order: bool = False):
@@ -95,11 +95,11 @@ class EpochLoader:
         rank, processes = _place()
         seed = self._progress.seed()
         self._batches.start(seed, rank, processes, length, skip=self._progress.position)
-        # Made here, since a generator cannot be passed on to a process that is spawned.
+        # Created here, since a generator cannot be passed to a spawned process.
         self._loader.generator = torch.Generator().manual_seed(seed)
         if self._revision != self._current_revision():
             self._revision = self._current_revision()
-            self._loader._iterator = None  # workers that persist have a copy of the old data
+            self._loader._iterator = None  # persistent workers have a copy of the old data
         for batch in self._loader:
             self._progress.position += 1
             yield batch
@@ -112,7 +112,7 @@ class EpochLoader:
         return getattr(self.dataset, "revision", 0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where in which epoch this loader is, and what its batches depend on."""
+        """Return the epoch, the position in it, and what its batches depend on."""
         _, processes = _place()
         return {
             **self._progress.state_dict(),
@@ -124,10 +124,10 @@ class EpochLoader:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where another loader was.
+        """Restore the position of another loader.
 
         Raises:
-            ValueError: That one was in the middle of an epoch with other batches.
+            ValueError: It was saved in mid-epoch with other batches.
         """
         _, processes = _place()
         now = {
@@ -137,7 +137,7 @@ class EpochLoader:
         if now["batch_size"] is None:
             now["processes"] = processes
         differences = [
-            f"{_NAMES[name]} was {state[name]} and is {value}"
+            f"{_NAMES[name]} was {state[name]} and is now {value}"
             for name, value in now.items()
             if state[name] != value
         ]
@@ -145,12 +145,12 @@ class EpochLoader:
             self._length = state["length"]
         elif not state["is_over"]:
             raise ValueError(
-                f"The checkpoint was saved after batch {state['position']} of the "
-                f"{state['length']} of an epoch, which cannot be continued with other batches: "
+                f"The checkpoint was saved after batch {state['position']} of {state['length']} "
+                "of an epoch, which cannot be continued with other batches: "
                 f"{'; '.join(differences)}. It was saved by {state['processes']} processes, and "
                 f"there are {processes}. Resume with the same data, the same number of processes "
-                "and the same batch_size (or the same product of both), or from a checkpoint of "
-                "the end of an epoch."
+                "and the same batch_size (or the same product of both), or from a checkpoint "
+                "saved at the end of an epoch."
             )
         else:
             rank_zero_warn(
@@ -169,10 +169,11 @@ _NAMES: Final = {
 
 
 class StreamLoader:
-    """Loads iterable data, which divide themselves over processes, one epoch after another.
+    """Loader of an iterable dataset, which shards itself over processes, for epoch after epoch.
 
-    In several processes an epoch ends for all of them when the data of one end, since all have to
-    take part in each step. In mid-epoch it resumes by reading again what was read before.
+    In distributed training an epoch ends for all processes when the data of one of them end, since
+    all have to take part in each step. A run is resumed in mid-epoch by reading the data up to
+    that position again.
 
     Args:
         loader: A loader over an iterable dataset. It is not changed.
@@ -193,13 +194,13 @@ class StreamLoader:
         self._has_reported = False
 
     def __len__(self) -> int:
-        """Return the number of batches, if it is known for certain.
+        """Return the number of batches, if it is known.
 
-        Several workers, or processes, each have a last batch of their own that may be small, so
-        that the length of the dataset does not tell the number of batches.
+        Each worker and each process may have a small last batch of its own, so with several of
+        them the number of batches does not follow from the length of the dataset.
         """
         if is_distributed() or self._loader.num_workers > 1:
-            raise TypeError("The number of batches of several workers or processes is not known.")
+            raise TypeError("The number of batches is not known with several workers or processes.")
         return len(self._loader)
 
     def __iter__(self) -> Iterator[Any]:
@@ -213,7 +214,7 @@ class StreamLoader:
             yield batch
 
     def _in_step(self, batches: Iterator[Any]) -> Iterator[Any]:
-        """Give batches as long as all processes have one."""
+        """Yield batches as long as all processes have one."""
         _, processes = _place()
         for count in itertools.count():
             batch = next(batches, _NOTHING)
@@ -228,35 +229,36 @@ class StreamLoader:
             return
         self._has_reported = True
         rank_zero_warn(
-            f"The data of some processes ended after {count} batches, while those of {others} had "
-            "more, which every epoch leaves out: all processes have to take part in each step. Let "
-            "the iterable dataset give all processes equally many batches."
+            f"The data of some processes ended after {count} batches, while {others} processes had "
+            "more. The remaining batches are left out of every epoch, since all processes have to "
+            "take part in each step. Make the iterable dataset yield the same number of batches "
+            "in all processes."
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how much of which epoch was read."""
+        """Return the epoch and the position in it."""
         return {**self._progress.state_dict(), "processes": _place()[1]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where another loader was.
+        """Restore the position of another loader.
 
         Raises:
-            ValueError: There was another number of processes.
+            ValueError: The number of processes has changed.
         """
         if state["processes"] != _place()[1]:
             raise ValueError(
-                f"The checkpoint was saved by {state['processes']} processes, and there are "
-                f"{_place()[1]}, among which iterable data divide themselves in another way. "
-                "Resume with the same number of processes."
+                f"Expected {state['processes']} processes, as when the checkpoint was saved, got "
+                f"{_place()[1]}, over which an iterable dataset is sharded differently. Resume "
+                "with the same number of processes."
             )
         self._progress.load_state_dict(state)
 
 
 class _Progress:
-    """Which epoch is read, how far, and with which seed.
+    """The current epoch, the position in it, and its seed.
 
     Attributes:
-        position: Number of batches of the epoch that were read.
+        position: Number of batches of the epoch that have been read.
     """
 
     def __init__(self, fixed_order: bool):
@@ -277,14 +279,14 @@ class _Progress:
         return mixed_seed(self._run_seed, self._epoch)
 
     def begin(self) -> None:
-        """Begin the next epoch, or continue the one that a state was in."""
+        """Begin the next epoch, or continue the one of a restored state."""
         if not self._is_resumed:
             self._epoch += self._is_begun
             self.position = 0
         self._is_begun, self._is_resumed = True, False
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state in mid-epoch; ``is_over`` may be set to begin with the next one."""
+        """Return the state in mid-epoch; set ``is_over`` in it to begin with the next epoch."""
         return {
             "seed": self._run_seed,
             "epoch": self._epoch,
@@ -304,11 +306,11 @@ _NOTHING: Final = object()
 
 
 class _SeededReader(Dataset[Any]):
-    """Reads and collates a batch with the random numbers of its seed.
+    """Dataset of collated batches, each read with the random numbers of its seed.
 
     Args:
-        dataset: The dataset.
-        collate: Makes a batch of samples.
+        dataset: The dataset of samples.
+        collate: Collates samples into a batch.
     """
 
     def __init__(self, dataset: Any, collate: Callable[[list[Any]], Any]):
@@ -324,12 +326,12 @@ class _SeededReader(Dataset[Any]):
                     samples = [self.dataset[index] for index in batch.indices]
                 return self._collate(samples)
             except Exception as error:
-                _tell_sample(error, self.dataset, batch.indices)
+                _note_sample(error, self.dataset, batch.indices)
                 raise
 
 
-def _tell_sample(error: Exception, dataset: Any, indices: list[int]) -> None:
-    """Note on an error which sample of a batch raises it."""
+def _note_sample(error: Exception, dataset: Any, indices: list[int]) -> None:
+    """Add a note to an error that names the sample of a batch that raises it."""
     if not hasattr(error, "add_note"):  # Python 3.10
         return
     for index in indices:
@@ -346,7 +348,7 @@ def _tell_sample(error: Exception, dataset: Any, indices: list[int]) -> None:
 
 
 def _show_dataset(worker_init: Callable[[int], None] | None, worker: int) -> None:
-    """Let a worker's code find the user's dataset, and not the reader, in its worker info."""
+    """Set the dataset of the worker info to the user's dataset instead of the reader."""
     info = get_worker_info()
     assert info is not None
     reader: Any = info.dataset
@@ -356,7 +358,7 @@ def _show_dataset(worker_init: Callable[[int], None] | None, worker: int) -> Non
 
 
 def _with_own_randomness(batches: Iterator[Any], seed: int) -> Iterator[Any]:
-    """Read batches with random numbers of their own, which others do not disturb."""
+    """Read batches with random states separate from those of the main process."""
     with seeded(seed):
         state = random_state()
     while True:
@@ -374,7 +376,7 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def has_length(loader: DataLoader[Any]) -> bool:
-    """Tell whether an epoch has an end; a sampler without a length may have none."""
+    """Whether an epoch is known to be finite; a sampler without a length may be infinite."""
     try:
         len(loader)
     except TypeError:
@@ -383,12 +385,12 @@ def has_length(loader: DataLoader[Any]) -> bool:
 
 
 def _place() -> tuple[int, int]:
-    """Return the number of this process and the number of processes."""
+    """Return the rank of this process and the number of processes."""
     return (dist.get_rank(), dist.get_world_size()) if is_distributed() else (0, 1)
 
 
 def _of_first_process(value: int) -> int:
-    """Return the value that the first process has."""
+    """Return the value of the first process."""
     if not is_distributed():
         return value
     shared = [value]
@@ -397,7 +399,7 @@ def _of_first_process(value: int) -> int:
 
 
 def _how_many(is_true: bool) -> int:
-    """Return in how many processes something is true."""
+    """Return the number of processes in which something is true."""
     if not is_distributed():
         return int(is_true)
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"

@@ -1,4 +1,4 @@
-"""The errors that end a training run, or keep it from starting."""
+"""Errors that stop a training run or prevent it from starting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class TrainingError(Exception):
 
 
 class NothingToLearnError(TrainingError, ValueError):
-    """No parameter would ever change: the data, the loss or the learning rates are to blame."""
+    """No parameter would ever change, because of the data, the loss or the learning rates."""
 
 
 class NotFiniteError(TrainingError, ValueError):
@@ -30,14 +30,14 @@ class WorkerDiedError(TrainingError, RuntimeError):
 
 
 class UsedTrainerError(TrainingError, ValueError):
-    """A trainer has trained another model, or has nothing left to do."""
+    """A trainer has trained another model, or has reached its limit of epochs or steps."""
 
 
-class TrainingInterrupted(KeyboardInterrupt):  # as KeyboardInterrupt is
-    """A training run was stopped by Ctrl-C, after the step that it was in.
+class TrainingInterrupted(KeyboardInterrupt):  # named like KeyboardInterrupt
+    """A training run was stopped by Ctrl-C after the current step.
 
     Attributes:
-        checkpoint: What is kept of it; ``None`` if nothing is.
+        checkpoint: The checkpoint to resume from; ``None`` if there is none.
     """
 
     def __init__(self, message: str, checkpoint: Path | None):
@@ -45,11 +45,11 @@ class TrainingInterrupted(KeyboardInterrupt):  # as KeyboardInterrupt is
         self.checkpoint = checkpoint
 
 
-class TrainingTerminated(SystemExit):  # as SystemExit is
-    """A training run was stopped by SIGTERM, after the step that it was in; exit code 143.
+class TrainingTerminated(SystemExit):  # named like SystemExit
+    """A training run was stopped by SIGTERM after the current step; exit code 143.
 
     Attributes:
-        checkpoint: What is kept of it; ``None`` if nothing is.
+        checkpoint: The checkpoint to resume from; ``None`` if there is none.
     """
 
     def __init__(self, checkpoint: Path | None):

@@ -1,9 +1,9 @@
-"""The batches of all processes as one, in the order of their ranks, with gradients.
+"""Differentiable all-gather of the batches of all processes, in the order of their ranks.
 
-Each process computes the loss of the whole batch. The gradient that comes back to a process's own
-embeddings is the sum over all processes; where gradients of parameters are then averaged, as
-Lightning's strategies do, every parameter gets the gradient that one process would compute for the
-whole batch: those of encoders and head, and those that a loss has of its own.
+Each process computes the loss of the whole batch. The gradient with respect to a process's own
+embeddings is summed over all processes; when the gradients of parameters are then averaged, as
+Lightning's strategies do, every parameter of the encoders, the head and the loss gets the gradient
+that a single process would compute for the whole batch.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from quaterion_core.types import Targets
 
 
 def is_distributed() -> bool:
-    """Tell whether several processes train together."""
+    """Whether several processes train together."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def gather_batch(embeddings: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
-    """Put the batches of all processes together; one process gets its own back.
+    """Concatenate the batches of all processes; with one process, return its own.
 
     Args:
         embeddings: Embeddings (N, D) of this process. N may differ between processes.
-        targets: Targets of this process, first dimension N or B. Rows that ``pairs`` names are
-            renumbered.
+        targets: Targets of this process, first dimension N or B. The row numbers in ``pairs`` are
+            shifted accordingly.
 
     Returns:
         Embeddings and targets of the whole batch, the same in every process.
@@ -57,7 +57,7 @@ def _counts(tensors: list[Tensor]) -> Tensor:
 
 
 def _gather(rows: Tensor, counts: Tensor) -> Tensor:
-    """Return the rows of all processes, which are padded, since they have to be equally many."""
+    """Return the rows of all processes, gathered with padding to equal counts."""
     longest = int(counts.max())
     padded = torch.cat([rows, rows.new_zeros(longest - len(rows), *rows.shape[1:])])
     everywhere: Tensor = _GatherEqual.apply(padded)

@@ -1,8 +1,8 @@
-"""Gradient caching: the gradient of a huge batch in the memory of a small one.
+"""Gradient caching: the gradient of a large batch in the memory of a small one.
 
-A batch is embedded chunk by chunk, and nothing but the embeddings is kept. The loss of the whole
-batch gives the gradient of every embedding; on the way back each chunk is embedded once more, with
-the random numbers of the first time, and passes its gradient on to the parameters.
+A batch is embedded chunk by chunk, and only the embeddings are kept. The loss of the whole batch
+gives the gradient of every embedding; in the backward pass each chunk is embedded again, with the
+same random numbers, and its gradient is propagated to the parameters.
 
 Source: Gao, Zhang, Han, Callan, Scaling Deep Contrastive Learning Batch Size under Memory Limited
 Setup, RepL4NLP 2021, section 3.
@@ -24,10 +24,10 @@ from quaterion_core.model import SimilarityModel
 
 
 def embed_in_chunks(model: SimilarityModel, chunks: list[Features]) -> Tensor:
-    """Embed a batch that is cut into chunks.
+    """Embed a batch that is split into chunks.
 
-    The gradient is that of the chunks embedded one after another and concatenated. Batch
-    normalisation in an encoder or a head that is trained sees one chunk at a time.
+    The gradient equals that of chunks embedded one after another and concatenated. Batch
+    normalisation in a trainable encoder or head computes its statistics over one chunk.
 
     Args:
         model: The model.
@@ -42,7 +42,7 @@ def embed_in_chunks(model: SimilarityModel, chunks: list[Features]) -> Tensor:
 
 
 def _embed(model: SimilarityModel, chunk: Features) -> Tensor:
-    """Embed a chunk so that it is embedded again when its gradient is there.
+    """Embed a chunk, with recomputation in the backward pass.
 
     Frozen encoders run only once: they need no graph.
     """
@@ -60,7 +60,7 @@ def _embed(model: SimilarityModel, chunk: Features) -> Tensor:
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _statistics_kept(model)
 
-    # The random state that is kept is that of the devices of the tensors among the arguments.
+    # The random states of the devices of the tensors among the arguments are preserved.
     device = next(model.parameters()).device
     embeddings = checkpoint(
         lambda _: model(chunk),
@@ -73,7 +73,7 @@ def _embed(model: SimilarityModel, chunk: Features) -> Tensor:
 
 @contextmanager
 def _statistics_kept(model: SimilarityModel) -> Iterator[None]:
-    """Keep the second pass over a chunk from moving the averages of batch normalisation."""
+    """Keep the second pass over a chunk from updating the running statistics of batch norm."""
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     counts = [norm.num_batches_tracked for norm in norms]

@@ -1,4 +1,4 @@
-"""How a training run ends before its time: by a signal, or by a fault that is explained."""
+"""Early termination of a training run: by a signal, or by an error that is explained."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def interruptible(trainer: pl.Trainer, interruption: InterruptionCallback) -> Iterator[None]:
-    """Stop a training run after a step at Ctrl-C and SIGTERM, and say what is kept.
+    """Stop a training run after the current step at Ctrl-C or SIGTERM, and report what is kept.
 
     A second Ctrl-C stops it at once.
 
@@ -66,7 +66,7 @@ def interruptible(trainer: pl.Trainer, interruption: InterruptionCallback) -> It
 def _waiting_for_the_step(
     trainer: pl.Trainer, interruption: InterruptionCallback
 ) -> Iterator[None]:
-    """Let the first Ctrl-C wait for the end of the step, where nobody else handles it."""
+    """Defer the first Ctrl-C to the end of the step, unless it has another handler."""
     before = signal.getsignal(signal.SIGINT)
     is_default = before is signal.default_int_handler
     if (
@@ -93,14 +93,14 @@ def _waiting_for_the_step(
 def _kept(interruption: InterruptionCallback) -> str:
     if interruption.kept is None:
         return (
-            "Nothing of it is kept on disk: let the trainer write checkpoints with "
+            "Nothing of it is kept on disk: make the trainer write checkpoints with "
             "enable_checkpointing=True."
         )
     return f"Its state is kept: resume with ckpt_path={str(interruption.kept)!r}."
 
 
 def _explained(error: BaseException) -> Exception | None:
-    """Return an error that says what to do, for what the system or a library ran out of."""
+    """Return an error with the remedy if memory ran out or a worker died."""
     text = str(error)
     memory = (
         "out of memory",
@@ -113,7 +113,7 @@ def _explained(error: BaseException) -> Exception | None:
     ):
         return OutOfMemoryError(
             f"A step did not fit into memory ({text.splitlines()[0] if text else 'MemoryError'}). "
-            "Use a smaller batch_size, embed a batch in chunks with grad_cache_chunk=32, or train "
+            "Use a smaller batch_size, embed batches in chunks with grad_cache_chunk=32, or train "
             "with precision='bf16-mixed'."
         )
     if "DataLoader worker" in text and ("exited unexpectedly" in text or "killed" in text):

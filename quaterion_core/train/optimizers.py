@@ -1,4 +1,4 @@
-"""Optimizers by name, with arguments of their own for parts of a model."""
+"""Optimizers by name, with separate arguments for parts of a model."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from quaterion_core.plugins.nearest import unknown_name
 
 @dataclass(frozen=True)
 class OptimizerChoice:
-    """An optimizer that is chosen by name, before there are parameters for it.
+    """Name and arguments of an optimizer, before its parameters are known.
 
     Args:
         name: Name of a registered optimizer: one of PyTorch's, such as ``adamw``, or a plugin's.
         arguments: Its arguments; the learning rate is 1e-3 if none is given.
-        parts: Arguments by part of the model, for parts that differ, such as
-            ``{"head": {"lr": 0.01}}``. What a part does not state is as for all others.
+        parts: Arguments that differ for a part of the model, by part, such as
+            ``{"head": {"lr": 0.01}}``. Missing arguments default to those of the optimizer.
 
     Raises:
-        TypeError: It does not take these arguments, or a value is of the wrong type.
+        TypeError: The optimizer does not take these arguments, or a value is of the wrong type.
         ValueError: There is no such optimizer, or a value is out of range.
 
     Example:
@@ -52,25 +52,25 @@ class OptimizerChoice:
         raise_faults(f"The optimizer {self.name!r}", faults)
 
     def check_parts(self, modules: Mapping[str, nn.Module]) -> None:
-        """Check that each part that has arguments of its own is there and is trained.
+        """Check that each part with arguments of its own exists and is trainable.
 
         Args:
             modules: The parts of the model by name.
 
         Raises:
-            ValueError: There is no such part, or it has nothing to train.
+            ValueError: There is no such part, or it has no trainable parameters.
         """
         for part in self.parts:
             if part not in modules:
                 raise ValueError(unknown_part(part, modules))
             if not any(parameter.requires_grad for parameter in modules[part].parameters()):
                 raise ValueError(
-                    f"The optimizer has arguments for the part {part!r}, which has nothing to "
-                    "train. Make it trainable, or leave it out."
+                    f"The optimizer has arguments for the part {part!r}, which has no trainable "
+                    "parameters. Make it trainable, or leave it out."
                 )
 
     def build(self, modules: Mapping[str, nn.Module]) -> torch.optim.Optimizer:
-        """Make the optimizer of all parameters that require grad.
+        """Build the optimizer of all parameters that require grad.
 
         Args:
             modules: The parts of the model by name. A parameter that is shared by several parts
@@ -91,12 +91,12 @@ class OptimizerChoice:
 
 
 def choose_optimizer(choice: object) -> OptimizerChoice:
-    """Turn a name, or a mapping of ``name``, arguments and ``parts``, into a choice.
+    """Convert a name, or a mapping of ``name``, arguments and ``parts``, into a choice.
 
     An :class:`OptimizerChoice` is returned as it is.
 
     Raises:
-        TypeError: The choice is neither, or see :class:`OptimizerChoice`.
+        TypeError: The choice is none of these, or see :class:`OptimizerChoice`.
         ValueError: See :class:`OptimizerChoice`.
     """
     if isinstance(choice, OptimizerChoice):
@@ -106,7 +106,7 @@ def choose_optimizer(choice: object) -> OptimizerChoice:
 
 
 def optimizer_faults(choice: object, place: tuple[str | int, ...] = ()) -> Iterator[Fault]:
-    """Find all that is wrong with the choice of an optimizer, before there are parameters.
+    """Yield all faults of a choice of an optimizer, before its parameters are known.
 
     Example:
         >>> for fault in optimizer_faults({"name": "adamw", "lr": -1, "parts": {"head": {"l": 1}}}):
@@ -123,7 +123,7 @@ def optimizer_faults(choice: object, place: tuple[str | int, ...] = ()) -> Itera
 
 
 def optimizer_arguments(name: str) -> dict[str, Argument]:
-    """Return the arguments of an optimizer, without those that training sets itself."""
+    """Return the arguments of an optimizer, without those that a training run sets itself."""
     _, *arguments = callable_arguments(named_class("optimizer", name)).items()
     return dict(arguments)
 
@@ -171,7 +171,7 @@ def _faults(
 
 
 def _fresh(parameters: Iterable[nn.Parameter], taken: set[int]) -> list[nn.Parameter]:
-    """Return those that require grad and are not taken yet, and take them."""
+    """Return the parameters that require grad and are not in ``taken``, and add them to it."""
     fresh = []
     for parameter in parameters:
         if parameter.requires_grad and id(parameter) not in taken:

@@ -20,21 +20,21 @@ from quaterion_core.train.epoch_loader import has_length
 
 
 def check_loader(loader: object, name: str) -> None:
-    """Check that a loader is one of ours and has batches of the right samples.
+    """Check that a loader is a similarity loader with batches of the right samples.
 
     Args:
-        loader: What the user gave.
+        loader: The given object.
         name: The argument's name, for the error.
 
     Raises:
-        TypeError: It is no similarity loader, or its first sample is of the wrong type.
-        ValueError: It has no batch.
+        TypeError: It is not a similarity loader, or its first sample is of the wrong type.
+        ValueError: It has no batches.
     """
     if not isinstance(loader, SimilarityDataLoader):
         raise TypeError(
-            f"{name} is a {type(loader).__name__}, but has to be a PairsSimilarityDataLoader or a "
-            "GroupSimilarityDataLoader from quaterion_core.dataset, made from a dataset of "
-            "similarity samples."
+            f"Expected {name} to be a PairsSimilarityDataLoader or a GroupSimilarityDataLoader, "
+            f"got a {type(loader).__name__}. Make one with quaterion_core.dataset from a dataset "
+            "of similarity samples."
         )
     dataset: Any = loader.dataset
     if not hasattr(dataset, "__len__"):
@@ -59,17 +59,17 @@ def check_shares(loader: SimilarityDataLoader[Any], name: str, processes: int) -
         processes: Number of processes.
 
     Raises:
-        ValueError: There are fewer samples than processes, or too few for ``drop_last``, or they
-            cannot be divided.
+        ValueError: There are fewer samples than processes, too few for ``drop_last``, or the
+            sampler has no length.
     """
     dataset: Any = loader.dataset
     if processes == 1 or isinstance(dataset, IterableDataset) or loader.batch_sampler is None:
         return
     if not has_length(loader):
         raise ValueError(
-            f"The sampler of {name} ({type(loader.sampler).__name__}) has no length, so that its "
-            f"samples cannot be divided among {processes} processes. Give it __len__, or train in "
-            "one process."
+            f"The sampler of {name} ({type(loader.sampler).__name__}) has no length, so its "
+            f"samples cannot be divided among {processes} processes. Implement __len__, or train "
+            "in one process."
         )
     if loader.drop_last and len(loader) < processes:
         raise ValueError(
@@ -85,13 +85,13 @@ def check_shares(loader: SimilarityDataLoader[Any], name: str, processes: int) -
 
 
 def check_loss_fits(loss: SimilarityLoss, loader: SimilarityDataLoader[Any], name: str) -> None:
-    """Check that a loss understands the targets that a loader gives.
+    """Check that a loss supports the targets of a loader.
 
-    The samples of a list are looked at, those of other datasets in the first batch.
+    All samples of a list are checked; those of other datasets are checked with the first batch.
 
     Raises:
-        TypeError: A pairwise loss meets groups, or a group loss meets pairs.
-        ValueError: A score of a list of pairs is none, or out of the loss's range.
+        TypeError: The loss is pairwise and the loader yields groups, or the other way round.
+        ValueError: A score of a list of pairs is not a number, or out of the loss's range.
     """
     for loader_type, samples, losses in (
         (PairsSimilarityDataLoader, "pairs", "contrastive, multiple-negatives-ranking"),
@@ -100,7 +100,7 @@ def check_loss_fits(loss: SimilarityLoss, loader: SimilarityDataLoader[Any], nam
         if isinstance(loader, loader_type) and loss.sample_kind != samples:
             raise TypeError(
                 f"{type(loss).__name__} does not fit {name}: it is a loss over {loss.sample_kind}, "
-                f"but a {loader_type.__name__} gives {samples}. Choose a loss over {samples} "
+                f"but a {loader_type.__name__} yields {samples}. Choose a loss over {samples} "
                 f"({losses}, ...), or samples of the other kind."
             )
     samples_given: Any = loader.dataset
@@ -110,12 +110,12 @@ def check_loss_fits(loss: SimilarityLoss, loader: SimilarityDataLoader[Any], nam
             loss.check_scores(score_tensor([sample.score for sample in samples_given]))
 
 
-def tell_hard_negatives(
+def warn_of_hard_negatives(
     loss: SimilarityLoss, loader: SimilarityDataLoader[Any], batch_sampler: object
 ) -> None:
-    """Warn of hard negatives that a loader separates from their queries.
+    """Warn if a loader separates hard negatives from their queries.
 
-    Only the samples of a list are looked at, for a loss with in-batch negatives.
+    Only the samples of a list are checked, for a loss with in-batch negatives.
     """
     samples: Any = loader.dataset
     if (
@@ -133,7 +133,7 @@ def tell_hard_negatives(
     if negatives:
         rank_zero_warn(
             f"{negatives:,} of {len(samples):,} training pairs are hard negatives (score 0), most "
-            "of which come in other batches than their query. Pass batch_sampler='no-duplicates', "
+            "of which are in other batches than their query. Pass batch_sampler='no-duplicates', "
             "which keeps them together."
         )
 
@@ -142,24 +142,24 @@ def check_chunk(chunk: object) -> None:
     """Check the number of objects that gradient caching embeds at once.
 
     Raises:
-        ValueError: It is no positive integer.
+        ValueError: It is not a positive integer.
     """
     if chunk is not None and (type(chunk) is not int or chunk < 1):
         raise ValueError(
-            f"grad_cache_chunk has to be a positive number of objects or None, but is {chunk!r}."
+            f"Expected grad_cache_chunk to be a positive number of objects or None, got {chunk!r}."
         )
 
 
 def check_early_stopping(trainer: pl.Trainer, *, has_validation: bool) -> None:
-    """Check that a trainer without validation data does not wait for their loss.
+    """Check that no callback monitors validation metrics if there are no validation data.
 
     Raises:
-        ValueError: It does.
+        ValueError: A callback does.
     """
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         monitor = getattr(callback, "monitor", None) or ""
         if not has_validation and "validation" in monitor:
             raise ValueError(
-                f"The trainer's {type(callback).__name__} waits for {monitor!r}, but fit() got no "
-                "val_dataloader. Pass one, or make the callback with monitor='train_loss'."
+                f"The trainer's {type(callback).__name__} monitors {monitor!r}, but fit() got no "
+                "val_dataloader. Pass one, or create the callback with monitor='train_loss'."
             )

@@ -1,4 +1,4 @@
-"""Trainers and callbacks that have been in use before."""
+"""Reuse of trainers and callbacks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from quaterion_core.train.errors import UsedTrainerError
 
 
 def check_trainer(trainer: pl.Trainer, model: pl.LightningModule) -> None:
-    """Check that a trainer is new, or has something left to do for the model that it trained.
+    """Check that a trainer is new, or has epochs and steps left for the model that it trained.
 
     Raises:
-        UsedTrainerError: It has trained another model, or as long as it was made for.
+        UsedTrainerError: It has trained another model, or has reached its limit.
     """
     if trainer.global_step == 0 and trainer.current_epoch == 0:
         return
@@ -36,10 +36,10 @@ def check_trainer(trainer: pl.Trainer, model: pl.LightningModule) -> None:
 
 
 def reset_callbacks(trainer: pl.Trainer) -> None:
-    """Let callbacks that took part in another training run start afresh with a new trainer.
+    """Reset the callbacks of a new trainer that were used in another training run.
 
-    Early stopping remembered the best score of the other run and stopped after an epoch, a timer
-    its time; a checkpoint callback compared with scores of other checkpoints.
+    Otherwise early stopping would compare with the best score of the other run, a timer would
+    include its time, and a checkpoint callback would compare with its checkpoints.
     """
     if trainer.global_step:
         return
@@ -63,7 +63,7 @@ _TIMER = ("_start_time", "_end_time", "_offset")
 
 
 def _reset(callback: Any, new: Any, names: tuple[str, ...]) -> None:
-    """Give a callback what a new one has; versions of Lightning differ in what that is."""
+    """Copy attributes from a new callback; not all versions of Lightning have all of them."""
     for name in names:
         if hasattr(new, name):
             value = getattr(new, name)

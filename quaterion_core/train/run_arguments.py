@@ -1,4 +1,4 @@
-"""Checks of the arguments of a training run that are neither data nor settings."""
+"""Checks of the model, the trainer, the checkpoint and the metrics of a training run."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from quaterion_core.utils.given import expected
 
 _CALL: Final = "Quaterion.fit(trainable_model, trainer, train_dataloader)"
 _KEYWORDS: Final = ("best", "last", "hpc", "registry")
-"""What Lightning takes for the path of a checkpoint that it finds itself."""
+"""Values of ``ckpt_path`` for which Lightning looks up the checkpoint itself."""
 
 
 def check_model_and_trainer(model: object, trainer: object) -> None:
-    """Check that a model can be trained, and that a trainer trains it.
+    """Check the types of the model and the trainer.
 
     Raises:
-        TypeError: One is not of its type, or they are the wrong way round.
+        TypeError: One of them is of the wrong type, or they are swapped.
     """
     if not isinstance(model, TrainableModel):
         advice = ""
@@ -56,11 +56,11 @@ def check_model_and_trainer(model: object, trainer: object) -> None:
 
 
 def check_checkpoint(path: object) -> None:
-    """Check that a checkpoint to resume from is there.
+    """Check that the checkpoint to resume from exists.
 
     Raises:
-        TypeError: It is no path.
-        FileNotFoundError: There is nothing at the path.
+        TypeError: It is not a path.
+        FileNotFoundError: The path does not exist.
     """
     if path is None or path in _KEYWORDS:
         return
@@ -74,10 +74,10 @@ def check_checkpoint(path: object) -> None:
 
 
 def check_metrics_fit(model: TrainableModel, loader: SimilarityDataLoader[Any], name: str) -> None:
-    """Check that the attached metrics are for the samples of a loader.
+    """Check that the attached metrics support the samples of a loader.
 
     Raises:
-        TypeError: A metric over groups meets pairs, or one over pairs meets groups.
+        TypeError: A metric over groups is used with pairs, or one over pairs with groups.
     """
     for loader_type, metric_type, samples, metrics in (
         (PairsSimilarityDataLoader, GroupMetric, "pairs", "retrieval-precision, spearman"),
@@ -96,10 +96,10 @@ def check_metrics_fit(model: TrainableModel, loader: SimilarityDataLoader[Any], 
 
 
 def check_weights(model: TrainableModel) -> None:
-    """Check that the weights can take a step of an optimizer.
+    """Check that the trainable weights are in a precision that an optimizer can update.
 
     Raises:
-        ValueError: They are in half precision, in which small steps become 0 or NaN.
+        ValueError: They are in float16, in which small steps become 0 or NaN.
     """
     half = [n for n, p in model.named_parameters() if p.requires_grad and p.dtype == torch.float16]
     if half:

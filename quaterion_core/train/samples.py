@@ -1,4 +1,4 @@
-"""Which samples a batch is made of, for errors."""
+"""The samples of a batch, for error messages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _MOST_NAMED: Final = 10
 
 
 def batch_samples(trainer: pl.Trainer, batch_idx: int) -> list[int]:
-    """Return the indices of the samples of a batch in their dataset; none if they are not known."""
+    """Return the indices of a batch's samples in their dataset; empty if they are not known."""
     loader: Any = trainer.train_dataloader if trainer.training else trainer.val_dataloaders
     samples = getattr(loader, "samples_of_batch", None)
     return [] if samples is None else samples(batch_idx)
 
 
 def describe_batch(trainer: pl.Trainer, batch_idx: int) -> str:
-    """Say which batch it is, and of which samples.
+    """Return a description of a batch: epoch, number, step and samples.
 
     Example:
         >>> describe_batch(pl.Trainer(logger=False, accelerator="cpu"), 3)

@@ -26,7 +26,7 @@ from quaterion_core.plugins import PluginError
 
 
 class Decay(ABC):
-    """The learning rate after the warm-up: what a plugin declares as a schedule.
+    """Base class of the decay after the warm-up; a plugin declares it as a schedule.
 
     Its constructor takes the arguments of the schedule; ``warm_up`` is not among them, since every
     schedule has it.
@@ -91,7 +91,7 @@ class Schedule:
         arguments: Further arguments of a plugin's schedule.
 
     Raises:
-        TypeError: It does not take these arguments, or a value is of the wrong type.
+        TypeError: The schedule does not take these arguments, or a value is of the wrong type.
         ValueError: There is no schedule of this name, or a value is out of range.
 
     Example:
@@ -110,12 +110,12 @@ class Schedule:
 
     @cached_property
     def decay(self) -> Decay:
-        """What follows the warm-up."""
+        """The decay after the warm-up."""
         decay: Decay = named_class("schedule", self.name)(**self.arguments)
         return decay
 
     def factor(self, step: int, steps: int) -> float:
-        """Return the factor of the learning rate in a step, counted from 0, out of ``steps``."""
+        """Return the factor of the learning rate in step ``step``, counted from 0, of ``steps``."""
         rising = round(self.warm_up * steps)
         if step < rising:
             return (step + 1) / rising
@@ -152,7 +152,7 @@ def build_schedule(choice: object) -> Schedule | None:
 
 
 def schedule_faults(choice: object, place: tuple[str | int, ...] = ()) -> Iterator[Fault]:
-    """Find all that is wrong with the choice of a schedule.
+    """Yield all faults of a choice of a schedule.
 
     Example:
         >>> print(*schedule_faults({"name": "cosine", "warmup": 0.1}))
@@ -180,6 +180,6 @@ def schedule_faults(choice: object, place: tuple[str | int, ...] = ()) -> Iterat
 
 
 def schedule_arguments(name: str) -> dict[str, Argument]:
-    """Return the arguments of a schedule: ``warm_up``, and what its decay takes."""
+    """Return the arguments of a schedule: ``warm_up``, and those of its decay."""
     warm_up = callable_arguments(Schedule)["warm_up"]
     return {"warm_up": warm_up, **callable_arguments(named_class("schedule", name))}

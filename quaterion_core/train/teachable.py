@@ -1,4 +1,4 @@
-"""Whether a loss can learn anything from the samples, before it is tried for an epoch."""
+"""Check before the first epoch that a loss has a gradient for the training samples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from quaterion_core.train.errors import NothingToLearnError
 from quaterion_core.types import Targets
 
 _SAMPLES: Final = 256
-"""Samples that are tried at once."""
+"""Number of samples that are tried at once."""
 
 
 def check_teachable(
@@ -29,15 +29,16 @@ def check_teachable(
 ) -> None:
     """Check that a loss has a gradient for some embeddings of the samples of a list.
 
-    Random embeddings are tried with the targets of samples that were chosen to hold positives and
-    negatives, if there are any. Other datasets, whose samples may be costly to read, are left to
-    the first epoch.
+    Random embeddings are tried with the targets of samples that are chosen to include positives
+    and negatives, if there are any. Other datasets, whose samples may be costly to read, are
+    checked in the first epoch.
 
     Args:
         loss: The loss, which is not changed.
         embedding_size: Size D of the model's embeddings.
         loader: The training data.
-        batch_size: Samples that are compared with each other at most; ``None`` for any number.
+        batch_size: Maximum number of samples that are compared with each other; ``None`` for no
+            limit.
 
     Raises:
         NothingToLearnError: All gradients are zero.
@@ -56,14 +57,14 @@ def check_teachable(
         raise NothingToLearnError(f"{_reason(samples, loss)} No weight would ever change.")
     if batch_size == 1 and not any(_tried(learns, [sample]) for sample in chosen[:16]):
         raise NothingToLearnError(
-            f"{type(loss).__name__} compares the samples of a batch with each other, but a batch "
-            "has a single one, so that no weight would ever change. Give the loader a batch_size "
+            f"{type(loss).__name__} compares the samples of a batch with each other, but each "
+            "batch has a single one, so no weight would ever change. Give the loader a batch_size "
             "of 2 or more; 32 to 256 are usual."
         )
 
 
 def _tried(learns: Callable[[list[Any]], bool], samples: list[Any]) -> bool:
-    """Tell whether samples teach anything; a loss that fails on them says so in training."""
+    """Whether samples have a gradient; a loss that raises an error will do so in training."""
     try:
         return learns(samples)
     except Exception:
@@ -71,7 +72,7 @@ def _tried(learns: Callable[[list[Any]], bool], samples: list[Any]) -> bool:
 
 
 def _has_gradient(loss: SimilarityLoss, size: int, targets: Targets) -> bool:
-    """Tell whether any of a few random embeddings have a gradient."""
+    """Whether any of a few random embeddings has a nonzero gradient."""
     objects = len(targets["groups"]) if "groups" in targets else len(targets["subgroups"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -88,13 +89,13 @@ def _has_gradient(loss: SimilarityLoss, size: int, targets: Targets) -> bool:
 
 
 def _drawn(count: int, size: int) -> Iterator[Tensor]:
-    """Draw embeddings in all directions, and crowded ones, which no margin tells apart."""
+    """Draw embeddings in all directions, and clustered ones closer together than any margin."""
     yield torch.randn(count, size)
     yield 1 + 0.1 * torch.randn(count, size)
 
 
 def _telling(samples: Any) -> list[Any]:
-    """Choose samples that hold what there is of positives, of negatives and of scores."""
+    """Choose samples that include positives, negatives and distinct scores, if there are any."""
     if hasattr(samples[0], "group"):
         rows: dict[int, list[int]] = {}
         for row, sample in enumerate(samples):
@@ -107,36 +108,36 @@ def _telling(samples: Any) -> list[Any]:
 
 
 def _reason(samples: Any, loss: SimilarityLoss) -> str:
-    """Say what the samples lack."""
+    """Return what the samples lack."""
     name = type(loss).__name__
     if hasattr(samples[0], "group"):
         sizes = Counter(stable_id(sample.group) for sample in samples)
         if len(sizes) == 1:
             return (
-                f"All {len(samples)} training samples are of one group, so that {name} has nothing "
-                "to tell apart. Give samples of two groups or more."
+                f"All {len(samples)} training samples are of one group, so {name} has nothing to "
+                "separate. Provide samples of two groups or more."
             )
         if max(sizes.values()) == 1:
             return (
                 f"Each of the {len(samples)} groups of the training data has a single sample, so "
-                f"that {name} has nothing to bring together. Give groups of two samples or more."
+                f"{name} has no positive pairs. Provide groups of two samples or more."
             )
     else:
         scores = {float(sample.score) for sample in samples}
         if scores == {0.0}:
             return (
-                f"All {len(samples)} training pairs have the score 0, so that {name} has nothing "
-                "to bring together. Give pairs with a positive score, or another loss."
+                f"All {len(samples)} training pairs have the score 0, so {name} has no positive "
+                "pairs. Provide pairs with a positive score, or use another loss."
             )
         subgroups = {sample.subgroup for sample in samples}
         if len(subgroups) == 1 and len(samples) > 1 and samples[0].subgroup is not None:
             return (
                 f"All {len(samples)} training pairs are of the subgroup {samples[0].subgroup!r}, "
-                f"so that {name} has no negatives: objects of one subgroup are none. Leave the "
-                "subgroup out where pairs have nothing to do with one another."
+                f"so {name} has no negatives, since objects of one subgroup are not negatives of "
+                "each other. Leave the subgroup out for unrelated pairs."
             )
         if len(samples) == 1:
-            return f"There is a single training pair, and {name} compares pairs with each other."
+            return f"There is a single training pair, but {name} compares pairs with each other."
     return (
         f"{name} has no gradient for any of the training samples that were tried. Check its "
         "arguments, such as a scale or a weight of 0."

@@ -33,23 +33,23 @@ from quaterion_core.utils.enums import TrainStage
 from quaterion_core.utils.given import expected
 
 _SERVING: Final = frozenset({"encode", "encoders", "head", "save", "reduce_hubness"})
-"""What a model for serving has, and one for training has not."""
+"""Attributes that a model for serving has and a trainable model lacks."""
 
 
 class TrainableModel(pl.LightningModule, ABC):
     """Encoders, head and loss in training; a subclass configures them.
 
-    The constructor calls the ``configure_*`` methods, so attributes that they use have to be set
-    before ``super().__init__()``. :meth:`Quaterion.build <quaterion_core.Quaterion.build>` makes
-    one from registered names, without a subclass.
+    The constructor calls the ``configure_*`` methods, so attributes that they use must be set
+    before ``super().__init__()``. :meth:`Quaterion.build <quaterion_core.Quaterion.build>` builds
+    a model from registered names, without a subclass.
 
-    In several processes, each step gathers the embeddings and targets of all of them, so that two
-    processes with half a batch each get the loss and the gradient of one with the whole batch.
+    In distributed training, each step gathers the embeddings and targets of all processes, so two
+    processes with half a batch each get the same loss and gradient as one with the whole batch.
 
-    It logs ``train_loss`` and ``validation_loss``, and every attached metric as
-    ``<name>_<stage>``: of the whole dataset in validation; in training, of the batches that the
-    trainer logs (every 50th by default, and the last one), or of each batch for a metric that is
-    attached with ``on_epoch=True`` or ``prog_bar=True``.
+    The logged values are ``train_loss``, ``validation_loss``, and every attached metric as
+    ``<name>_<stage>``: over the whole dataset in validation; in training, over the batches that
+    the trainer logs (every 50th by default, and the last one), or over each batch for a metric
+    that is attached with ``on_epoch=True`` or ``prog_bar=True``.
 
     Example:
         >>> from quaterion_core.heads import GatedHead
@@ -76,8 +76,8 @@ class TrainableModel(pl.LightningModule, ABC):
         encoders = self.configure_encoders()
         head = self.configure_head(SimilarityModel.get_encoders_output_size(encoders))
         self._model = SimilarityModel(encoders, head)
-        self._is_told_of_cache = False
-        self._is_told_of_collapse = False
+        self._has_warned_of_cache = False
+        self._has_warned_of_collapse = False
         self._loss = self.configure_loss()
         if not isinstance(self._loss, SimilarityLoss):
             raise TypeError(
@@ -114,12 +114,12 @@ class TrainableModel(pl.LightningModule, ABC):
 
     @property
     def loss(self) -> SimilarityLoss:
-        """The loss, together with the parameters it may have."""
+        """The loss, including its parameters, if it has any."""
         return self._loss
 
     @property
     def configured_xbm(self) -> XbmConfig | None:
-        """What :meth:`configure_xbm` returned."""
+        """The result of :meth:`configure_xbm`."""
         return self._xbm_config
 
     @property
@@ -129,7 +129,7 @@ class TrainableModel(pl.LightningModule, ABC):
 
     @property
     def attached_metrics(self) -> list[AttachedMetric]:
-        """The name that Quaterion 0.1 has for :attr:`metrics`."""
+        """Alias of :attr:`metrics`, as in Quaterion 0.1."""
         return self._metrics
 
     @abstractmethod
@@ -146,7 +146,7 @@ class TrainableModel(pl.LightningModule, ABC):
 
     @abstractmethod
     def configure_loss(self) -> SimilarityLoss:
-        """Return the loss: a group loss or a pairwise one, as the data loaders ask."""
+        """Return the loss: a group loss or a pairwise loss, depending on the data loaders."""
 
     def configure_metrics(self) -> AttachedMetric | list[AttachedMetric]:
         """Return the metrics to log in training and validation; none by default."""
@@ -155,22 +155,22 @@ class TrainableModel(pl.LightningModule, ABC):
     def configure_caches(self) -> CacheConfig | None:
         """Return how to cache the embeddings of frozen encoders; not at all by default.
 
-        With a cache every distinct object goes through a frozen encoder once, before the training
-        starts. The collate function's augmentations are then frozen too, so give ``views`` if
-        there are any.
+        With a cache every distinct object passes through a frozen encoder once, before training
+        starts. Random augmentations of the collate function are then fixed, too; set ``views`` to
+        keep several of them.
         """
         return None
 
     @cached_property
     def cache_config(self) -> CacheConfig | None:
-        """What :meth:`configure_caches` returned; it is asked once, when the answer is needed."""
+        """The result of :meth:`configure_caches`, which is called once, on first access."""
         config = self.configure_caches()
         if config is not None and not isinstance(config, CacheConfig):
             raise expected("cache", "a CacheConfig or None", config, "Pass CacheConfig().")
         return config
 
     def cached_encoders(self) -> list[str]:
-        """Return the keys of the encoders that are to be cached, sorted."""
+        """Return the keys of the encoders to cache, sorted."""
         config = self.cache_config
         if config is None:
             return []
@@ -185,11 +185,11 @@ class TrainableModel(pl.LightningModule, ABC):
         return None
 
     def configure_optimizers(self) -> Any:
-        """Return the optimizer: by default Adam at 1e-3 over all that is trainable.
+        """Return the optimizer: by default Adam with ``lr=1e-3`` over all trainable parameters.
 
-        That includes the loss's own parameters. A subclass may return whatever Lightning accepts.
+        These include the parameters of the loss. A subclass may return whatever Lightning accepts.
         Parameters of the loss that no optimizer holds are added to the first one when the
-        training starts, so ``torch.optim.Adam(self.model.parameters())`` is enough.
+        training run starts, so ``torch.optim.Adam(self.model.parameters())`` is enough.
         """
         return torch.optim.Adam(self.trainable_parameters(), lr=1e-3)
 
@@ -217,14 +217,14 @@ class TrainableModel(pl.LightningModule, ABC):
         stage: TrainStage,
         **kwargs: Any,
     ) -> None:
-        """Look at the results of a step; by default the attached metrics do.
+        """Process the results of a step; by default, update the attached metrics.
 
         Args:
             embeddings: Embeddings (N, D) of the batch.
             targets: Targets of the batch.
             batch_idx: Number of the batch in its epoch.
             stage: Training, validation or test.
-            **kwargs: What Lightning passes on.
+            **kwargs: Further arguments from Lightning.
         """
         for attached in self.metrics:
             if stage == TrainStage.TRAIN:
@@ -244,7 +244,7 @@ class TrainableModel(pl.LightningModule, ABC):
                 update(embeddings.detach(), **accepted(update, targets))
 
     def _is_logged(self, attached: AttachedMetric, batch_idx: int) -> bool:
-        """Tell whether a metric of a training batch is seen: at the log interval and at the end."""
+        """Whether a metric of a training batch is logged: at the log interval and at the end."""
         if attached.log_options["on_epoch"] or attached.log_options["prog_bar"]:
             return True
         interval = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
@@ -252,13 +252,12 @@ class TrainableModel(pl.LightningModule, ABC):
         return is_due or bool(self.trainer.is_last_batch)
 
     def configure_callbacks(self) -> list[pl.Callback]:
-        """Return what makes a trainer log metrics of whole datasets and train the loss.
+        """Return the callbacks that log metrics of whole datasets and optimize the loss.
 
-        :meth:`Quaterion.fit <quaterion_core.Quaterion.fit>` adds these for as long as it runs; a
-        trainer that is called without it gets them here. A subclass that overrides this adds its
-        own to ``super().configure_callbacks()``.
+        :meth:`Quaterion.fit <quaterion_core.Quaterion.fit>` adds these while it runs; a trainer
+        that is called directly gets them here. A subclass that overrides this method should add
+        its own to ``super().configure_callbacks()``.
         """
-        # They look at trainable models themselves.
         from quaterion_core.train.callbacks import LossParametersCallback, MetricsCallback
 
         present = {type(callback) for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
@@ -266,7 +265,7 @@ class TrainableModel(pl.LightningModule, ABC):
         return [callback for callback in ours if type(callback) not in present]
 
     def setup_dataloader(self, dataloader: Any) -> None:
-        """Do nothing: any loader can be trained with as it is.
+        """Do nothing: loaders need no setup.
 
         Scripts for Quaterion 0.1 call this before they call ``Trainer.fit`` themselves.
         """
@@ -288,11 +287,11 @@ class TrainableModel(pl.LightningModule, ABC):
         if not self.trainer.training:
             return self.model.get_collate_fn()(list(objects)), targets
         encoders = self.model.encoders
-        if self.cached_encoders() and not self._is_told_of_cache:
-            self._is_told_of_cache = True
+        if self.cached_encoders() and not self._has_warned_of_cache:
+            self._has_warned_of_cache = True
             warnings.warn(
-                f"The encoder {self.cached_encoders()[0]!r} is not cached: Trainer.fit() embeds at "
-                "every step. Train with Quaterion.fit(model, trainer, loader).",
+                f"The encoder {self.cached_encoders()[0]!r} is not cached: Trainer.fit() runs it "
+                "at every step. Train with Quaterion.fit(model, trainer, loader).",
                 stacklevel=2,
             )
         features = collate_features(
@@ -337,7 +336,7 @@ class TrainableModel(pl.LightningModule, ABC):
             embeddings = embed_in_chunks(self.model, features["chunks"])
         else:
             embeddings = self.model(features)
-        # A sum is not finite if any of its terms is not, and is the cheaper thing to look at.
+        # A sum is not finite if any of its terms is not, and it is cheaper to check.
         if self._is_time_to_check(batch_idx, embeddings) and not torch.isfinite(embeddings.sum()):
             self._explain_not_finite(features)
         own = embeddings, targets
@@ -346,7 +345,7 @@ class TrainableModel(pl.LightningModule, ABC):
         if self._is_time_to_check(batch_idx, embeddings) and not torch.isfinite(loss):
             self._explain_loss(loss, own[1], batch_idx)
         if stage == TrainStage.TRAIN and (batch_idx == 0 or self.trainer.is_last_batch):
-            self._tell_of_collapse(embeddings)
+            self._warn_of_collapse(embeddings)
         if self._xbm_config is not None and stage == TrainStage.TRAIN:
             loss = loss + self._memory_loss(embeddings, targets, self._xbm_config)
         self.log(
@@ -358,7 +357,7 @@ class TrainableModel(pl.LightningModule, ABC):
             on_epoch=True,
             sync_dist=stage != TrainStage.TRAIN,
         )
-        # Metrics over a whole dataset gather what the processes saw themselves.
+        # Metrics over a whole dataset gather their states from all processes themselves.
         seen, stated = (embeddings, targets) if stage == TrainStage.TRAIN else own
         self.process_results(
             embeddings=seen, targets=stated, batch_idx=batch_idx, stage=stage, **kwargs
@@ -366,7 +365,7 @@ class TrainableModel(pl.LightningModule, ABC):
         return loss
 
     def _memory_loss(self, embeddings: Tensor, targets: Targets, config: XbmConfig) -> Tensor:
-        """Compare a batch with the memory, then remember it."""
+        """Return the loss of a batch against the memory, then store the batch in it."""
         loss = SimilarityLoss.nothing_to_learn(embeddings)
         if self.global_step >= config.start_iteration:
             memory, memory_targets = self._xbm_buffer.recall(embeddings)
@@ -378,7 +377,7 @@ class TrainableModel(pl.LightningModule, ABC):
         return loss
 
     def _is_time_to_check(self, batch_idx: int, embeddings: Tensor) -> bool:
-        """Look at every batch where that is free, at some where it would wait for the device."""
+        """Whether to check a batch: always if that is free, at intervals if it synchronizes."""
         return embeddings.device.type == "cpu" or batch_idx % 50 == 0
 
     def _explain_loss(self, loss: Tensor, targets: Targets, batch_idx: int) -> None:
@@ -399,18 +398,18 @@ class TrainableModel(pl.LightningModule, ABC):
             "Lower the learning rate, or check the arguments of the loss."
         )
 
-    def _tell_of_collapse(self, embeddings: Tensor) -> None:
+    def _warn_of_collapse(self, embeddings: Tensor) -> None:
         """Warn once if all embeddings of a batch are the same."""
-        if self._is_told_of_collapse or len(embeddings) < 4:
+        if self._has_warned_of_collapse or len(embeddings) < 4:
             return
         embeddings = embeddings.detach()
         if _are_same(embeddings[:16]) and _are_same(embeddings):
-            self._is_told_of_collapse = True
+            self._has_warned_of_collapse = True
             rank_zero_warn(
                 f"The model has collapsed: in epoch {self.current_epoch} all {len(embeddings)} "
                 "embeddings of a batch are the same, whatever the object. Lower the learning rate, "
-                "use a loss with negatives or a smaller margin, or check that the encoder's input "
-                "tells objects apart."
+                "use a loss with negatives or a smaller margin, or check that the encoder's inputs "
+                "differ between objects."
             )
 
     def _explain_not_finite(self, features: Features) -> None:
@@ -418,19 +417,19 @@ class TrainableModel(pl.LightningModule, ABC):
             self.model.check_finite(chunk)
         raise NotFiniteError(
             f"The embeddings became NaN or infinite in epoch {self.current_epoch}, though the "
-            "encoders' outputs are finite. The training diverged: lower the learning rate, or "
+            "encoders' outputs are finite. Training diverged: lower the learning rate, or "
             "clip gradients with Trainer(gradient_clip_val=1.0)."
         )
 
     def save_servable(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Save the model for serving; may be called at any time, also in mid-training.
+        """Save the model for serving, at any time, also during training.
 
         Args:
             path: A new or empty folder.
             overwrite: Replace a model that is saved there.
 
         Raises:
-            OutputExistsError: There is something at ``path``; it stays as it is.
+            OutputExistsError: ``path`` exists and is not an empty folder; it is left unchanged.
         """
         self.model.save(path, overwrite=overwrite)
 

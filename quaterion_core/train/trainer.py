@@ -1,4 +1,4 @@
-"""Arguments of a trainer that suit most training runs."""
+"""Default arguments of a trainer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.utils.given import expected
 
 EPOCHS_WITHOUT_VALIDATION: Final = 100
-"""An upper bound where ``train_loss``, which keeps falling, decides when to stop."""
+"""Maximum number of epochs if ``train_loss``, which keeps falling, is monitored."""
 
 
 def trainer_defaults(
@@ -48,10 +48,10 @@ def trainer_defaults(
 
 
 def without_switched_off(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments of a trainer without default callbacks that others of them switch off.
+    """Return arguments of a trainer without the default callbacks that its flags disable.
 
-    Lightning refuses a progress bar beside ``enable_progress_bar=False``, which a plugin may
-    propose.
+    Lightning raises an error for a progress bar together with ``enable_progress_bar=False``, which
+    a plugin may propose.
 
     Example:
         >>> found = without_switched_off({**trainer_defaults(), "enable_progress_bar": False})

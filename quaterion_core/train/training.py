@@ -1,4 +1,4 @@
-"""A training run: what is trained, on which data, by which trainer."""
+"""A training run: a model, its data, and a trainer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from quaterion_core.train.preflight import (
     check_loader,
     check_loss_fits,
     check_shares,
-    tell_hard_negatives,
+    warn_of_hard_negatives,
 )
 from quaterion_core.train.reuse import check_trainer, reset_callbacks
 from quaterion_core.train.run_arguments import (
@@ -59,15 +59,15 @@ from quaterion_core.train.trainer import trainer_defaults, without_switched_off
 
 
 class Training:
-    """A training run: made and checked, prepared, then called.
+    """A training run, checked when it is made, then prepared, then called.
 
     :meth:`Quaterion.prepare <quaterion_core.Quaterion.prepare>` describes the arguments.
 
     Attributes:
-        model: What is trained.
-        trainer: What trains it.
-        train_loader: The batches of this process to train on; there once it is prepared.
-        validation_loader: Those to validate on, if there are any.
+        model: The model.
+        trainer: The trainer.
+        train_loader: Training batches of this process; set by :meth:`prepared`.
+        validation_loader: Validation batches of this process, if there are any.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class Training:
             check_trainer(trainer, trainable_model)
             reset_callbacks(trainer)
         self._check_that_it_can_learn(trainable_model, train_dataloader, trainer)
-        tell_hard_negatives(trainable_model.loss, train_dataloader, batch_sampler)
-        _tell_what_is_not_used(trainable_model, has_validation=val_dataloader is not None)
+        warn_of_hard_negatives(trainable_model.loss, train_dataloader, batch_sampler)
+        _warn_of_what_is_not_used(trainable_model, has_validation=val_dataloader is not None)
         check_shares(train_dataloader, "train_dataloader", trainer.world_size)
         if val_dataloader is not None:
             check_shares(val_dataloader, "val_dataloader", trainer.world_size)
@@ -132,7 +132,7 @@ class Training:
     ) -> None:
         """Raise an error if no weight would ever change."""
         if not any(parameter.requires_grad for parameter in model.parameters()):
-            model.trainable_parameters()  # says what to do
+            model.trainable_parameters()  # raises an error if there are none
         size = None
         if loader.batch_size is not None and model.configured_xbm is None:
             size = loader.batch_size * trainer.world_size
@@ -140,7 +140,7 @@ class Training:
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
-        """Fill the cache, if there is one, and let it be read for a while."""
+        """Fill the cache, if there is one, and use it within the ``with`` block."""
         self._lifecycle.before_fit(self.trainer, self.model)
         config = self.model.cache_config
         if config is None:
@@ -159,7 +159,7 @@ class Training:
         )
         try:
             if cache.keys:
-                with torch.random.fork_rng(devices=[]):  # as random as without a cache
+                with torch.random.fork_rng(devices=[]):  # same state as without cache
                     loaders, self._tables = cache.fill()
                 self._set_loaders(*loaders)
             else:
@@ -173,7 +173,7 @@ class Training:
         """Train, once.
 
         Raises:
-            TrainingError: The run cannot go on, such as with a gradient that is not finite.
+            TrainingError: The run cannot continue, such as after a gradient that is not finite.
             TrainingInterrupted: It was stopped by Ctrl-C.
             TrainingTerminated: It was stopped by SIGTERM; the exit code is 143.
         """
@@ -204,7 +204,7 @@ class Training:
             self._lifecycle.after_fit(self.trainer, self.model)
 
     def _read_objects(self) -> None:
-        """Derive loaders that collate raw objects for the encoders."""
+        """Make loaders that collate raw objects for the encoders."""
         encoders = self.model.model.encoders
         collator = partial(
             TrainCollator, meta_extractors=meta_extractors(encoders), chunking=self._chunking
@@ -219,7 +219,7 @@ class Training:
         )
 
     def _set_loaders(self, train: DataLoader[Any], validation: DataLoader[Any] | None) -> None:
-        """Let epochs be planned over what loads the batches."""
+        """Set the loaders, with the batches of each epoch planned."""
         plan = self._plan
         if self.trainer.overfit_batches > 0:  # type: ignore[attr-defined]
             plan = SameBatches(plan or ordered_plan(train))
@@ -229,7 +229,7 @@ class Training:
 
 
 class SameBatches:
-    """The batches that a plan makes of the first epoch, in every epoch.
+    """A plan that repeats the batches of the first epoch.
 
     Args:
         plan: The plan.
@@ -246,24 +246,24 @@ class SameBatches:
 def _plan(
     batch_sampler: Any, loader: SimilarityDataLoader[Any], trainer: pl.Trainer
 ) -> BatchPlan | None:
-    """Return the batches that a batch sampler makes, if there is one."""
+    """Return the plan of a batch sampler, if there is one."""
     if batch_sampler is None:
         return None
     return SamplerPlan(build_batch_sampler(batch_sampler), loader, trainer.world_size)
 
 
-def _tell_what_is_not_used(model: TrainableModel, *, has_validation: bool) -> None:
-    """Warn about a cache that caches nothing, and about metrics of missing data."""
+def _warn_of_what_is_not_used(model: TrainableModel, *, has_validation: bool) -> None:
+    """Warn of a cache without frozen encoders, and of metrics without validation data."""
     if model.cache_config is not None and not model.cached_encoders():
         rank_zero_warn(
-            "The cache is not used: it keeps embeddings of frozen encoders, and no encoder of this "
-            "model is frozen and to be cached. Freeze an encoder, or leave the cache out."
+            "The cache is not used, since it stores embeddings of frozen encoders and no encoder "
+            "to be cached is frozen. Freeze an encoder, or leave the cache out."
         )
     if model.metrics and not has_validation:
         names = ", ".join(attached.name for attached in model.metrics)
         rank_zero_warn(
-            f"There are no validation data: {names} will be logged of training batches alone. Pass "
-            "a val_dataloader to measure them on data that are not trained on."
+            f"There are no validation data: {names} will be logged for training batches only. Pass "
+            "a val_dataloader to compute them on held-out data."
         )
 
 
@@ -271,7 +271,7 @@ def _tell_what_is_not_used(model: TrainableModel, *, has_validation: bool) -> No
 def _added(
     trainer: pl.Trainer, first: list[pl.Callback], last: list[pl.Callback]
 ) -> Iterator[None]:
-    """Give a trainer callbacks for a while, before its own and after them."""
+    """Add callbacks to a trainer, before and after its own, within a ``with`` block."""
     present = list(trainer.callbacks)  # type: ignore[attr-defined]
     trainer.callbacks = [*first, *present, *last]  # type: ignore[attr-defined]
     try:

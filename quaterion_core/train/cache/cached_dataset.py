@@ -24,7 +24,7 @@ class CachedObjects:
     Attributes:
         table: The table.
         rows: Row of each object of each sample, shape (S, P).
-        meta: What the encoder reads off the object of each row, if it reads anything.
+        meta: Meta that the encoder extracts from the object of each row, if it extracts any.
     """
 
     table: EmbeddingTable
@@ -38,11 +38,11 @@ class CachedDataset(Dataset[tuple[Features, Targets]]):
     Args:
         loader_type: The loader class that the samples are for.
         targets: Targets of all samples, first dimension S.
-        cached: The objects as each cached encoder knows them, by its key.
+        cached: Objects as table rows, by key of the cached encoder.
         samples: The raw samples, for the encoders that are not cached; ``None`` if all are.
         collates: Collate functions of the encoders that are not cached.
         meta_extractors: Meta extractors of the encoders that are not cached.
-        chunking: How to cut the objects of a batch into chunks, if at all. The features are then
+        chunking: How to split the objects of a batch into chunks, if at all. The features are then
             ``{"chunks": [...]}``: those of each chunk, with the ``positions`` of its objects in
             the batch.
     """
@@ -117,5 +117,5 @@ class CachedDataset(Dataset[tuple[Features, Targets]]):
 
 
 def as_it_is(batch: Any) -> Any:
-    """Pass a batch on that is collated already."""
+    """Return a batch that is already collated."""
     return batch

@@ -1,4 +1,4 @@
-"""Loaders that read tables where others would have encoders run."""
+"""Loaders that read embeddings from tables instead of running encoders."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def cached_loader(
     collates_of: Callable[[Mapping[str, Encoder]], dict[str, CollateFnType]],
     chunking: Chunking | None,
 ) -> DataLoader[Any]:
-    """Make a loader that gives the batches which the given one would, from tables.
+    """Make a loader that yields the batches of a given one, with embeddings read from tables.
 
     Args:
         loader: The given loader.
         source: Its objects.
-        cached: They as each cached encoder knows them, by its key.
+        cached: Its objects as table rows, by key of the cached encoder.
         others: The encoders that are not cached, by key. They collate raw objects.
         collates_of: Returns the collate functions of encoders.
-        chunking: How to cut the batches of the other encoders into chunks, if at all.
+        chunking: How to split the batches of the other encoders into chunks, if at all.
 
     Raises:
-        ValueError: The dataset has no index, and there are other encoders.
+        ValueError: The dataset is iterable, and there are encoders that are not cached.
     """
     arguments = {**loader.original_params, "collate_fn": as_it_is}
     samples = None
@@ -48,7 +48,7 @@ def cached_loader(
         if isinstance(samples, IterableDataset):
             raise ValueError(
                 "An iterable dataset cannot be cached while other encoders "
-                f"({', '.join(others)}) need its raw objects. Use a dataset with an index."
+                f"({', '.join(others)}) need its raw objects. Use a map-style dataset."
             )
     else:
         arguments = {k: v for k, v in arguments.items() if k not in _WORKER_ARGUMENTS}

@@ -13,12 +13,12 @@ from typing import Any
 def code_digest(cls: type, below: type, *functions: Any) -> str:
     """Return a digest of the code of a class, of functions, and of what they use.
 
-    Followed are functions, classes and constants of modules of the class's own top-level package.
-    Comments, docstrings and the place in a file have no influence.
+    Functions, classes and constants are followed within the class's own top-level package.
+    Comments, docstrings and line numbers have no influence.
 
     Args:
         cls: The class.
-        below: A base of it; this one and its bases are left out.
+        below: A base class of it; this class and its bases are left out.
         *functions: Further functions.
 
     Example:
@@ -124,7 +124,7 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _compiled(code: CodeType) -> str:
-    """Return instructions, names and constants, without docstrings and places in files."""
+    """Return instructions, names and constants, without docstrings and line numbers."""
     constants = [
         _compiled(constant)
         if isinstance(constant, CodeType)

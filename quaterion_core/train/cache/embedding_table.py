@@ -26,8 +26,8 @@ class EmbeddingTable:
         rows: Number of objects R.
         size: Size D of an embedding.
         dtype: Type in which they are stored.
-        file: Where to store them; in memory without one. A file that is there already, whole,
-            keeps its content. Its space is reserved.
+        file: File to store them in; ``None`` for memory. An existing file of the right size keeps
+            its content. Disk space is reserved for the whole file.
         views: Number of embeddings V of each object.
 
     Example:
@@ -40,11 +40,11 @@ class EmbeddingTable:
         tensor([[2.]])
 
     Attributes:
-        is_new: Whether nothing of an earlier table of this size is there.
-        is_writable: Whether it can be written to; a file that is there may be read-only.
+        is_new: Whether there was no earlier table of this size.
+        is_writable: Whether it can be written to; an existing file may be read-only.
 
     Raises:
-        NotWritableError: The file cannot be made, or the disk has no room for it.
+        NotWritableError: The file cannot be created, or there is not enough disk space.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class EmbeddingTable:
 
     @property
     def values(self) -> Tensor:
-        """The table, shape (R · V, D); the views of an object follow one another."""
+        """The table, shape (R · V, D); the views of an object are adjacent."""
         return self._values
 
     def write(self, rows: Tensor, embeddings: Tensor, view: int = 0) -> None:
@@ -123,7 +123,7 @@ class EmbeddingTable:
 
 
 def _reserve(file: Path, length: int) -> None:
-    """Make a file of so many bytes, all of which the disk has room for."""
+    """Create a file of ``length`` bytes and reserve the disk space for it."""
     with file.open("ab") as stream:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(stream.fileno(), 0, length)
@@ -133,32 +133,32 @@ def _reserve(file: Path, length: int) -> None:
 
 
 def _not_writable(file: Path, length: int, error: OSError) -> NotWritableError:
-    """Say why a table cannot be written, after nothing of it was left."""
+    """Return an error that explains why a table cannot be written."""
     with suppress(OSError):
         file.unlink()
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return NotWritableError(
-            f"The cache cannot be written to {file.parent} ({error.strerror}), and there is none "
-            "of this encoder and these data in it. Make the folder writable, choose another "
+            f"The cache cannot be written to {file.parent} ({error.strerror}), and the folder has "
+            "no cache of this encoder and these data. Make the folder writable, choose another "
             "save_dir, or fill the cache once where it can be written."
         )
     free = shutil.disk_usage(file.parent).free
     return NotWritableError(
         f"The cache needs {length / 1e6:,.1f} MB in {file.parent}, but only {free / 1e6:,.1f} MB "
-        "are free. Make room, choose another save_dir (or TMPDIR), or halve what it needs with "
+        "are free. Free up space, choose another save_dir (or TMPDIR), or halve the size with "
         "CacheConfig(dtype=torch.float16)."
     )
 
 
 class DeviceRows:
-    """Rows of a table on a device, looked up when the batch goes there."""
+    """Rows of a table on a device, looked up when the batch is moved to the device."""
 
     def __init__(self, values: Tensor, places: Tensor):
         self._values = values
         self._places = places
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Embedded:
-        """Look the rows up where the table is."""
+        """Look up the rows on the device of the table."""
         places = self._places.to(self._values.device, non_blocking=non_blocking)
         return Embedded(self._values.index_select(0, places).float().to(device))
 

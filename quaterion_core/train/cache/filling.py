@@ -44,7 +44,7 @@ def plan_batches(
 
     The padded length of a batch, its number of objects times the length of the longest, is at most
     ``batch_size`` times the mean length; a batch has at most eight times ``batch_size`` objects.
-    The longest come first, so that a batch that does not fit into memory fails at once.
+    The longest come first, so a batch that does not fit into memory fails at once.
 
     Args:
         lengths: Length of the object of each row, shape (R,), or ``None`` if all are equal.
@@ -73,17 +73,17 @@ def plan_batches(
 
 
 class FillProgress:
-    """Keeps on disk which batches of a table are filled, and their checksums.
+    """Record on disk of the batches of a table that are filled, with their checksums.
 
     Args:
-        file: Where to keep them; nowhere without one.
+        file: Where to keep the record; ``None`` to keep none.
     """
 
     def __init__(self, file: Path | None):
         self._file = file
 
     def read(self) -> list[int]:
-        """Return the checksums of the batches that are filled for certain, from the first on."""
+        """Return the checksums of the batches that are known to be filled, from the first on."""
         if self._file is None or not self._file.exists():
             return []
         try:
@@ -93,7 +93,7 @@ class FillProgress:
             return []
 
     def write(self, checksums: list[int]) -> None:
-        """Replace the checksums, in one step.
+        """Replace the checksums atomically.
 
         Raises:
             NotWritableError: The file cannot be written.
@@ -110,8 +110,8 @@ class FillProgress:
             temporary.replace(self._file)
         except OSError as error:
             raise NotWritableError(
-                f"The cache cannot be written to {self._file.parent}: {error.strerror}. What was "
-                "embedded so far is kept, and another run continues from there."
+                f"The cache cannot be written to {self._file.parent}: {error.strerror}. The "
+                "embeddings so far are kept, and another run continues from there."
             ) from error
 
 
@@ -137,9 +137,9 @@ def fill_table(
         batches: What :func:`plan_batches` returned.
         object_numbers: Number of the object of each row, shape (R,).
         name: The encoder's key, for the progress bar and errors.
-        collate: The encoder's collate function, for training data or for others.
-        progress: Which batches are filled, on disk.
-        num_workers: Processes that read and collate.
+        collate: The encoder's collate function, for training or for other data.
+        progress: Record of the batches that are filled.
+        num_workers: Number of processes that read and collate.
         device: Where to run the encoder. It is moved back to the CPU at the end.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Fingerprints of encoders: equal only if they would give the same embeddings."""
+"""Fingerprints of encoders: equal only if the encoders compute the same embeddings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from quaterion_core.storage import folder_checksums
 from quaterion_core.train.cache.code_digest import code_digest
 
 FORMAT_VERSION: Final = 2
-"""To be changed with the layout of the files and the way in which they are filled."""
+"""Version of the file layout and of the way files are filled; change it along with either."""
 
 
 def encoder_fingerprint(encoder: Encoder) -> str:
-    """Return a digest of what an encoder computes: its configuration, its weights and its code.
+    """Return a digest of an encoder's configuration, weights and code.
 
     The code is that of its class, of its collate functions and of what they use of their own
-    package. An encoder that cannot be saved is known by its class, its weights and its code.
+    package. An encoder that cannot be saved is identified by its class, weights and code.
     """
     with tempfile.TemporaryDirectory() as folder:
         try:

@@ -1,4 +1,4 @@
-"""The objects of the datasets of a training run, each one reached by its number."""
+"""The objects of the datasets of a training run, accessed by number."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class ObjectSource:
     Args:
         loader: The loader; it is not changed.
         keys: What identifies an object, by encoder; ``None`` for its content.
-        lengths: What tells the lengths of objects, by encoder.
-        num_workers: Processes to read with.
+        lengths: Functions that return the lengths of objects, by encoder.
+        num_workers: Number of processes that read.
     """
 
     def __init__(
@@ -32,8 +32,8 @@ class ObjectSource:
     ):
         if "collate_fn" in loader.original_params:
             raise ValueError(
-                "A loader with a collate_fn of its own cannot be cached, since what makes up its "
-                "samples is not known. Leave collate_fn away, or configure no cache."
+                "A loader with a custom collate_fn cannot be cached, since the objects of its "
+                "samples are not known. Remove the collate_fn, or configure no cache."
             )
         self.dataset: Any = loader.dataset
         self.loader_type = type(loader)
@@ -57,7 +57,7 @@ class CollatedBatches(Dataset[Any]):
     """Batches of objects by their numbers, collated for one encoder.
 
     Args:
-        sources: Where the objects are; numbers run on from one source to the next.
+        sources: Sources of the objects; numbering continues from one source to the next.
         batches: Numbers of the objects of each batch.
         collate: The encoder's collate function.
     """

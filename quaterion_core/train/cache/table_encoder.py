@@ -22,11 +22,11 @@ from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
 class LookUp:
     """A collate function that reads the embeddings of objects from a table.
 
-    A batch with an object that the table does not have is prepared for the encoder as always.
+    A batch with an object that is not in the table is collated for the encoder as usual.
 
     Args:
         collate: The collate function of the encoder.
-        key_of: What identifies an object; ``None`` for its content.
+        key_of: Returns what identifies an object; ``None`` for its content.
         digests: Digest of the object of each row, shape (R, 16), bytes.
         table: The table.
     """
@@ -44,7 +44,7 @@ class LookUp:
         self._table = table
 
     def __call__(self, objects: list[Any]) -> Any:
-        """Return the embeddings of N objects, or what the encoder takes."""
+        """Return the embeddings of N objects, or their collated input to the encoder."""
         keys = objects if self._key_of is None else map(self._key_of, objects)
         rows = [self._rows.get(object_digest(key)) for key in keys]
         if None in rows:
@@ -53,26 +53,26 @@ class LookUp:
 
     @cached_property
     def _rows(self) -> dict[bytes, int]:
-        """Row of each object by its digest; made once it is needed, which it often is not."""
+        """Row of each object by its digest; computed lazily, since it is often not needed."""
         digests = self._digests.view(f"V{DIGEST_SIZE}").ravel().tolist()
         return dict(zip(digests, range(len(digests)), strict=True))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Return itself, so that a copy of a model in training does not copy the table."""
+        """Return itself, so that copying a model in training does not copy the table."""
         return self
 
 
 class TableEncoder(Encoder):
-    """Replacement of a frozen encoder that has already embedded its objects.
+    """Stand-in for a frozen encoder whose embeddings are already in a table.
 
-    The encoder is no submodule: while the table is used, it takes no memory on the device and in
-    checkpoints. It comes to the device for objects that the table does not have, and stays there
-    until :meth:`release`.
+    The encoder is not a submodule: while the table is used, it takes no memory on the device and
+    in checkpoints. It is moved to the device for objects that are not in the table, and stays
+    there until :meth:`release`.
 
     Args:
         encoder: The frozen encoder.
-        look_up: What reads the embeddings of objects; ``None`` to embed all objects, where only
-            augmented training data are in a table.
+        look_up: Collate function that reads the embeddings of objects; ``None`` to embed all
+            objects if only augmented training data are in a table.
     """
 
     encoder: Encoder
@@ -80,15 +80,15 @@ class TableEncoder(Encoder):
 
     def __init__(self, encoder: Encoder, look_up: LookUp | None):
         super().__init__()
-        object.__setattr__(self, "encoder", encoder.cpu())  # no submodule
+        object.__setattr__(self, "encoder", encoder.cpu())  # not a submodule
         self._look_up = look_up
-        # Moves with the model that this encoder is a part of, and tells where that is.
+        # Moves with the model that this encoder is part of, and so gives its device.
         self.register_buffer("_place", torch.empty(0), persistent=False)
         self._is_released = True
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes this encoder: it does not."""
+        """Always ``False``."""
         return False
 
     @property
@@ -97,7 +97,7 @@ class TableEncoder(Encoder):
         return self.encoder.embedding_size
 
     def get_collate_fn(self) -> CollateFnType:
-        """Return the function that reads embeddings, or prepares what is not in the table."""
+        """Return the function that reads embeddings, or collates what is not in the table."""
         return self._look_up or self.encoder.get_collate_fn()
 
     def get_train_collate_fn(self) -> CollateFnType | None:
@@ -105,7 +105,7 @@ class TableEncoder(Encoder):
         return self.encoder.get_train_collate_fn()
 
     def get_length_fn(self) -> Callable[[list[Any]], Sequence[int]] | None:
-        """Return nothing where objects are read from the table: none is longer to read."""
+        """Return ``None`` if objects are read from the table, where all cost the same."""
         return self.encoder.get_length_fn() if self._look_up is None else None
 
     @property
@@ -118,7 +118,7 @@ class TableEncoder(Encoder):
         return self.encoder.get_meta_extractor()
 
     def forward(self, batch: TensorTree) -> Tensor:
-        """Embed a batch of objects that the table does not have."""
+        """Embed a batch of objects that are not in the table."""
         if self._is_released:
             self.encoder.to(self._place.device)
             self._is_released = False
@@ -126,7 +126,7 @@ class TableEncoder(Encoder):
         return embeddings
 
     def release(self) -> None:
-        """Take the encoder off the device."""
+        """Move the encoder off the device."""
         if not self._is_released:
             self.encoder.cpu()
             self._is_released = True

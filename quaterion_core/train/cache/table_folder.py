@@ -1,4 +1,4 @@
-"""Where the tables of a cache lie on disk, one process at a time."""
+"""Folders for the tables of a cache, each locked by one process at a time."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ except ImportError:  # Windows
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Make a folder and keep other processes out of it.
+    """Create a folder and lock it against other processes.
 
-    The lock is on the folder itself, so that no file stays behind. Where the system cannot lock
-    folders, as on Windows or NFS, it is a file in the folder.
+    The lock is on the folder itself, so no lock file is left behind. Where the system cannot lock
+    folders, as on Windows or NFS, a file in the folder is locked.
 
     Raises:
-        NotWritableError: The folder is not there and cannot be made.
+        NotWritableError: The folder does not exist and cannot be created.
     """
     while True:
         try:
@@ -46,7 +46,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[bool]:
-    """Wait for a lock; yield whether the folder is still there, or was removed meanwhile."""
+    """Wait for a lock; yield whether the folder still exists."""
     descriptor = None
     if fcntl is not None:
         descriptor = os.open(folder, os.O_RDONLY)
@@ -77,18 +77,18 @@ def remove_folder(folder: Path) -> None:
 
 
 def own_temporary_folder() -> Path:
-    """Make a new folder that only this user can read, with a name that nobody can foresee."""
+    """Create a folder with an unpredictable name that only this user can read."""
     return Path(tempfile.mkdtemp(prefix="quaterion-cache-"))
 
 
 def shared_temporary_folder() -> Path:
     """Return the folder for tables that several processes of this user share.
 
-    Its name can be foreseen, so that it is taken only if it is a folder of this user's that nobody
-    else can write to or read.
+    Its name is predictable, so it is used only if this user owns it and nobody else can read or
+    write it.
 
     Raises:
-        NotWritableError: Something else is there.
+        NotWritableError: The path is something else.
     """
     if not hasattr(os, "getuid"):  # on Windows, the folder for temporary files is the user's own
         return Path(tempfile.gettempdir(), "quaterion-cache")
@@ -99,7 +99,7 @@ def shared_temporary_folder() -> Path:
         raise NotWritableError(f"{_refused(folder)}: {error.strerror}.") from error
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
-        raise NotWritableError(f"{_refused(folder)}: it is a link or a file, and not a folder.")
+        raise NotWritableError(f"{_refused(folder)}: expected a folder, got a link or a file.")
     if found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise NotWritableError(
             f"{_refused(folder)}: expected a folder of user {os.getuid()} with mode 700, got one "

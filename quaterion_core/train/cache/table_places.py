@@ -1,4 +1,4 @@
-"""Where the tables of a training run go: memory, the device, or a folder on disk."""
+"""Locations of the tables of a training run: memory, the device, or a folder on disk."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from quaterion_core.train.cache.table_folder import (
 
 
 class TablePlaces:
-    """Decides where tables go, and removes the temporary ones.
+    """Locations of tables; temporary ones are removed at the end.
 
     Args:
-        config: What the user asks for.
+        config: The configuration of the cache.
         device: The device of the training run.
         processes: Number of processes of the training run.
     """
@@ -34,11 +34,11 @@ class TablePlaces:
         self._temporary: list[Path] = []
 
     def kind(self, key: str, numbers: int) -> CacheType:
-        """Decide where the table of an encoder with so many numbers goes.
+        """Return where to keep the table of an encoder.
 
         Args:
             key: The encoder's key.
-            numbers: Rows times views times embedding size.
+            numbers: Size of the table: rows times views times embedding size.
         """
         kind = self._config.type_for(key)
         if kind == CacheType.GPU and self._device.type != "cuda":
@@ -52,13 +52,14 @@ class TablePlaces:
 
     @contextmanager
     def folder(self, kind: CacheType, name: Callable[[], str]) -> Iterator[Path | None]:
-        """Give the folder of a table, if it is to have one, locked against other processes.
+        """Yield the folder of a table, locked against other processes; ``None`` if it has none.
 
-        Without a ``save_dir`` only tables on disk have one, and those that several processes share.
+        Without a ``save_dir`` only tables on disk, and those that several processes share, have
+        a folder.
 
         Args:
-            kind: Where the table goes.
-            name: Returns what tells the table from others; called where it is kept or shared.
+            kind: Where the table is kept.
+            name: Returns the unique name of the table; called only if it is kept or shared.
         """
         is_kept, is_shared = self._config.save_dir is not None, self._processes > 1
         if not is_kept and not is_shared:
@@ -76,6 +77,6 @@ class TablePlaces:
             yield folder
 
     def close(self) -> None:
-        """Remove the folders of this training run alone."""
+        """Remove the temporary folders of this training run."""
         for folder in self._temporary:
             remove_folder(folder)

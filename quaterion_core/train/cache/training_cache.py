@@ -33,7 +33,7 @@ from quaterion_core.types import CollateFnType
 
 
 class CachedLoaders(NamedTuple):
-    """Loaders over tables of embeddings, instead of those over raw objects.
+    """Loaders over tables of embeddings, which replace those over raw objects.
 
     Attributes:
         train: Training data.
@@ -54,9 +54,9 @@ class TrainingCache:
         validation: Validation data, if there are any.
         evaluated: Further data to embed without augmentation, such as ``train`` once more.
         device: The device of the training run.
-        processes: Number of processes of the training run. Several share their tables on disk, so
-            that one of them fills each and the others wait for it.
-        chunking: How to cut the batches of the other encoders into chunks, if at all.
+        processes: Number of processes of the training run. Several share their tables on disk:
+            one of them fills each table and the others wait for it.
+        chunking: How to split the batches of the other encoders into chunks, if at all.
 
     Attributes:
         keys: Keys of the encoders that are cached.
@@ -93,15 +93,15 @@ class TrainingCache:
         self._chunking = chunking
 
     def close(self) -> None:
-        """Remove what was written to disk for this training run alone."""
+        """Remove the temporary files of this training run."""
         self._places.close()
 
     def fill(self) -> tuple[CachedLoaders, dict[str, TableEncoder]]:
         """Embed all objects.
 
         Returns:
-            Loaders over the tables, and by key the encoders that read all but augmented data from
-            them.
+            Loaders over the tables, and by key the encoders that read all data except augmented
+            ones from them.
         """
         encoders = {key: self._model.encoders[key] for key in self.keys}
         keys = {key: self._config.key_extractor_for(key) for key in self.keys}
@@ -145,8 +145,8 @@ class TrainingCache:
         """Cache an encoder; training data that it augments have a table of their own.
 
         Returns:
-            What finds objects that are not augmented, and the objects of ``train`` and of each of
-            the others.
+            The look-up of objects that are not augmented, and the objects of ``train`` and of
+            each other loader.
         """
         views = self._config.views
         collate, train_collate = encoder.get_collate_fn(), encoder.get_train_collate_fn()
@@ -166,7 +166,7 @@ class TrainingCache:
         collate: CollateFnType,
         views: int,
     ) -> tuple[LookUp, list[CachedObjects]]:
-        """Fill a table of one encoder; return what finds objects in it, and those by source."""
+        """Fill a table of one encoder; return its look-up, and the objects by source."""
         config = self._config
         digests = np.concatenate([source.facts.digests[key] for source in sources])
         distinct = DistinctObjects.from_digests(digests)
@@ -218,7 +218,7 @@ class TrainingCache:
     def _meta(
         self, encoder: Encoder, sources: list[ObjectSource], distinct: DistinctObjects
     ) -> list[dict[str, Any]] | None:
-        """Read the meta of the distinct objects, where the encoder reads any."""
+        """Read the meta of the distinct objects, if the encoder reads any."""
         if not encoder.reads_meta:
             return None
         extract = encoder.get_meta_extractor()
@@ -232,15 +232,15 @@ def _check_views(key: str, encoder: Encoder, views: int) -> None:
     if views == 1 and encoder.get_train_collate_fn() is not None:
         raise ValueError(
             f"The encoder {key!r} augments training data, but the cache keeps one embedding of "
-            "each object, so that its first augmentation would be the only one. Ask for several "
-            "with views=8, or turn the augmentation or the cache off."
+            "each object, so every epoch would see the same augmentation. Keep several with "
+            "views=8, or turn off the augmentation or the cache."
         )
 
 
 def _lengths(
     key: str, sources: list[ObjectSource], distinct: DistinctObjects
 ) -> npt.NDArray[np.int64] | None:
-    """Return the lengths of the distinct objects, if the encoder tells them."""
+    """Return the lengths of the distinct objects, if the encoder provides them."""
     if key not in sources[0].facts.lengths:
         return None
     lengths: npt.NDArray[np.int64] = np.concatenate([s.facts.lengths[key] for s in sources])

@@ -11,18 +11,18 @@ from torch import Tensor
 
 
 class BestEpoch(pl.Callback):
-    """Keeps the weights of the best epoch, and gives them to the model when training ends.
+    """Restoration of the weights of the best epoch when training ends.
 
-    Of equally good epochs, the first one counts. Frozen encoders, which do not change, are not
-    copied. The weights are part of checkpoints, so that a run that is resumed keeps them.
+    Ties are resolved in favour of the earliest epoch. Frozen encoders, which do not change, are
+    not copied. The weights are part of checkpoints, so a resumed run keeps them.
 
     Args:
-        monitor: What to compare epochs by, as it is logged, such as ``validation_loss``.
+        monitor: Name of the logged value to compare epochs by, such as ``validation_loss``.
         mode: Whether the smallest (``min``) or the largest (``max``) value is the best.
 
     Attributes:
         epoch: Number of the best epoch so far, counted from 1; 0 for none.
-        value: What was monitored in that epoch.
+        value: The monitored value in that epoch.
     """
 
     def __init__(self, monitor: str, mode: Literal["min", "max"] = "min"):
@@ -47,7 +47,7 @@ class BestEpoch(pl.Callback):
         }
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Give the model the weights of the best epoch."""
+        """Restore the weights of the best epoch."""
         if not self._weights:
             rank_zero_warn(
                 f"{self.monitor!r} was not logged in any epoch, so the weights are those of the "

@@ -1,4 +1,4 @@
-"""The callback that cleaned up after a cached training of Quaterion 0.1."""
+"""The clean-up callback of Quaterion 0.1."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 
 class CleanupCallback(Callback):
-    """Has nothing left to do: ``fit`` puts cached encoders back itself, whatever happens in it.
+    """A callback without effect: ``fit`` restores cached encoders itself, also after an error.
 
-    It exists for scripts that name it.
+    It is kept for scripts that use it.
     """
 
     def teardown(

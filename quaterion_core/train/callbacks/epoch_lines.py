@@ -1,4 +1,4 @@
-"""A line for each epoch of a training run, where there is no terminal for a progress bar."""
+"""One line of output for each epoch, for use without a terminal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from quaterion_core.utils.enums import TrainStage
 
 
 class EpochLines(pl.Callback):
-    """Prints a line with the figures of each epoch, for logs that are read later.
+    """One line with the metrics of each epoch, for logs.
 
-    Metrics of training are left out: each is of one batch, and so the last one's at the end.
+    Training metrics are left out, since at the end of an epoch they are those of its last batch.
 
     Args:
         write: Prints a line.

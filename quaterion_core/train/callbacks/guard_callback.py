@@ -1,4 +1,4 @@
-"""Steps that would break the model, and epochs that teach it nothing, stopped and explained."""
+"""Detection of gradients that are not finite, and of runs in which no weight changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from quaterion_core.train.errors import NotFiniteError, NothingToLearnError
 from quaterion_core.train.samples import describe_batch
 
 STEPS_BETWEEN_LOOKS: Final = 50
-"""How often the gradients are looked at where that waits for the device."""
+"""Number of steps between checks of the gradients on a device that has to be synchronized."""
 
 _EPOCHS_WITHOUT_GRADIENT: Final = 3
 _HALF_EPS: Final = 1e-4
@@ -27,22 +27,22 @@ _WAY_OUT: Final = (
 
 
 class GuardCallback(Callback):
-    """Stops a training run at a gradient that is not finite.
+    """Early termination of a training run at a gradient that is not finite.
 
-    On the CPU it stops before the step, so that the model has the weights of the step before. To
-    look at each gradient on a GPU would make every step wait for it; there the run stops within 50
-    steps, at the end of the epoch, or when a checkpoint is to be saved: no checkpoint holds weights
+    On the CPU the run stops before the step, and the model keeps the weights of the step before.
+    Checking each gradient on a GPU would synchronize at every step; there the run stops within 50
+    steps, at the end of the epoch, or before a checkpoint is saved. No checkpoint contains weights
     that such a gradient has changed.
 
-    An optimizer's ``eps`` that is 0 in float16, as the default of Adam is, would divide 0 by 0 in
-    the first step of a float16 model (``precision="16-true"``). It is raised to 1e-4.
+    An optimizer's ``eps`` that rounds to 0 in float16, such as the default of Adam, would lead to
+    a division of 0 by 0 in the first step of a float16 model (``precision="16-true"``). It is
+    raised to 1e-4.
 
-    A run whose gradients are all zero for
-    three epochs, or to its end, is stopped as well, and so is one whose learning rates are all
-    zero.
+    A run is also stopped if its gradients are all zero for three epochs or until its end, or if
+    its learning rates are all zero.
 
-    Under float16 mixed precision the gradient scaler leaves out steps with infinite gradients by
-    itself, so that only the loss is looked at.
+    Under float16 mixed precision the gradient scaler itself skips steps with infinite gradients,
+    so only the loss is checked.
     """
 
     def __init__(self) -> None:
@@ -67,8 +67,8 @@ class GuardCallback(Callback):
         ]
         if rates and all(rate is not None and float(rate) == 0 for rate in rates):
             raise NothingToLearnError(
-                "All learning rates of the optimizer are 0, so that no weight would change. Give "
-                "it a positive lr."
+                "All learning rates of the optimizer are 0, so no weight would change. Pass a "
+                "positive lr."
             )
 
     def on_train_batch_start(
@@ -108,11 +108,11 @@ class GuardCallback(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Check the gradients since the last look, so that no broken weights are saved."""
+        """Check the gradients since the last check, so that no broken weights are saved."""
         self._look(trainer)
 
     def _look(self, trainer: Trainer) -> None:
-        """Check the gradients since the last look; this waits for the device."""
+        """Check the gradients since the last check; this synchronizes with the device."""
         if self._largest is None:
             return
         largest = float(self._largest)
@@ -144,7 +144,7 @@ class GuardCallback(Callback):
         )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check that there was any gradient; other batches may have one, so three epochs count."""
+        """Check that some gradient was nonzero in the last three epochs."""
         self._look(trainer)
         self._epochs += 1
         if self._has_learnt or not self._steps:
@@ -155,7 +155,7 @@ class GuardCallback(Callback):
             self._stop()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check that there was any gradient at all."""
+        """Check that some gradient was nonzero."""
         self._look(trainer)
         if self._steps and not self._has_learnt:
             self._stop()
@@ -166,10 +166,10 @@ class GuardCallback(Callback):
 
     def _nothing_learnt(self) -> str:
         return (
-            f"All gradients were zero in each of the {self._steps} steps so far, so that no weight "
-            f"has changed (the loss is {_number(self._loss)}). Either the batches hold nothing to "
+            f"All gradients were zero in each of the {self._steps} steps so far, so no weight has "
+            f"changed (the loss is {_number(self._loss)}). Either the batches contain nothing to "
             "learn from, such as no two samples of one group: try batch_sampler='groups', a larger "
-            "batch_size, or another loss. Or the model is as good already as the loss asks for."
+            "batch_size, or another loss. Or the model already satisfies the loss."
         )
 
     def _explained(self, trainer: Trainer, fault: str) -> str:
@@ -180,7 +180,7 @@ class GuardCallback(Callback):
 
 
 def _largest(optimizer: Optimizer) -> Tensor | None:
-    """Return the largest absolute value of all gradients, NaN if there is any; None without any."""
+    """Return the largest absolute value of all gradients, or NaN; None without gradients."""
     gradients = [
         parameter.grad.coalesce().values() if parameter.grad.is_sparse else parameter.grad
         for group in optimizer.param_groups
@@ -195,7 +195,7 @@ def _largest(optimizer: Optimizer) -> Tensor | None:
 
 
 def _is_free_to_look_at(value: Tensor) -> bool:
-    """Whether the value is there already, and need not be waited for."""
+    """Whether the value can be read without synchronizing with the device."""
     return value.device.type == "cpu"
 
 
@@ -206,8 +206,8 @@ def _number(loss: Tensor | None) -> str:
 def _raise_eps(optimizers: Iterable[Optimizer]) -> None:
     """Raise the ``eps`` of float16 parameters where float16 rounds it to 0.
 
-    Squared gradients below 6e-8 are 0 in float16, too. With 1e-4, the steps of such parameters are
-    about as large as their gradients are to the smallest one whose square is not 0.
+    Squared gradients below 6e-8 are 0 in float16, too. With 1e-4, the step of such a parameter is
+    about the ratio of its gradient to the smallest gradient whose square is not 0.
     """
     for optimizer in optimizers:
         for group in optimizer.param_groups:

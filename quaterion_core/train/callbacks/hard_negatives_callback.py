@@ -1,4 +1,4 @@
-"""Hard negatives that are mined again every few epochs."""
+"""Periodic mining of hard negatives."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from quaterion_core.train.trainable_model import TrainableModel
 
 
 class HardNegativesCallback(Callback):
-    """Mines the negatives of a :class:`~quaterion_core.mining.MinedPairs` every n epochs.
+    """Mining of the negatives of a :class:`~quaterion_core.mining.MinedPairs` every n epochs.
 
-    In several processes each of them mines, and all take what the first one found. A run that is
-    resumed from a checkpoint keeps its negatives.
+    In distributed training every process mines, and all use the result of the first one. A run
+    that is resumed from a checkpoint keeps its negatives.
 
     Args:
         pairs: The dataset that the training loader reads.
-        every_n_epochs: How many epochs to train on the same negatives.
+        every_n_epochs: Number of epochs to train on the same negatives.
         first_epoch: The epoch before which to mine first, counted from 0. Until then the negatives
             are random.
         guide: A second model that identifies false negatives. It runs on its own device.
-        batch_size: Objects that are embedded at once.
+        batch_size: Number of objects that are embedded at once.
 
     Raises:
-        ValueError: A number is out of range; when the training starts, a frozen encoder is cached,
-            or the training loader does not read ``pairs``.
+        ValueError: A number is out of range; or, when the training run starts, a frozen encoder is
+            cached or the training loader does not read ``pairs``.
 
     Example:
         >>> from quaterion_core.dataset import SimilarityPairSample
@@ -47,7 +47,7 @@ class HardNegativesCallback(Callback):
     ):
         if every_n_epochs < 1 or first_epoch < 0:
             raise ValueError(
-                f"every_n_epochs should be at least 1 and first_epoch at least 0, but they are "
+                "Expected every_n_epochs to be at least 1 and first_epoch to be at least 0, got "
                 f"{every_n_epochs} and {first_epoch}."
             )
         self.pairs = pairs
@@ -63,13 +63,13 @@ class HardNegativesCallback(Callback):
         return {**self.pairs.state_dict(), "next_epoch": self._next_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the negatives of a checkpoint."""
+        """Restore the negatives of a checkpoint."""
         self.pairs.load_state_dict(state_dict)
         self._next_epoch = state_dict["next_epoch"]
         self._goes_on = True
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Mine for the first epoch; later hooks come after its first batches are read."""
+        """Mine for the first epoch; later hooks run after its first batches are read."""
         _check_no_cache(pl_module)
         if self._goes_on:
             return
@@ -78,17 +78,17 @@ class HardNegativesCallback(Callback):
             self._mine(trainer, pl_module)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check that the training reads the pairs."""
+        """Check that the training loader reads the pairs."""
         self._goes_on = False
         if getattr(trainer.train_dataloader, "dataset", None) is not self.pairs:
             raise ValueError(
-                "HardNegativesCallback mines for pairs that the training does not read. Make the "
-                "loader of the dataset that the callback gets: "
+                "HardNegativesCallback mines for pairs that the training loader does not read. "
+                "Make the loader from the dataset that the callback gets: "
                 "PairsSimilarityDataLoader(pairs, ...)."
             )
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Mine, if it is time to."""
+        """Mine if an interval has passed."""
         if trainer.current_epoch >= self._next_epoch:
             self._mine(trainer, pl_module)
 
@@ -105,12 +105,13 @@ def _check_no_cache(pl_module: LightningModule) -> None:
     """Raise a ``ValueError`` if an encoder is cached: the cache holds the first negatives only."""
     if not isinstance(pl_module, TrainableModel):
         raise TypeError(
-            f"HardNegativesCallback needs a TrainableModel, but got a {type(pl_module).__name__}."
+            "Expected HardNegativesCallback to be used with a TrainableModel, got a "
+            f"{type(pl_module).__name__}."
         )
     cached = pl_module.cached_encoders()
     if cached:
         raise ValueError(
             f"The encoder {cached[0]!r} is cached with the negatives that the pairs have at the "
             "start, so new ones would never be trained on. Train without a cache, or mine once "
-            "beforehand with mine_hard_negatives() and train on what it returns."
+            "beforehand with mine_hard_negatives() and train on its result."
         )

@@ -1,4 +1,4 @@
-"""A checkpoint of a training run that ends before its time."""
+"""Checkpoints of interrupted training runs."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ SECONDS_BETWEEN_CHECKPOINTS: Final = 60.0
 
 
 class StopRequested(BaseException):
-    """Ends Lightning's loops after a step; :class:`~quaterion_core.train.training.Training` knows.
+    """Exit from Lightning's loops after a step, caught by ``Training``.
 
     Lightning would turn a ``KeyboardInterrupt`` into exit code 1.
     """
 
 
 class InterruptionCallback(Callback):
-    """Keeps a checkpoint to resume an interrupted training run from.
+    """Checkpoint to resume an interrupted training run from.
 
-    It is written when the run is stopped by Ctrl-C or SIGTERM, after the step that it was in; when
-    the run fails, with the weights before the step that failed; and at the end of an epoch, if a
-    minute has passed since it was written last. A process that is killed leaves the last one.
+    It is written when the run is stopped by Ctrl-C or SIGTERM, after the current step; when the
+    run fails, with the weights before the failed step; and at the end of an epoch, if a minute has
+    passed since the last one. A process that is killed leaves the last checkpoint.
 
     Args:
         file: Where to write it. By default ``interrupted.ckpt`` in the folder of the trainer's
@@ -53,12 +53,12 @@ class InterruptionCallback(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Stop, if it is time to."""
+        """Stop if this was requested."""
         if not trainer.is_last_batch:  # the end of the epoch has its hooks, and validation
             self._stop_if_asked(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop, if it is time to; write a checkpoint, if the last one is old."""
+        """Stop if this was requested; write a checkpoint if the last one is old."""
         self._stop_if_asked(trainer)
         is_old = time.monotonic() - self._written >= SECONDS_BETWEEN_CHECKPOINTS
         if self._file is not None and trainer.strategy.broadcast(is_old):
@@ -67,8 +67,8 @@ class InterruptionCallback(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Write a checkpoint with the weights before the step that failed."""
-        # Others may not have failed, and a Ctrl-C that is not waited for may hit an update.
+        """Write a checkpoint with the weights before the failed step."""
+        # Other processes may not have failed, and an immediate Ctrl-C may interrupt an update.
         if trainer.world_size > 1 or not isinstance(exception, (Exception, SIGTERMException)):
             return
         if trainer.global_step:

@@ -1,4 +1,4 @@
-"""Training of a loss's own parameters under optimizers that do not know them."""
+"""Optimization of a loss's parameters that no optimizer holds."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from quaterion_core.train.trainable_model import TrainableModel
 
 
 class LossParametersCallback(Callback):
-    """Adds the parameters of a loss that no optimizer holds to the first optimizer.
+    """Addition of a loss's parameters that no optimizer holds to the first optimizer.
 
-    Class centres and proxies live in the loss, so the usual optimizer over
-    ``self.model.parameters()`` would never move them. They join its first parameter group, and
-    with it follow its learning rate and schedule.
+    Class centres and proxies are parameters of the loss, so an optimizer over
+    ``self.model.parameters()`` would never update them. They are added to its first parameter
+    group, with its learning rate and schedule.
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look for parameters of the loss that nobody trains."""
+        """Add the parameters of the loss that no optimizer holds."""
         if not isinstance(pl_module, TrainableModel) or not trainer.optimizers:
             return
         held = {

@@ -15,19 +15,19 @@ from quaterion_core.utils.enums import TrainStage
 
 
 class MetricsCallback(Callback):
-    """Starts attached metrics afresh for each pass over the data, and logs them at its end.
+    """Resetting of attached metrics before each pass over the data, and logging at its end.
 
     :meth:`Quaterion.fit <quaterion_core.Quaterion.fit>` adds it for as long as it runs.
     """
 
     @staticmethod
     def reset_metrics(trainable_model: LightningModule) -> None:
-        """Forget what all attached metrics have seen."""
+        """Reset all attached metrics."""
         for attached in _metrics(trainable_model):
             attached.metric.reset()
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start afresh."""
+        """Reset the metrics."""
         self.reset_metrics(pl_module)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -35,7 +35,7 @@ class MetricsCallback(Callback):
         self._log(pl_module, TrainStage.VALIDATION)
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start afresh."""
+        """Reset the metrics."""
         self.reset_metrics(pl_module)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -53,7 +53,7 @@ class MetricsCallback(Callback):
 
 
 def _gather_state(metric: BaseMetric) -> None:
-    """Give a metric what all processes have seen, in the order of their ranks."""
+    """Merge the states of a metric of all processes, in the order of their ranks."""
     if not is_distributed():
         return
     states: list[Any] = [None] * dist.get_world_size()

@@ -12,10 +12,10 @@ from rich.text import Text
 
 
 class FixedLengthProcessionSpeed(ProgressColumn):
-    """Shows iterations in a second at a fixed width, so that what is beside it stays in place.
+    """Iterations per second at a fixed width, so that neighbouring columns do not move.
 
     Args:
-        style: How to print it.
+        style: Style of the text.
     """
 
     def __init__(self, style: str | Style):
@@ -28,13 +28,13 @@ class FixedLengthProcessionSpeed(ProgressColumn):
 
 
 class QuaterionProgressBar(RichProgressBar):
-    """Lightning's rich progress bar, with one figure for each loss and a speed that stays in place.
+    """Lightning's rich progress bar, with one value per loss and a speed of fixed width.
 
-    Takes the arguments of :class:`pytorch_lightning.callbacks.RichProgressBar`.
+    It takes the arguments of :class:`pytorch_lightning.callbacks.RichProgressBar`.
     """
 
     def configure_columns(self, trainer: pl.Trainer) -> list[ProgressColumn]:
-        """Return Lightning's columns, the speed at a fixed width."""
+        """Return Lightning's columns, with the speed at a fixed width."""
         columns: list[Any] = super().configure_columns(trainer)
         return [
             FixedLengthProcessionSpeed(column.style)
@@ -46,7 +46,7 @@ class QuaterionProgressBar(RichProgressBar):
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """Return the figures to show: of what is logged twice, the latest step's alone."""
+        """Return the values to show: only that of the latest step if an epoch's is logged, too."""
         metrics = super().get_metrics(trainer, pl_module)
         return {
             name.removesuffix("_step"): value

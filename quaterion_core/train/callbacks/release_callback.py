@@ -1,4 +1,4 @@
-"""Cached encoders off the device while a model is trained."""
+"""Release of device memory that cached encoders occupy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from quaterion_core.train.cache.table_encoder import TableEncoder
 
 
 class ReleaseCallback(Callback):
-    """Takes cached encoders off the device that an evaluation has brought there.
+    """Release of cached encoders that an evaluation has moved to the device.
 
     Args:
         encoders: The encoders that are read from tables.
@@ -23,6 +23,6 @@ class ReleaseCallback(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Make room for the training step."""
+        """Free device memory for the training step."""
         for encoder in self._encoders:
             encoder.release()

@@ -1,4 +1,4 @@
-"""What a checkpoint has to hold besides Lightning's part for a run to resume exactly."""
+"""State that a checkpoint needs, besides Lightning's, for a run to resume exactly."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _COUNTS: Final = ("ready", "started", "processed", "completed")
 
 
 class ResumeCallback(Callback):
-    """Lets a training run that resumes from a checkpoint do what it would have done.
+    """Exact resumption of a training run from a checkpoint.
 
-    A checkpoint holds the place in the epoch and its order, the state of all random numbers of
-    every process, and gradients that are accumulated but not applied yet. Lightning's own
-    counters are put into one of two states, so that it does not matter in which hook, how often,
-    or after which batch a checkpoint was saved: in mid-epoch after a whole number of batches, or
-    between two epochs.
+    A checkpoint contains the position in the epoch and its order, the random states of every
+    process, and gradients that are accumulated but not applied yet. Lightning's own counters are
+    normalized to one of two states: in mid-epoch after a whole number of batches, or between two
+    epochs. So it does not matter in which hook, how often, or after which batch a checkpoint was
+    saved.
 
     Args:
-        loader: What the training run reads.
+        loader: The training loader.
     """
 
     def __init__(self, loader: object = None):
@@ -53,7 +53,7 @@ class ResumeCallback(Callback):
             state["gradients"] = _gradients(trainer, pl_module)
         checkpoint[_KEY] = state
         loops = checkpoint["loops"]["fit_loop"]
-        loops["state_dict"].pop("combined_loader", None)  # it knows no limit_train_batches
+        loops["state_dict"].pop("combined_loader", None)  # it ignores limit_train_batches
         if is_over:
             _place_between_epochs(loops)
         else:
@@ -62,15 +62,15 @@ class ResumeCallback(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Continue with the data where the checkpoint was saved."""
+        """Restore the position in the data."""
         self._loaded = checkpoint.get(_KEY, {})
         if self._loader is not None and "loader" in self._loaded:
             self._loader.load_state_dict(self._loaded["loader"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Continue with the random numbers and the gradients of the checkpoint.
+        """Restore the random states and the gradients of the checkpoint.
 
-        With another number of processes than then, random numbers start as they are.
+        If the number of processes has changed, random states are left as they are.
         """
         states = self._loaded.get("random", [])
         if len(states) == trainer.world_size:
@@ -83,7 +83,7 @@ class ResumeCallback(Callback):
 
 
 def _place_between_epochs(loops: dict[str, Any]) -> None:
-    """Count the epoch whose last batch is done as a whole one, and begin with the next."""
+    """Count the epoch whose last batch is done as completed, and begin with the next."""
     epochs, batches = loops["epoch_progress"], loops["epoch_loop.batch_progress"]
     is_counted = epochs["current"]["processed"] == epochs["current"]["started"]
     if not is_counted:
@@ -96,7 +96,7 @@ def _place_between_epochs(loops: dict[str, Any]) -> None:
 
 
 def _place_after_batch(loops: dict[str, Any], *, has_stepped: bool) -> None:
-    """Count the batches that were processed as whole ones, and begin with the next."""
+    """Count the batches that were processed as completed, and begin with the next."""
     batches = loops["epoch_loop.batch_progress"]
     if has_stepped and 0 < batches["current"]["processed"] == batches["current"]["ready"]:
         loops["epoch_loop.state_dict"]["_batches_that_stepped"] += 1
@@ -106,7 +106,7 @@ def _place_after_batch(loops: dict[str, Any], *, has_stepped: bool) -> None:
 
 
 def _gradients(trainer: Trainer, module: LightningModule) -> dict[str, torch.Tensor]:
-    """Return gradients that wait for more batches, as the mean over processes."""
+    """Return the accumulated gradients, averaged over processes."""
     if not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
         return {}  # sharded
     gradients = {
@@ -122,7 +122,7 @@ def _gradients(trainer: Trainer, module: LightningModule) -> dict[str, torch.Ten
 
 
 def _random_states() -> list[Any]:
-    """Return the state of the random numbers of each process."""
+    """Return the random state of each process."""
     own = _random_state()
     if not is_distributed():
         return [own]

@@ -35,22 +35,22 @@ class XbmBuffer(XbmRows):
         self._embedding_size = embedding_size
 
     def get(self) -> tuple[Tensor, Tensor]:
-        """Return the remembered embeddings (M, D) and groups (M,), in no particular order."""
+        """Return the stored embeddings (M, D) and groups (M,), in no particular order."""
         fields = self.read()
         if not fields:
             return torch.zeros(0, self._embedding_size), torch.zeros(0, dtype=torch.int64)
         return fields[_EMBEDDINGS], fields[_TARGETS]
 
     def queue(self, embeddings: Tensor, targets: Tensor) -> None:
-        """Replace the oldest rows by the embeddings (N, D) and groups (N,) of a batch."""
+        """Store the embeddings (N, D) and groups (N,) of a batch, replacing the oldest."""
         self.push({_EMBEDDINGS: embeddings, _TARGETS: targets})
 
     def recall(self, embeddings: Tensor) -> tuple[Tensor, Targets]:
-        """Return copies of what is remembered, for a batch of these embeddings.
+        """Return copies of the stored embeddings and groups, for a batch of these embeddings.
 
         Returns:
-            Remembered embeddings (M, D) of the batch's type, and their ``groups`` (M,), both on
-            the batch's device.
+            Stored embeddings (M, D) in the batch's type, and their ``groups`` (M,), both on the
+            batch's device.
         """
         remembered, groups = self.get()
         return (
@@ -59,11 +59,11 @@ class XbmBuffer(XbmRows):
         )
 
     def remember(self, embeddings: Tensor, targets: Targets) -> None:
-        """Remember a batch: embeddings (N, D) and their ``groups`` (N,)."""
+        """Store a batch: embeddings (N, D) and their ``groups`` (N,)."""
         self.queue(embeddings, targets["groups"])
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Restore the memory from a checkpoint, of earlier versions too."""
+        """Restore the memory from a checkpoint, also of earlier versions."""
         if _EMBEDDINGS in state:
             fields = {name: state[name] for name in (_EMBEDDINGS, _TARGETS)}
             state = {"fields": fields, "seen": state["seen"]}

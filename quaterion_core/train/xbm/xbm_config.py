@@ -9,7 +9,7 @@ from quaterion_core.components import CheckedArguments
 
 
 class XbmDevice(str, Enum):
-    """Where the memory lies: ``AUTO`` is where the embeddings are."""
+    """Device of the memory; ``AUTO`` is the device of the embeddings."""
 
     CPU = "cpu"
     CUDA = "cuda"
@@ -18,18 +18,18 @@ class XbmDevice(str, Enum):
 
 @dataclass
 class XbmConfig(CheckedArguments):
-    """A memory of embeddings of past batches, which a loss compares a batch with.
+    """Cross-batch memory: embeddings of past batches that a loss compares a batch with.
 
     Source: Wang et al., Cross-Batch Memory for Embedding Learning, CVPR 2020.
 
     Args:
-        weight: Weight of the loss against the memory, beside the loss of the batch.
-        buffer_size: Number of embeddings to remember; for a pairwise loss the number of pairs.
-            Where pairs state no subgroup, remember fewer of them than there are training samples,
-            so that no pair meets itself of the epoch before.
-        start_iteration: Number of steps after which the memory takes part; early embeddings
-            drift too fast.
-        device: Where the memory lies.
+        weight: Weight of the loss against the memory, relative to the loss of the batch.
+        buffer_size: Number of embeddings to store; for a pairwise loss the number of pairs. If
+            pairs have no subgroup, store fewer pairs than there are training samples, so that no
+            pair is compared with its own copy of the previous epoch.
+        start_iteration: Number of steps before the memory is used, since early embeddings drift
+            too fast.
+        device: Device of the memory.
 
     Raises:
         ValueError: ``buffer_size`` is not positive or ``start_iteration`` is negative.
@@ -44,6 +44,6 @@ class XbmConfig(CheckedArguments):
         self.device = XbmDevice(self.device)
         if self.buffer_size < 1 or self.start_iteration < 0:
             raise ValueError(
-                "A cross-batch memory needs a positive buffer_size and a start_iteration that is "
-                f"not negative, but got {self.buffer_size} and {self.start_iteration}."
+                "Expected a positive buffer_size and a non-negative start_iteration of XbmConfig, "
+                f"got {self.buffer_size} and {self.start_iteration}."
             )

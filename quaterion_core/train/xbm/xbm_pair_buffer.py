@@ -1,4 +1,4 @@
-"""The cross-batch memory of pairs: the latest pairs with all that is stated of them."""
+"""The cross-batch memory of pairs: the latest pairs with all their targets."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class XbmPairBuffer(nn.Module):
 
     @property
     def is_full(self) -> bool:
-        """Whether every place is taken."""
+        """Whether the memory is full."""
         return self._rows.is_full
 
     def recall(self, embeddings: Tensor) -> tuple[Tensor, Targets]:
-        """Return copies of the remembered pairs, for a batch of these embeddings.
+        """Return copies of the stored pairs, for a batch of these embeddings.
 
         Returns:
             Remembered embeddings (2M, D) of the batch's type, and their ``pairs`` (M, 2),
@@ -69,12 +69,12 @@ class XbmPairBuffer(nn.Module):
         return remembered.to(embeddings.dtype), targets
 
     def remember(self, embeddings: Tensor, targets: Targets) -> None:
-        """Remember a batch.
+        """Store a batch.
 
         Args:
             embeddings: Shape (N, D).
-            targets: ``pairs`` (B, 2), ``labels`` (B,), ``subgroups`` (N,), and whatever else is
-                stated of the objects, shape (N, ...).
+            targets: ``pairs`` (B, 2), ``labels`` (B,), ``subgroups`` (N,), and further targets of
+                the objects, shape (N, ...).
         """
         objects = {_EMBEDDINGS: embeddings, **targets}
         pairs, labels = objects.pop("pairs"), objects.pop(_LABELS)
@@ -83,11 +83,11 @@ class XbmPairBuffer(nn.Module):
         )
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return nothing: the rows are all there is. The key is that of earlier checkpoints."""
+        """Return an empty state, which keeps the key of earlier checkpoints; rows hold the data."""
         return {}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Ignore what there is beside the rows."""
+        """Ignore the state: the rows hold the data."""
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
@@ -100,7 +100,7 @@ class XbmPairBuffer(nn.Module):
 
 
 def _unpacked(rows: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Return the state of rows whose embeddings, labels and other fields lie in one matrix."""
+    """Return the state of rows whose embeddings, labels and other fields are in one matrix."""
     widths = [2 * math.prod(shape) for shape in shapes.values()]
     *columns, labels = torch.split(rows["embeddings"], [*widths, 1], dim=1)
     objects = {

@@ -1,4 +1,4 @@
-"""A ring of the latest rows of a training run, each field in its own type."""
+"""Ring buffer of the latest rows of a training run, each field in its own type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from quaterion_core.train.xbm.xbm_config import XbmConfig, XbmDevice
 
 
 class XbmRows(nn.Module):
-    """The latest rows of several fields. They are part of checkpoints, with their position.
+    """Ring buffer of rows of several fields. It is part of checkpoints, with its position.
 
     Args:
         config: Number of rows, and the device.
@@ -32,20 +32,20 @@ class XbmRows(nn.Module):
         self._seen = 0
 
     def __len__(self) -> int:
-        """Return the number of rows that are remembered."""
+        """Return the number of stored rows."""
         return min(self._seen, self._size)
 
     @property
     def is_full(self) -> bool:
-        """Whether every place is taken."""
+        """Whether the buffer is full."""
         return self._seen >= self._size
 
     def read(self) -> dict[str, Tensor]:
-        """Return the remembered rows of each field, in no particular order; nothing at first."""
+        """Return the stored rows of each field, in no particular order; empty at first."""
         return {name: values[: len(self)] for name, values in self._fields.items()}
 
     def push(self, fields: dict[str, Tensor]) -> None:
-        """Replace the oldest rows by new ones.
+        """Store rows, replacing the oldest.
 
         Args:
             fields: Values by field, first dimension n for all of them.
@@ -66,9 +66,9 @@ class XbmRows(nn.Module):
         self._seen += count
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what a checkpoint holds of the memory."""
+        """Return the state of the buffer for a checkpoint."""
         return {"fields": self._fields, "seen": self._seen}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Restore the memory from a checkpoint."""
+        """Restore the buffer from a checkpoint."""
         self._fields, self._seen = dict(state["fields"]), state["seen"]

@@ -207,7 +207,7 @@ def test_a_training_in_chunks_is_that_of_whole_batches(make_trainer, groups, arg
 @pytest.mark.parametrize("chunk", [0, -1, 2.5, "64", True])
 def test_a_chunk_is_a_positive_number(make_trainer, groups, chunk):
     loader = GroupSimilarityDataLoader(groups, batch_size=8)
-    with pytest.raises(ValueError, match="grad_cache_chunk has to be a positive number"):
+    with pytest.raises(ValueError, match="Expected grad_cache_chunk to be a positive number"):
         Quaterion.fit(
             Model(Counting(), TripletLoss()), make_trainer(), loader, grad_cache_chunk=chunk
         )

@@ -166,7 +166,7 @@ def test_a_planted_folder_is_refused(temporary):
     elsewhere = temporary / "elsewhere"
     elsewhere.mkdir()
     planted.symlink_to(elsewhere)
-    with pytest.raises(NotWritableError, match="it is a link or a file"):
+    with pytest.raises(NotWritableError, match="expected a folder, got a link or a file"):
         fill(cache_type="disk", processes=2)
     planted.unlink()
     planted.mkdir()

@@ -401,7 +401,7 @@ def test_settings_out_of_range_are_refused(settings):
 
 def test_a_collate_function_of_the_user_cannot_be_cached(make_trainer, pair_samples):
     collate = PairsSimilarityDataLoader.pre_collate_fn
-    with pytest.raises(ValueError, match="collate_fn of its own cannot be cached"):
+    with pytest.raises(ValueError, match="custom collate_fn cannot be cached"):
         losses(make_trainer, CacheConfig(), pair_samples, collate_fn=collate)
 
 

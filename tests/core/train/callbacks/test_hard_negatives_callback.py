@@ -181,13 +181,13 @@ def test_a_cached_encoder_is_refused_with_the_way_out(make_trainer, pairs, vecto
 
 def test_pairs_that_are_not_trained_on_are_refused(make_trainer, pairs, vector_encoder):
     trainer = make_trainer(callbacks=[HardNegativesCallback(MinedPairs(pairs))])
-    with pytest.raises(ValueError, match="the training does not read"):
+    with pytest.raises(ValueError, match="the training loader does not read"):
         Quaterion.fit(model_of(vector_encoder), trainer, PairsSimilarityDataLoader(pairs))
 
 
 def test_a_module_that_holds_no_model_is_refused(make_trainer, pairs):
     trainer = make_trainer(callbacks=[HardNegativesCallback(MinedPairs(pairs))])
-    with pytest.raises(TypeError, match="needs a TrainableModel"):
+    with pytest.raises(TypeError, match="used with a TrainableModel, got"):
         trainer.fit(BoringModel(), [1])
 
 

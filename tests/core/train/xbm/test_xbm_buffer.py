@@ -49,7 +49,7 @@ def test_a_checkpoint_holds_position_and_fullness():
 
 @pytest.mark.parametrize("settings", [{"buffer_size": 0}, {"start_iteration": -1}])
 def test_settings_out_of_range_are_refused(settings):
-    with pytest.raises(ValueError, match="needs a positive buffer_size"):
+    with pytest.raises(ValueError, match="Expected a positive buffer_size"):
         XbmConfig(**settings)
 
 
