@@ -45,13 +45,14 @@ class SimilarityModel(nn.Module):
     """Encoders whose outputs are concatenated in the order of their keys, and a head.
 
     Args:
-        encoders: One encoder, which gets the key ``default``, or several by key. A key is made
+        encoders: One encoder, which gets the key ``default``, or several by key. A key consists
             of letters, digits, ``_`` and ``-``.
-        head: Takes the concatenated embeddings.
+        head: The head, applied to the concatenated embeddings.
 
     Raises:
-        TypeError: Something is not an encoder or not a head.
-        ValueError: A key is not allowed, or the head's input size is not the encoders' total.
+        TypeError: An object is not an encoder or not a head.
+        ValueError: A key is invalid, or the head's input size is not the sum of the encoders'
+            embedding sizes.
 
     Example:
         >>> from quaterion_core.heads import EmptyHead
@@ -92,13 +93,13 @@ class SimilarityModel(nn.Module):
 
     @contextmanager
     def substituting(self, substitutes: Mapping[str, Encoder]) -> Iterator[None]:
-        """Replace some of the model's encoders temporarily.
+        """Substitute other encoders for some of the model's own within a ``with`` block.
 
-        The substitutes take the places of those in the module tree. The model's own remain its
-        :attr:`encoders`, which is also what is saved.
+        The substitutes replace those encoders in the module tree. :attr:`encoders` still returns
+        the model's own, and these are saved.
 
         Args:
-            substitutes: Encoders by key, each of the embedding size of the one it stands for.
+            substitutes: Encoders by key, each of the embedding size of the one that it replaces.
         """
         own, running, substituted = self.encoders, self._running, self._substituted
         self._substituted = {key: own[key] for key in (*substituted, *substitutes)}
@@ -111,7 +112,7 @@ class SimilarityModel(nn.Module):
 
     @property
     def _running(self) -> dict[str, Encoder]:
-        """The encoders by key that take part in :meth:`forward`."""
+        """The encoders that :meth:`forward` runs, by key."""
         return dict(zip(self._keys, self._encoders, strict=True))  # type: ignore[arg-type]
 
     def _run(self, encoders: Mapping[str, Encoder]) -> None:
@@ -120,7 +121,7 @@ class SimilarityModel(nn.Module):
 
     @property
     def embedding_size(self) -> int:
-        """D, the size of the model's embeddings."""
+        """Size D of the model's embeddings."""
         return self.head.output_size
 
     @classmethod
@@ -138,7 +139,7 @@ class SimilarityModel(nn.Module):
         encoders_collate_fns: Mapping[str, CollateFnType],
         meta_extractors: Mapping[str, MetaExtractorFnType],
     ) -> TensorTree:
-        """Prepare raw objects for :meth:`forward`."""
+        """Collate raw objects for :meth:`forward`."""
         return collate_features(batch, encoders_collate_fns, meta_extractors)
 
     def get_collate_fn(self) -> CollateFnType:
@@ -152,29 +153,29 @@ class SimilarityModel(nn.Module):
     def forward(self, batch: Features) -> Tensor:
         """Embed a batch.
 
-        What the encoders return is converted to the type of the head's weights.
+        The outputs of the encoders are converted to the type of the head's weights.
 
         Args:
-            batch: What the collate function made of N objects.
+            batch: N objects, collated by the model's collate function.
 
         Returns:
             Embeddings (N, D).
 
         Raises:
-            ValueError: An encoder returns something else than it declares.
+            ValueError: An encoder returns an output of another shape than it declares.
         """
         if not isinstance(batch, Mapping):
-            advice = "Embed raw objects by model.encode(objects)."
+            advice = "Embed raw objects with model.encode(objects)."
             raise expected("batch", "what get_collate_fn() makes of objects", batch, advice)
         inputs = self.encode_features(batch)
-        # Encoders compute in the precision that suits them, and a cache stores in its own.
+        # Encoders and caches may have precisions of their own.
         held = chain(self.head.parameters(), self.head.buffers())
         dtype = next((tensor.dtype for tensor in held if tensor.is_floating_point()), inputs.dtype)
         embeddings: Tensor = self.head(inputs.to(dtype), meta=batch["meta"])
         return embeddings
 
     def encode_features(self, batch: Features) -> Tensor:
-        """Embed a batch with the encoders alone, outputs concatenated, shape (N, D_in)."""
+        """Embed a batch without the head: concatenated outputs of the encoders, (N, D_in)."""
         outputs = [
             embed_checked(key, encoder, batch["data"][key], batch["count"])
             for key, encoder in self._running.items()
@@ -184,8 +185,8 @@ class SimilarityModel(nn.Module):
     def check_finite(self, batch: Features) -> None:
         """Raise a ``ValueError`` that names the encoder and the objects with NaN or infinity.
 
-        Runs the encoders, so it is meant for single batches: the first of a training run, or one
-        whose embeddings turned out wrong.
+        It runs the encoders, so it is meant for single batches: the first of a training run, or
+        one whose embeddings are not finite.
         """
         for key, encoder in self._running.items():
             with torch.no_grad():
@@ -239,12 +240,12 @@ class SimilarityModel(nn.Module):
         """Embed raw objects, in evaluation mode and without a graph.
 
         Args:
-            inputs: A list of n objects, or one object, which counts as a list of one. A column of
-                a table, an iterator, or an array of texts is embedded like a list. A tensor or an
-                array of numbers is one object, unless its encoder returns an embedding for each of
-                its rows.
-            batch_size: Number of objects that go through the encoders at once; of similar length,
-                where an encoder tells lengths, so that little is padded.
+            inputs: A list of n objects, or one object, which is treated as a list of one. A column
+                of a table, an iterator, or an array of texts is embedded like a list. A tensor or
+                an array of numbers is one object, unless its encoder returns an embedding for each
+                of its rows.
+            batch_size: Number of objects that the encoders embed at once. If an encoder provides
+                lengths, objects of similar length are batched together to reduce padding.
             to_numpy: Return a NumPy array; otherwise a tensor on the model's device.
             dim: Truncate embeddings to this many dimensions, for a model that was trained with
                 :class:`~quaterion_core.loss.MatryoshkaLoss`. Truncated embeddings are not
@@ -254,14 +255,14 @@ class SimilarityModel(nn.Module):
             Embeddings (n, D), or (n, ``dim``); no rows for an empty list.
 
         Raises:
-            TypeError: ``inputs`` may be one object or several, such as a tuple, or ``batch_size``
-                is no integer.
+            TypeError: ``inputs`` is ambiguous, such as a tuple, which may be one object or
+                several; or ``batch_size`` is not an integer.
             ValueError: An encoder returns NaN, infinity, or a wrong shape, ``dim`` is not between
                 1 and D, or ``batch_size`` is less than 1.
         """
         if dim is not None and not 1 <= dim <= self.embedding_size:
             raise ValueError(
-                f"dim should be between 1 and the embedding size {self.embedding_size}, but is "
+                f"Expected dim to be between 1 and the embedding size {self.embedding_size}, got "
                 f"{dim}."
             )
         batch_size = positive_count(batch_size, "batch_size")
@@ -270,7 +271,7 @@ class SimilarityModel(nn.Module):
         try:
             result = self._encode(objects, batch_size, to_numpy, dim)
         except OutputError as error:
-            # What has several embeddings as one object is a batch of objects.
+            # A single object with several embeddings is a batch of objects.
             if isinstance(inputs, list) or not error.is_of_batch(inputs):
                 raise
             result = self._encode(list(inputs), batch_size, to_numpy, dim)
@@ -310,28 +311,28 @@ class SimilarityModel(nn.Module):
         max_objects: int = 5000,
         batch_size: int = 32,
     ) -> None:
-        """Make a trained model embed hubs, which are near to everything, away from the others.
+        """Reduce the hubness of a trained model: hubs are objects that are near to everything.
 
-        Embeddings get one more number, by which an object of a sparse region is nearer to a query
-        than one of a crowded region at the same angle. What is found by cosine, dot product or
-        Euclidean distance changes accordingly, and nothing else has to be done for it.
+        Embeddings get an additional dimension, by which an object of a sparse region is nearer to
+        a query than one of a dense region at the same angle. Search by cosine, dot product or
+        Euclidean distance takes it into account without further changes.
 
-        It is meant for queries that have one answer, or few, such as questions and their answers:
-        there crowded regions win too often. Where the crowd itself is the answer, such as in
-        groups of many objects, it does not help. ``encode(..., dim=...)`` cuts the number off.
+        It is meant for queries that have one answer or few, such as questions and their answers:
+        there objects of dense regions are retrieved too often. If the dense region itself is the
+        answer, as in groups of many objects, it does not help. ``encode(..., dim=...)`` removes
+        the additional dimension.
 
-        The head of the model gets into a
-        :class:`~quaterion_core.heads.HubnessReductionHead`, or if it is in one already, into a
-        new one.
+        The head of the model is wrapped in a
+        :class:`~quaterion_core.heads.HubnessReductionHead`, which replaces an earlier one.
 
         Args:
-            objects: Raw objects of all kinds that the model is for, such as all questions and
+            objects: Raw objects that represent the model's data, such as all questions and
                 answers that it was trained on.
-            neighbors: How many of them make up the neighbourhood of an embedding.
-            weight: How much crowds count.
-            max_objects: Of more objects than this, as many are taken at random, the same ones
-                each time. All of their embeddings are saved with the model.
-            batch_size: Number of objects that go through the encoders at once.
+            neighbors: Number of objects in the neighbourhood of an embedding.
+            weight: Weight of the density of the neighbourhood.
+            max_objects: Maximum number of objects; if there are more, a fixed random sample is
+                used. The embeddings of all of them are saved with the model.
+            batch_size: Number of objects that the encoders embed at once.
 
         Raises:
             ValueError: There are fewer objects than ``neighbors``, ``neighbors`` is less than 1,
@@ -370,15 +371,15 @@ class SimilarityModel(nn.Module):
         overwrite: bool = False,
         notes: Mapping[str, str] | None = None,
     ) -> None:
-        """Save the model into a folder, which appears whole or not at all.
+        """Save the model to a folder atomically.
 
         Args:
             output_path: A new or empty folder.
             overwrite: Replace a model that is saved there. Anything else is never replaced.
-            notes: Texts by file name, such as ``{"README.md": "..."}``, to lie in the folder.
+            notes: Texts by file name, such as ``{"README.md": "..."}``, to save in the folder.
 
         Raises:
-            OutputExistsError: There is something at ``output_path``; it stays as it is.
+            OutputExistsError: ``output_path`` exists and is not empty; it is left unchanged.
             NotSavableError: An encoder or the head cannot be described as data, or has weights
                 that are NaN or infinite.
         """
@@ -391,34 +392,36 @@ class SimilarityModel(nn.Module):
     def load(
         cls, input_path: str | Path, *, components: Mapping[str, type] | None = None
     ) -> SimilarityModel:
-        """Load a model that :meth:`save` wrote, in evaluation mode, on the CPU.
+        """Load a model that was saved with :meth:`save`, in evaluation mode, on the CPU.
 
-        Which class restores a part is decided by the registry of installed plugins alone: a
-        model folder is data and cannot name code to run.
+        The classes of encoders and head are determined only by the registry of installed plugins:
+        a model folder is data and cannot name code to run.
 
         Args:
             input_path: The folder.
             components: Classes that no plugin registers, by the id that they were saved under,
                 such as ``{"local/my-encoder": MyEncoder}``. Those that this process itself saved to
-                ``input_path`` need not be given.
+                ``input_path`` may be left out.
 
         Raises:
-            InvalidFolderError: The folder is no saved model, is incomplete or was changed.
+            InvalidFolderError: The folder is not a saved model, is incomplete or was changed.
             UnsupportedFormatError: It was saved by a later version.
-            MissingComponentError: It needs components that are not installed or not given.
+            MissingComponentError: It needs components that are neither installed nor passed.
         """
         encoders, head = load_parts(Path(input_path), components or {})
         try:
             return cls(encoders, head).eval()
         except ValueError as error:
-            raise InvalidFolderError(f"{input_path} holds parts of two models: {error}") from error
+            raise InvalidFolderError(
+                f"{input_path} contains parts of two models: {error}"
+            ) from error
 
 
 MetricModel = SimilarityModel
 
 
 def _allow_frozen_encoders(model: nn.Module, incompatible: Any) -> None:
-    """Load checkpoints that leave frozen encoders out, or hold one that a substitute stands for.
+    """Accept checkpoints without frozen encoders, or with one that a substitute replaces.
 
     A frozen encoder does not change.
     """

@@ -1,4 +1,4 @@
-"""From a name and arguments to a component: choices, what is wrong with them, and building."""
+"""Components from a name and arguments: choices, their validation, and building."""
 
 from quaterion_core.components.arguments import (
     Argument,

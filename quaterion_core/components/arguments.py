@@ -1,4 +1,4 @@
-"""The arguments of a component, as its constructor declares them."""
+"""The arguments of a component, as declared by its constructor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 REQUIRED: Final = inspect.Parameter.empty
-"""The default of an argument that has none."""
+"""The ``default`` of a required argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Argument:
 
     Attributes:
         name: Its name.
-        annotation: Its type; ``Any`` where none is declared or it cannot be resolved.
-        default: Its default; :data:`REQUIRED` where it has none.
+        annotation: Its type; ``Any`` if none is declared or it cannot be resolved.
+        default: Its default; :data:`REQUIRED` if it has none.
     """
 
     name: str
@@ -35,9 +35,9 @@ class Argument:
 
 
 def arguments_of(cls: type[Any]) -> dict[str, Argument]:
-    """Return the arguments by which a component is chosen, by name.
+    """Return the arguments that a choice of a component may have, by name.
 
-    They are those of the constructor, or of ``from_data`` where an encoder has one of its own.
+    They are those of the constructor, or of ``from_data`` if an encoder overrides it.
 
     Example:
         >>> class Scaled:
@@ -59,7 +59,7 @@ def arguments_of(cls: type[Any]) -> dict[str, Argument]:
 def callable_arguments(function: Callable[..., Any]) -> dict[str, Argument]:
     """Return the arguments of a function, or of the constructor of a class, by name.
 
-    ``*args`` and ``**kwargs`` are left out: they name nothing that could be checked.
+    ``*args`` and ``**kwargs`` are left out, since they declare no names to check.
     """
     parameters = inspect.signature(function).parameters
     names = _namespace(function)
@@ -77,7 +77,7 @@ def component_arguments(cls: type[Any]) -> Mapping[str, str]:
 
 
 class _Namespace(dict[str, Any]):
-    """The names of a module; one that only a type checker imports stands for any type."""
+    """The names of a module; names imported only for type checking resolve to ``Any``."""
 
     def __missing__(self, name: str) -> Any:
         return getattr(builtins, name, Any)
@@ -100,5 +100,5 @@ def _resolve(annotation: Any, names: _Namespace) -> Any:
         return annotation
     try:
         return eval(annotation, {"__builtins__": {}}, names)
-    except Exception:  # an annotation may be anything; what cannot be read is not checked
+    except Exception:  # an annotation may be anything; unresolved ones are not checked
         return Any

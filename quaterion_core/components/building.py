@@ -19,11 +19,11 @@ from quaterion_core.plugins.nearest import unknown_name
 
 
 def named_class(kind: str, name: str) -> type[Any]:
-    """Return the class of a kind that a name stands for.
+    """Return the class of a kind that is registered under a name.
 
     Raises:
-        ValueError: There is none of that name; the message suggests the nearest one.
-        PluginError: There is one, but it cannot be used; the message says why.
+        ValueError: There is no component of that name; the message suggests the nearest name.
+        PluginError: The component cannot be used; the message gives the reason.
 
     Example:
         >>> named_class("optimizer", "addam")
@@ -41,12 +41,12 @@ def named_class(kind: str, name: str) -> type[Any]:
 
 
 def component_class(kind: str, choice: object) -> type[Any]:
-    """Return the class that a choice names, after a check of the arguments.
+    """Return the class that a choice names, after checking the arguments.
 
     Raises:
         MissingComponentError: There is no such component.
-        TypeError: An argument is unknown, or its value is not of the right kind; the message lists
-            all of them.
+        TypeError: An argument is unknown, or its value is of the wrong type; the message lists
+            all faults.
     """
     name, _ = split_choice(kind, choice)
     cls = registry.load(kind, name)
@@ -65,20 +65,20 @@ def build_component(
 
     Args:
         kind: A kind of component: ``encoder``, ``head``, ``loss``, ``metric``, ``dataset``, ...
-        choice: A name or a mapping of a name and arguments. Anything else counts as built already
-            and is returned as it is.
-        provided: Values that the surroundings know, by argument name, as functions that are
-            called only if the component takes such an argument and the choice does not give it.
+        choice: A name or a mapping of a name and arguments. Anything else is taken as a component
+            that is already built, and returned as it is.
+        provided: Functions that return values of arguments, by argument name. They are called only
+            if the component takes such an argument and the choice does not set it.
         objects: Raw training objects, for encoders that learn from them before training.
 
     Raises:
         MissingComponentError: There is no such component.
-        TypeError: An argument is unknown or missing, or its value is not of the right kind.
+        TypeError: An argument is unknown or missing, or its value is of the wrong type.
     """
     if isinstance(choice, type):
         raise TypeError(
-            f"Expected the {kind} itself, or its name, got the class {choice.__name__}. Pass an "
-            f"object of it: {choice.__name__}(...)."
+            f"Expected the {kind} itself or its name, got the class {choice.__name__}. Pass an "
+            f"instance: {choice.__name__}(...)."
         )
     if not isinstance(choice, (str, Mapping)):
         return choice
@@ -91,10 +91,12 @@ def build_component(
     missing = missing_arguments(cls, arguments)
     if missing:
         raise TypeError(
-            f"The {kind} {name!r} needs {', '.join(map(repr, missing))}. Give "
+            f"The {kind} {name!r} needs {', '.join(map(repr, missing))}. Pass "
             f"{{'name': {name!r}, {', '.join(f'{argument!r}: ...' for argument in missing)}}}."
         )
-    if kind == "encoder":  # builds the encoders in it itself: they learn from the objects too
+    if (
+        kind == "encoder"
+    ):  # builds nested encoders itself: they learn from the objects, too
         return cls.from_data([] if objects is None else objects, **arguments)
     for argument, inner_kind in component_arguments(cls).items():
         if argument in arguments:
@@ -105,7 +107,7 @@ def build_component(
 
 
 def missing_arguments(cls: type[Any], given: Iterable[str]) -> list[str]:
-    """Return the arguments that a component needs and that are not given."""
+    """Return the required arguments of a component that are not given."""
     names = set(given)
     return [
         name

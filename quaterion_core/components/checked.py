@@ -1,4 +1,4 @@
-"""Constructors that check their arguments against their own annotations."""
+"""Constructors that check their arguments against their annotations."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _CHECKED: Final = (str, numbers.Number, list, tuple)
 
 
 class CheckedArguments:
-    """A class whose constructor refuses values that its annotations exclude.
+    """Base class that checks the arguments of its constructor against their annotations.
 
     All values of the wrong type are reported at once, as for a component that is chosen by name.
-    That goes for what can be written in a file. Ranges, names and other objects are left to the
-    constructor, missing and unknown arguments to Python.
+    Only values that a recipe can contain are checked. Ranges, names and other objects are left to
+    the constructor; missing and unknown arguments are left to Python.
 
     Example:
         >>> class Scaled(CheckedArguments):
@@ -31,7 +31,7 @@ class CheckedArguments:
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Check the arguments; copying and unpickling give none."""
+        """Check the arguments; there are none in copying and unpickling."""
         if args or kwargs:
             _check(cls, args, kwargs)
         return super().__new__(cls)
@@ -41,7 +41,7 @@ def _check(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Non
     known = callable_arguments(cls)
     try:
         given = inspect.signature(cls).bind(*args, **kwargs).arguments
-    except TypeError:  # the constructor says so itself
+    except TypeError:  # the constructor raises it itself
         return
     values = {
         name: value

@@ -1,4 +1,4 @@
-"""How a component is chosen: a name, or a mapping of a name and arguments."""
+"""Choices of components: a name, or a mapping of a name and arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the values of arguments are what their annotations ask for, before anything is built."""
+"""Validation of argument values against their annotations, before anything is built."""
 
 from __future__ import annotations
 
@@ -41,14 +41,13 @@ _CONFIG: Final = ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that is wrong with a choice.
+    """A fault in a choice.
 
     Attributes:
         place: The keys that lead to it, such as ``("loss", "margin")``.
-        message: What was expected, what was given, and the nearest name where there is one.
-        error: The exception that it is where it is raised: a ``TypeError`` for an unknown argument
-            or a value of the wrong type, a ``ValueError`` for an unknown name or a value out of
-            range.
+        message: What was expected, what was given, and the nearest name if there is one.
+        error: Type of the exception to raise for it: ``TypeError`` for an unknown argument or a
+            value of the wrong type, ``ValueError`` for an unknown name or a value out of range.
     """
 
     place: tuple[str | int, ...]
@@ -64,8 +63,8 @@ def raise_faults(subject: str, faults: Iterable[Fault]) -> None:
     """Raise an exception that lists all faults; do nothing if there are none.
 
     Args:
-        subject: What has the faults: ``"The loss 'triplet'"``.
-        faults: What is wrong with it.
+        subject: Subject of the message, such as ``"The loss 'triplet'"``.
+        faults: Its faults.
     """
     listed = list(faults)
     place = listed[0].place if len(listed) == 1 else None
@@ -83,16 +82,16 @@ def component_faults(
     *,
     provided: Collection[str] | None = None,
 ) -> Iterator[Fault]:
-    """Find all that is wrong with the choice of a component: names and values, nested ones too.
+    """Yield all faults of a choice of a component: names and values, including nested ones.
 
     The component's class is imported; nothing is built.
 
     Args:
         kind: A kind of component, such as ``loss``.
-        choice: What was chosen.
+        choice: The choice.
         place: The keys that lead to the choice.
-        provided: Arguments that are filled in when the component is built; any other that has no
-            default has to be given. By default missing arguments are not looked for.
+        provided: Arguments that are filled in when the component is built; all others without a
+            default are required. By default missing arguments are not checked.
 
     Example:
         >>> for fault in component_faults("loss", {"name": "triplet", "margin": "big"}):
@@ -126,11 +125,11 @@ def argument_faults(
     *,
     unchecked: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> Iterator[Fault]:
-    """Find arguments that are unknown, and values that are not what the annotations ask for.
+    """Yield unknown arguments, and values that do not match the annotations.
 
     Args:
-        owner: What takes the arguments, for the message: ``"The loss 'triplet'"``.
-        known: The arguments that there are.
+        owner: Owner of the arguments, for the message, such as ``"The loss 'triplet'"``.
+        known: The known arguments.
         given: The values by name.
         place: The keys that lead to the arguments.
         unchecked: Arguments whose values are checked elsewhere.
@@ -149,9 +148,9 @@ def argument_faults(
 
 
 def value_fault(annotation: Any, value: object) -> str:
-    """Say what is wrong with a value, given the annotation of its argument; empty if nothing is.
+    """Return a message if a value does not match an annotation, or an empty string.
 
-    Text is no number and no truth value, a truth value is no number, an integer is a number.
+    Strings are neither numbers nor booleans, booleans are not numbers, and integers are numbers.
 
     Example:
         >>> value_fault(float, "0.1")
@@ -174,7 +173,7 @@ def value_fault(annotation: Any, value: object) -> str:
 
 
 def type_in_words(annotation: Any) -> str:
-    """Describe a type as somebody who writes a recipe would.
+    """Describe a type in the terms of a recipe.
 
     Example:
         >>> type_in_words(int | None), type_in_words(collections.abc.Sequence[float])
@@ -193,7 +192,7 @@ def type_in_words(annotation: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         members = [member for member in _distinct(arguments) if member is not type(None)]
         plain = [m for m in members if not is_class(m) or m in _WORDS or _is_enumeration(m)]
-        members = plain or members  # what can be written in a file, where there is any of it
+        members = plain or members  # preferably those that can be written in a file
         words = [type_in_words(member) for member in members]
         words += ["null"] if type(None) in arguments else []
         return " or ".join(dict.fromkeys(words))
@@ -239,7 +238,7 @@ def _constraint_in_words(constraint: object) -> str:
 
 
 def _shown(annotation: Any, value: object) -> str:
-    """Show a value, and how to write what was probably meant."""
+    """Return a value as text, with a hint at what was probably meant."""
     shown = f"{value!r:.80}"
     if isinstance(value, str):
         choices = [str(choice) for choice in _choices(annotation)]
@@ -269,14 +268,14 @@ def _accepts_number(annotation: Any) -> bool:
 
 
 def _takes_files(annotation: Any) -> bool:
-    """Tell whether an argument takes paths by split."""
+    """Whether an argument takes paths by split."""
     origin = typing.get_origin(annotation)
     is_mapping = isinstance(origin, type) and issubclass(origin, collections.abc.Mapping)
     return is_mapping and mentions_path(annotation)
 
 
 def mentions_path(annotation: Any) -> bool:
-    """Tell whether an annotation has a path in it."""
+    """Whether an annotation contains ``Path``."""
     return annotation is Path or any(map(mentions_path, typing.get_args(annotation)))
 
 
@@ -289,7 +288,7 @@ def _reads_as_number(text: str) -> bool:
 
 
 def _plain(value: object) -> object:
-    """Return the numbers of other libraries as Python's own."""
+    """Convert the scalars of other libraries to Python's."""
     if isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, numbers.Integral):
@@ -307,7 +306,7 @@ def constrained(annotation: Any, constraints: Sequence[Any]) -> Any:
 
 
 def _is_of_right_type(annotation: Any, value: object) -> bool:
-    """Tell whether a wrong value is of the right type: out of range, or another name."""
+    """Whether a wrong value is of the right type, such as one out of range or an unknown name."""
     if isinstance(value, float) and not math.isfinite(value):
         return _accepts_number(annotation)
     if isinstance(value, str) and any(isinstance(c, str) for c in _choices(annotation)):
@@ -317,12 +316,12 @@ def _is_of_right_type(annotation: Any, value: object) -> bool:
 
 
 def _special(form: Any, parameters: object) -> Any:
-    """Parametrise a form of :mod:`typing` by what is only known here."""
+    """Parametrize a form of :mod:`typing` at runtime."""
     return form[parameters]
 
 
 def _distinct(members: Sequence[Any]) -> Sequence[Any]:
-    """Leave out what another member covers: text for a path or an option, integers for numbers."""
+    """Leave out members that others cover: strings by paths or options, integers by numbers."""
     covered: list[Any] = [int] if float in members else []
     if Path in members or any(map(_is_enumeration, members)):
         covered.append(str)
@@ -343,7 +342,7 @@ def _is_choice(value: object) -> bool:
 
 
 class _Hashed:
-    """An annotation as the key of a cache: two that are equal share an entry, if they can."""
+    """An annotation as a cache key; equal annotations share an entry if they are hashable."""
 
     __slots__ = ("annotation",)
 
@@ -359,7 +358,7 @@ class _Hashed:
 
 @lru_cache(maxsize=512)
 def _adapter(key: _Hashed) -> TypeAdapter[Any] | None:
-    """Return what validates an annotation; ``None`` if pydantic cannot express it."""
+    """Return the validator of an annotation; ``None`` if pydantic does not support it."""
     try:
         return TypeAdapter(_as_written(key.annotation), config=_CONFIG)
     except (PydanticUserError, PydanticSchemaGenerationError, TypeError):
@@ -367,7 +366,7 @@ def _adapter(key: _Hashed) -> TypeAdapter[Any] | None:
 
 
 def _as_written(annotation: Any) -> Any:
-    """Widen an annotation by what stands for it in a file: text for paths and enumerations."""
+    """Widen an annotation by its form in a file: strings for paths and enumerations."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is Path:
         return str | Path

@@ -21,12 +21,12 @@ from quaterion_core.utils.child_components import remembered_classes, rememberin
 class Encoder(nn.Module, ABC):
     """Base class of encoders, which turn batches of raw objects into embeddings.
 
-    A subclass says whether it is trained (:attr:`trainable`), how long its embeddings are
-    (:attr:`embedding_size`), how a list of raw objects becomes a batch (:meth:`get_collate_fn`)
-    and how a batch becomes embeddings (:meth:`forward`).
+    A subclass defines whether it is trained (:attr:`trainable`), the size of its embeddings
+    (:attr:`embedding_size`), how a list of raw objects is collated into a batch
+    (:meth:`get_collate_fn`) and how a batch is embedded (:meth:`forward`).
 
-    An encoder that is not trainable is a constant: it always runs in evaluation mode and without
-    a graph, and its parameters do not require grad.
+    An encoder that is not trainable is frozen: it always runs in evaluation mode and without a
+    graph, and its parameters do not require grad.
 
     An encoder that declares its configuration with :meth:`get_config_dict` needs no code to be
     saved. One that wraps a model of another library overrides :meth:`save` and
@@ -68,7 +68,7 @@ class Encoder(nn.Module, ABC):
 
         By default PyTorch's :func:`~torch.utils.data.default_collate`, which stacks tensors, NumPy
         arrays and numbers, also within dictionaries and tuples. It runs in the data loader's
-        workers: it has to be picklable and should not hold the encoder's weights.
+        workers, so it must be picklable and should not hold the encoder's weights.
         """
         return default_collate
 
@@ -89,7 +89,7 @@ class Encoder(nn.Module, ABC):
         """Embed a batch.
 
         Args:
-            batch: What the collate function made of N raw objects.
+            batch: N raw objects, collated by the encoder's collate function.
 
         Returns:
             Embeddings of shape (N, :attr:`embedding_size`), floating point.
@@ -101,7 +101,7 @@ class Encoder(nn.Module, ABC):
             self.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch between training and evaluation; a frozen encoder stays in evaluation."""
+        """Set training or evaluation mode; a frozen encoder stays in evaluation mode."""
         return super().train(mode and self.trainable)
 
     @classmethod
@@ -122,10 +122,9 @@ class Encoder(nn.Module, ABC):
 
     @property
     def reads_meta(self) -> bool:
-        """Whether the encoder has a meta extractor of its own; otherwise meta is empty.
+        """Whether the encoder extracts meta; otherwise it is empty.
 
-        By default: whether the class overrides :meth:`extract_meta` or
-        :meth:`get_meta_extractor`.
+        By default, whether the class overrides :meth:`extract_meta` or :meth:`get_meta_extractor`.
         """
         return any(
             getattr_static(type(self), name) is not getattr_static(Encoder, name)
@@ -135,14 +134,14 @@ class Encoder(nn.Module, ABC):
     def get_length_fn(self) -> Callable[[list[Any]], Sequence[int]] | None:
         """Return a function that returns the length of each of N raw objects.
 
-        For texts that is the number of tokens. Objects of similar length are then embedded
-        together, which wastes less on padding. Like the collate function it takes a list
-        and runs in workers. ``None``, the default, if all are the same.
+        The length of a text is its number of tokens. Objects of similar length are then embedded
+        together, which reduces padding. Like the collate function it takes a list and runs in
+        workers. ``None``, the default, if all objects have the same length.
         """
         return None
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that build this encoder again, as JSON values.
+        """Return the arguments of the constructor that rebuild this encoder, as JSON values.
 
         Raises:
             NotImplementedError: The encoder does not declare its configuration.
@@ -155,7 +154,7 @@ class Encoder(nn.Module, ABC):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Build an encoder from what :meth:`get_config_dict` returned."""
+        """Build an encoder from the result of :meth:`get_config_dict`."""
         return cls(**config)
 
     @classmethod
@@ -166,29 +165,29 @@ class Encoder(nn.Module, ABC):
         tokenizer's vocabulary, overrides this with keyword arguments of its own.
 
         Args:
-            objects: The raw training objects; may be read once.
-            **config: The arguments that the user gave.
+            objects: The raw training objects; can be iterated over only once.
+            **config: The arguments of the choice.
         """
         return cls.from_config(config)
 
     saved_files: ClassVar[Collection[str] | None] = None
-    """What :meth:`save` writes, for an encoder that overrides :meth:`save` and :meth:`load`.
+    """Files that :meth:`save` writes, for an encoder that overrides :meth:`save` and :meth:`load`.
 
-    Names below the folder, with forward slashes; ``*`` stands for any text. Other files are then
+    Paths relative to the folder, with forward slashes; ``*`` matches any text. Other files are
     refused before :meth:`load` is called. ``None``, the default, allows all but pickles and code.
     """
 
     def save(self, output_path: str | Path) -> None:
-        """Save configuration (JSON) and weights (safetensors) into an existing folder."""
+        """Save configuration (JSON) and weights (safetensors) to an existing folder."""
         with remembering_classes(output_path):
             save_module(self, Path(output_path))
 
     @classmethod
     def load(cls, input_path: str | Path) -> Self:
-        """Load an encoder from a folder that :meth:`save` filled.
+        """Load an encoder from a folder that :meth:`save` has written.
 
-        A saved model gives an encoder that overrides this a private copy of the files, which is
-        removed when it returns.
+        When a saved model is loaded, an encoder that overrides this method gets a private copy of
+        the files, which is removed when it returns.
         """
         with (
             registry.given(remembered_classes(input_path)),
@@ -198,10 +197,10 @@ class Encoder(nn.Module, ABC):
 
     @classmethod
     def load_from(cls, folder: SavedFolder) -> Self:
-        """Load an encoder from an opened folder that :meth:`save` filled.
+        """Load an encoder from an open folder that :meth:`save` has written.
 
-        Override this, and not :meth:`load`, to read files without a copy. The folder is data that
-        nobody vouches for: check what it holds with ``folder.require(...)``.
+        Override this method instead of :meth:`load` to read files without a copy. The folder is
+        untrusted: check its files with ``folder.require(...)``.
         """
         return load_module(cls, folder)
 
@@ -227,5 +226,5 @@ def train_collate_functions(encoders: Mapping[str, Encoder]) -> dict[str, Collat
 
 
 def meta_extractors(encoders: Mapping[str, Encoder]) -> dict[str, MetaExtractorFnType]:
-    """Return the meta extractors, of those encoders that read meta."""
+    """Return the meta extractors of the encoders that extract meta."""
     return {key: e.get_meta_extractor() for key, e in encoders.items() if e.reads_meta}

@@ -32,21 +32,21 @@ __all__ = ["SwitchEncoder", "inverse_permutation"]
 class SwitchEncoder(Encoder):
     """Encoder that delegates each object to the encoder chosen by :meth:`encoder_selection`.
 
-    For models over more than one modality: images and texts, say, each with an encoder of its
-    own, in one space of embeddings. A subclass defines the choice. Options that are not trainable
-    stay constants while others learn.
+    It is for models over several modalities, such as images and texts, each with an encoder of its
+    own in a shared embedding space. A subclass defines the choice. Options that are not trainable
+    stay frozen while others are trained.
 
     The meta of each object is ``{"encoder": key}``, so that a
     :class:`~quaterion_core.heads.SwitchHead` can make the same choice. Each option is saved by
-    its own ``save`` into a folder named for its key. A subclass whose constructor takes more
-    than the options overrides :meth:`save` and :meth:`load_from`.
+    its own ``save`` to a folder named after its key. A subclass whose constructor takes further
+    arguments overrides :meth:`save` and :meth:`load_from`.
 
     Args:
-        options: An encoder for each key. All give embeddings of the same size.
+        options: Encoders by key, all of the same embedding size.
 
     Raises:
         TypeError: An option is not an encoder.
-        ValueError: There are no options, a key cannot be one, or the sizes differ.
+        ValueError: There are no options, a key is invalid, or the sizes differ.
 
     Example:
         >>> import torch
@@ -83,7 +83,7 @@ class SwitchEncoder(Encoder):
                 f"Expected all options of {type(self).__name__} to have one embedding size, got "
                 f"{sizes}."
             )
-        # A torch module; the annotation says what it holds.
+        # A torch module; the annotation is for type checkers.
         self.options = cast("Mapping[str, Encoder]", nn.ModuleDict(options))
 
     @classmethod
@@ -126,7 +126,7 @@ class SwitchEncoder(Encoder):
         )
 
     def get_train_collate_fn(self) -> CollateFnType | None:
-        """Return the same with the collate functions for training, if an option has one."""
+        """Return the same with the collate functions for training data, if an option has one."""
         options = self.options.items()
         collates = {key: option.get_train_collate_fn() for key, option in options}
         if not any(collates.values()):
@@ -171,10 +171,10 @@ class SwitchEncoder(Encoder):
         return [{"encoder": cls.encoder_selection(record)} for record in batch]
 
     def forward(self, batch: TensorTree) -> Tensor:
-        """Embed a batch, each object by its option, a frozen option without a graph.
+        """Embed a batch, each object by its option; frozen options run without a graph.
 
         Args:
-            batch: What :meth:`switch_collate_fn` made of N objects.
+            batch: Result of :meth:`switch_collate_fn` for N objects.
 
         Returns:
             Embeddings of shape (N, D), in the order of the objects.
@@ -194,7 +194,7 @@ class SwitchEncoder(Encoder):
         """Return the id and the configuration of each option, as JSON values.
 
         Raises:
-            NotImplementedError: An option declares no configuration. :meth:`save` needs none.
+            NotImplementedError: An option declares no configuration. :meth:`save` works without it.
         """
         return {
             "options": {key: describe("encoder", option) for key, option in self.options.items()}
@@ -202,12 +202,12 @@ class SwitchEncoder(Encoder):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Build an encoder from what :meth:`get_config_dict` returned."""
+        """Build an encoder from the result of :meth:`get_config_dict`."""
         options = {key: rebuild("encoder", option) for key, option in config["options"].items()}
         return cls(**{**config, "options": options})
 
     def save(self, output_path: str | Path) -> None:
-        """Save each option into a folder of its own, and their ids as JSON.
+        """Save each option to a folder of its own, and their ids as JSON.
 
         Args:
             output_path: An existing folder.
@@ -225,11 +225,11 @@ class SwitchEncoder(Encoder):
 
     @classmethod
     def load_from(cls, folder: SavedFolder) -> Self:
-        """Load an encoder from an opened folder that :meth:`save` filled.
+        """Load an encoder from an open folder that :meth:`save` has written.
 
         Raises:
-            InvalidFolderError: The folder does not hold what :meth:`save` writes.
-            MissingComponentError: The registry has no encoder of an id that is named there.
+            InvalidFolderError: The folder does not contain what :meth:`save` writes.
+            MissingComponentError: The registry has no encoder of a saved id.
         """
         ids = _read_ids(folder, cls.__name__)
         for name in folder.files:
@@ -248,7 +248,7 @@ class SwitchEncoder(Encoder):
 
 
 def _read_ids(folder: SavedFolder, owner: str) -> dict[str, str]:
-    """Read the id of each option; keys and ids have the form that they should have."""
+    """Read the id of each option, and check the form of keys and ids."""
     file = folder.path / CONFIG_FILE
     config = folder.read_json(CONFIG_FILE)
     options = config.get("options")

@@ -19,11 +19,11 @@ IMAGE: Final = "image"
 class TextAndImageEncoder(SwitchEncoder):
     """Encoder of texts and images: a ``str`` is a text, everything else an image.
 
-    The path of an image is a :class:`pathlib.Path`, since a ``str`` is a text. The options are
-    called ``"text"`` and ``"image"``, in the meta of objects too.
+    The path of an image must be a :class:`pathlib.Path`, since a ``str`` is a text. The options
+    are ``"text"`` and ``"image"``, also in the meta of objects.
 
     In a recipe, and in :meth:`Quaterion.build <quaterion_core.Quaterion.build>`, both are chosen
-    like any encoder; one that learns from the training data learns from those that are for it::
+    like any encoder; one that learns from the training data gets the objects of its modality::
 
         encoder:
           name: text-and-image
@@ -31,11 +31,11 @@ class TextAndImageEncoder(SwitchEncoder):
           image: {name: timm, model: resnet18}
 
     Args:
-        options: The encoders, ``{"text": ..., "image": ...}``, of one embedding size.
+        options: The encoders, ``{"text": ..., "image": ...}``, of the same embedding size.
 
     Raises:
         TypeError: An option is not an encoder.
-        ValueError: There are other options than these two, or their sizes differ.
+        ValueError: The options are not exactly these two, or their sizes differ.
 
     Example:
         >>> import torch
@@ -57,21 +57,21 @@ class TextAndImageEncoder(SwitchEncoder):
     def __init__(self, options: Mapping[str, Encoder]):
         if options.keys() != {TEXT, IMAGE}:
             raise ValueError(
-                f"The options of TextAndImageEncoder are {TEXT!r} and {IMAGE!r}, but got: "
+                f"Expected the options {TEXT!r} and {IMAGE!r} of TextAndImageEncoder, got "
                 f"{', '.join(map(repr, options)) or 'none'}."
             )
         super().__init__(options)
 
     @classmethod
     def encoder_selection(cls, record: Any) -> str:
-        """Choose ``"text"`` for a ``str``, else ``"image"``."""
+        """Return ``"text"`` for a ``str`` and ``"image"`` otherwise."""
         return TEXT if isinstance(record, str) else IMAGE
 
     @classmethod
     def from_data(  # type: ignore[override]  # states the arguments that the base leaves open
         cls, objects: Iterable[Any], *, text: Any, image: Any
     ) -> Self:
-        """Build the encoders of texts and of images, each for its share of the training objects.
+        """Build the encoders of texts and of images, each from its part of the training objects.
 
         Args:
             objects: The training objects.

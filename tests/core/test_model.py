@@ -243,7 +243,7 @@ def test_embeddings_are_cut_off_to_their_first_numbers(vector_encoder):
     objects = [[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]]
     np.testing.assert_array_equal(model.encode(objects, dim=2), model.encode(objects)[:, :2])
     assert model.encode([], dim=2).shape == (0, 2)
-    with pytest.raises(ValueError, match="dim should be between 1 and the embedding size 4"):
+    with pytest.raises(ValueError, match="Expected dim to be between 1 and the embedding size 4"):
         model.encode(objects, dim=5)
 
 

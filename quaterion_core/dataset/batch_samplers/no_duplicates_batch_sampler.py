@@ -14,7 +14,7 @@ from quaterion_core.dataset.batch_samplers.sample_facts import SampleFacts
 from quaterion_core.dataset.targets import NO_SUBGROUP
 
 _TRIES: Final = 64
-"""Batches that are tried for samples before they are put off."""
+"""Number of batches that are tried before samples are postponed."""
 
 
 class NoDuplicatesBatchSampler(BatchSampler):
@@ -88,7 +88,7 @@ class NoDuplicatesBatchSampler(BatchSampler):
         return batches
 
     def may_join(self, facts: SampleFacts, batch: list[int]) -> bool:
-        """Tell whether no two samples of a batch share an object or a subgroup."""
+        """Whether no two samples of a batch share an object or a subgroup."""
         everything = torch.arange(len(facts))
         is_negative = facts.targets.get("labels", torch.ones(len(facts))) <= 0
         own, _ = _keys(facts, everything, is_negative)
@@ -119,14 +119,14 @@ def _units(
     chosen: Tensor,
     generator: torch.Generator,
 ) -> tuple[list[_Unit], int]:
-    """Put hard negatives together with their similar pairs, and units of one object in a row.
+    """Group hard negatives with their similar pairs, and arrange units of one object in a row.
 
-    A row of units is dealt to different batches. Frequent objects tend to come first, at random,
-    so that any two objects meet in some epoch.
+    A row of units is assigned to different batches. Frequent objects tend to come first, at random,
+    so that any two objects are in one batch in some epoch.
 
     Args:
         order: Index of the sample in each place, shape (S,).
-        leaders: What :func:`_leaders` returned.
+        leaders: Result of :func:`_leaders`.
         own: Keys of each sample, shape (S, keys).
         refused: Key of each sample that it may share with other hard negatives, shape (S,).
         chosen: Whether a sample is part of a unit, shape (S,).
@@ -140,7 +140,7 @@ def _units(
     weights = times * (0.5 + 0.5 * torch.rand(len(times), generator=generator))
     main = torch.where(own >= 0, times[own], 0).argmax(dim=1, keepdim=True)
     main_key = own.gather(1, main).squeeze(1)
-    # Keys of equal weights are distinguished by their number.
+    # Ties between keys of equal weight are broken by their number.
     in_rows = main_key.argsort(stable=True)
     in_rows = in_rows[weights[main_key[in_rows]].argsort(stable=True, descending=True)]
     units: dict[int, _Unit] = {}
@@ -170,10 +170,10 @@ def _leaders(first_objects: Tensor, is_negative: Tensor, batch_size: int) -> Ten
     Args:
         first_objects: Number of ``obj_a`` of each sample, shape (S,).
         is_negative: Whether a sample is a hard negative, shape (S,).
-        batch_size: No pair gets more of them than fit into its batch.
+        batch_size: Maximum number of samples in a batch; no pair gets more of them than fit.
 
     Returns:
-        Place of that pair, shape (S,); -1 where there is none, and for similar pairs.
+        Place of that pair, shape (S,); -1 if there is none, and for similar pairs.
     """
     leaders = torch.full_like(first_objects, -1)
     similar, negative = (~is_negative).nonzero().flatten(), is_negative.nonzero().flatten()
@@ -189,11 +189,11 @@ def _leaders(first_objects: Tensor, is_negative: Tensor, batch_size: int) -> Ten
 
 
 def _keys(facts: SampleFacts, order: Tensor, is_negative: Tensor) -> tuple[Tensor, Tensor]:
-    """Number what a sample must not share with another one of its batch.
+    """Assign keys to what a sample must not share with another one of its batch.
 
     Returns:
-        Numbers of what each sample has for itself, shape (S, keys), and of what it may share with
-        other hard negatives, shape (S,); -1 for what no other sample has.
+        Keys that each sample must have alone, shape (S, keys), and the key that it may share with
+        other hard negatives, shape (S,); -1 for keys that no other sample has.
     """
     objects = facts.objects[order]
     subgroups = facts.targets.get("subgroups", objects.new_empty(0))
@@ -211,11 +211,11 @@ def _keys(facts: SampleFacts, order: Tensor, is_negative: Tensor) -> tuple[Tenso
 
 
 class _Deal:
-    """Deals units of samples to batches, lap after lap, each lap in a random order of the batches.
+    """Assignment of units of samples to batches in rounds, each in a random order of the batches.
 
     Args:
         count: Number of batches N.
-        batch_size: The most samples in a batch.
+        batch_size: Maximum number of samples in a batch.
         generator: Source of randomness.
     """
 
@@ -224,14 +224,14 @@ class _Deal:
         self._count = count
         self._batch_size = batch_size
         self._generator = generator
-        self._unit_of: dict[int, _Unit] = {}  # of the samples that do not go with all others
+        self._unit_of: dict[int, _Unit] = {}  # of the samples that conflict with others
         self._owners: defaultdict[int, set[int]] = defaultdict(set)  # batches that have a key
         self._refusers: defaultdict[int, set[int]] = defaultdict(set)
         self._turns: list[int] = []  # the batches whose turn it is, from the next one on
         self._next = 0
 
     def add(self, units: list[_Unit]) -> None:
-        """Deal units; those that no batch takes get a few batches of their own, if they can."""
+        """Assign units; those that fit into none get a few batches of their own, if possible."""
         owners, late = self._owners, []
         for unit in units:
             if max(len(owners[key]) for key in unit.own or (-1,)) >= self._count:
@@ -251,7 +251,7 @@ class _Deal:
                 batch.clear()
 
     def fill_up(self, samples: list[int]) -> None:
-        """Put samples that go with all others where there is room, batch after batch."""
+        """Fill the batches, one after another, with samples that conflict with no others."""
         total = sum(map(len, self.batches)) + len(samples)
         is_full = total > (len(self.batches) - 1) * self._batch_size
         size = self._batch_size if is_full else -(-total // len(self.batches))
@@ -262,7 +262,7 @@ class _Deal:
             start += room
 
     def leave_nothing_alone(self) -> None:
-        """Move a sample of another batch to each single one; leave it out if none goes with it."""
+        """Move a sample to each batch of a single one; leave that one out if none fits."""
         largest = sorted(range(len(self.batches)), key=lambda n: -len(self.batches[n]))[:_TRIES]
         alone = [number for number, batch in enumerate(self.batches) if len(batch) == 1]
         for number in alone:
@@ -284,7 +284,7 @@ class _Deal:
         return False
 
     def _deal(self, unit: _Unit) -> bool:
-        """Give a unit to the first batch that takes it of those whose turn it is."""
+        """Assign a unit to the first batch of the round that accepts it."""
         if self._deal_from(self._next, unit):
             return True
         if len(self._turns) - self._next >= self._count:
@@ -307,7 +307,7 @@ class _Deal:
         return False
 
     def _takes(self, number: int, unit: _Unit) -> bool:
-        """Tell whether a batch has room for a unit and nothing in common with it."""
+        """Whether a batch has room for a unit and no key in common with it."""
         samples, own, refused = unit
         if len(self.batches[number]) + len(samples) > self._batch_size:
             return False

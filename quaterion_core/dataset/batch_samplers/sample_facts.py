@@ -40,7 +40,7 @@ def read_facts(loader: SimilarityDataLoader[Any], num_workers: int = 0) -> Sampl
 
     Args:
         loader: The loader; it is not changed.
-        num_workers: Processes to read with.
+        num_workers: Number of processes that read.
 
     Raises:
         ValueError: The dataset is iterable, or the loader has its own ``collate_fn``.

@@ -1,1 +1,1 @@
-"""Old module paths of encoders that plugins bring now."""
+"""Old module paths of encoders that plugins provide now."""

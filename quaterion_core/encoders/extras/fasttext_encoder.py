@@ -1,4 +1,4 @@
-"""The old module path of the fastText encoder, which quaterion-nlp brings."""
+"""The old module path of the fastText encoder, which quaterion-nlp provides."""
 
 from __future__ import annotations
 

@@ -51,9 +51,9 @@ class XbmPairBuffer(nn.Module):
         """Return copies of the stored pairs, for a batch of these embeddings.
 
         Returns:
-            Remembered embeddings (2M, D) of the batch's type, and their ``pairs`` (M, 2),
-            ``labels`` (M,), ``subgroups`` (2M,) and what else was stated of the objects (2M, ...),
-            in the types in which they were stated; all on the batch's device.
+            Stored embeddings (2M, D) in the batch's type, and their ``pairs`` (M, 2), ``labels``
+            (M,), ``subgroups`` (2M,) and further targets of the objects (2M, ...), in the types in
+            which they were stored; all on the batch's device.
         """
         device = embeddings.device
         fields = {n: values.to(device, copy=True) for n, values in self._rows.read().items()}

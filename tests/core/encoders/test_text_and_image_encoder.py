@@ -70,7 +70,7 @@ def test_texts_go_to_one_encoder_and_all_else_to_the_other():
 
 @pytest.mark.parametrize("options", [{}, {"text": Texts()}, {"texts": Texts(), "image": Images()}])
 def test_other_options_are_refused(options):
-    with pytest.raises(ValueError, match="options of TextAndImageEncoder are 'text' and 'image'"):
+    with pytest.raises(ValueError, match="options 'text' and 'image' of TextAndImageEncoder"):
         TextAndImageEncoder(options)
 
 

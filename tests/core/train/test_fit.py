@@ -302,7 +302,7 @@ def test_a_loss_that_does_not_fit_the_loader_is_refused(make_model, make_trainer
 
 
 def test_a_plain_loader_is_refused(make_model, make_trainer, groups):
-    with pytest.raises(TypeError, match="train_dataloader is a DataLoader, but has to be"):
+    with pytest.raises(TypeError, match="Expected train_dataloader to be .*, got a DataLoader"):
         Quaterion.fit(make_model(TripletLoss()), make_trainer(), DataLoader(groups))
 
 

@@ -80,7 +80,7 @@ def test_a_parameter_of_two_parts_belongs_to_one():
     ("parts", "error", "message"),
     [
         ({"haed": {"lr": 1}}, ValueError, "'haed': did you mean 'head'.*encoder, head, loss"),
-        ({"encoder": {"lr": 1}}, ValueError, "'encoder', which has nothing to train"),
+        ({"encoder": {"lr": 1}}, ValueError, "'encoder', which has no trainable parameters"),
         ({"head": {"learning_rate": 1}}, TypeError, "parts.head.learning_rate: .*no argument"),
         ({"head": {"lr": -1}}, ValueError, "parts.head: Invalid learning rate: -1"),
         ({"head": 0.1}, TypeError, "mapping from parts of the model.*got {'head': 0.1}"),
