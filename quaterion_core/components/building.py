@@ -94,9 +94,7 @@ def build_component(
             f"The {kind} {name!r} needs {', '.join(map(repr, missing))}. Pass "
             f"{{'name': {name!r}, {', '.join(f'{argument!r}: ...' for argument in missing)}}}."
         )
-    if (
-        kind == "encoder"
-    ):  # builds nested encoders itself: they learn from the objects, too
+    if kind == "encoder":  # builds nested encoders itself: they learn from the objects, too
         return cls.from_data([] if objects is None else objects, **arguments)
     for argument, inner_kind in component_arguments(cls).items():
         if argument in arguments:

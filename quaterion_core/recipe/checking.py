@@ -1,4 +1,4 @@
-"""Everything about the components of a recipe that can be known before anything is done."""
+"""Checks of the components of a recipe before a run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from quaterion_core.train.optimizers import (
 from quaterion_core.train.schedules import Schedule, build_schedule, schedule_faults
 
 PROVIDED: Final = frozenset({"input_embedding_size", "embedding_size", "num_groups"})
-"""Arguments of heads and losses that are filled in once the encoders and the data are known."""
+"""Arguments of heads and losses that are set once the encoders and the data are known."""
 
 _STAND_IN_SIZES: Final = (512, 768)
 
@@ -44,10 +44,10 @@ _NOT_OF_A_RECIPE: Final = frozenset(
 
 @dataclass(frozen=True)
 class ComponentCheck:
-    """What became of the check of a recipe's components: faults, and what was built to find them.
+    """Result of the check of a recipe's components: faults, and the components built to find them.
 
     Attributes:
-        faults: All that is wrong with them. What has faults is not built.
+        faults: All faults. Components with faults are not built.
         metrics: The metrics.
         optimizer: The optimizer.
         schedule: The schedule of the learning rate, if there is one.
@@ -62,14 +62,14 @@ class ComponentCheck:
 
 
 def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) -> ComponentCheck:
-    """Find all that is wrong with the components of a recipe and with their arguments.
+    """Find all faults in the components of a recipe and in their arguments.
 
-    What is cheap to build is built, so that ranges and combinations of values are checked, too.
-    Nothing is read or loaded.
+    Components that are cheap to build are built, so that ranges and combinations of values are
+    checked, too. Nothing is read or loaded.
 
     Args:
         content: The recipe as it was read.
-        known: Faults of keys and values that were found before; such keys are left out.
+        known: Known faults of keys and values; these keys are left out.
     """
     faults = Faults()
     wrong = {fault.place[0] for fault in known if len(fault.place) == 1}
@@ -109,10 +109,10 @@ def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) ->
 
 
 def monitored(monitor: str, metrics: Iterable[AttachedMetric]) -> tuple[str, str]:
-    """Return what Lightning calls what a recipe monitors, and the mode that suits it.
+    """Return Lightning's name of the monitored value of a recipe, and its mode.
 
     Args:
-        monitor: A loss or a metric, as a recipe names it.
+        monitor: A loss or a metric, as named in the recipe.
         metrics: The metrics of the recipe.
 
     Example:
@@ -128,7 +128,7 @@ def monitored(monitor: str, metrics: Iterable[AttachedMetric]) -> tuple[str, str
 
 
 def loader_faults(arguments: Mapping[str, Any]) -> list[Fault]:
-    """Find all that is wrong with further arguments of the data loader."""
+    """Find all faults in further arguments of the data loader."""
     faults = Faults()
     known = {
         name: argument
@@ -143,7 +143,7 @@ def loader_faults(arguments: Mapping[str, Any]) -> list[Fault]:
 
 
 def monitors(content: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Yield what a recipe monitors, each with its place."""
+    """Yield the monitored values of a recipe, each with its place."""
     section = content.get("early_stopping")
     monitor = section.get("monitor") if isinstance(section, Mapping) else None
     if isinstance(monitor, str):
@@ -164,7 +164,7 @@ def _monitor_faults(
 
 
 def _part_faults(optimizer: object, content: Mapping[str, Any]) -> Iterator[Fault]:
-    """Find parts of the optimizer that the model will not have."""
+    """Yield parts of the optimizer that the model will not have."""
     parts = optimizer.get("parts") if isinstance(optimizer, Mapping) else None
     encoders = content.get("encoders")
     keys = [f"encoders.{key}" for key in encoders] if isinstance(encoders, Mapping) else []
@@ -175,10 +175,10 @@ def _part_faults(optimizer: object, content: Mapping[str, Any]) -> Iterator[Faul
 
 
 def _trial_faults(place: Place, kind: str, choice: Any) -> Iterator[Fault]:
-    """Build a head or a loss on trial, and find what its constructor says about the values.
+    """Build a head or a loss on trial, and yield the errors of its constructor.
 
-    Sizes that are not known yet are tried with two stand-ins. What it says about both alike is not
-    about the sizes.
+    Sizes that are not known yet are tried with two stand-ins. Only an error that occurs with both
+    is not about the sizes.
     """
     messages = set()
     for size in _STAND_IN_SIZES:

@@ -26,12 +26,12 @@ def build_dataset(recipe: Recipe) -> SplitDataset:
 def load_reference(
     dataset: SplitDataset, split: str | None, loaded: Mapping[str | None, Sequence[Any]]
 ) -> Sequence[Any] | None:
-    """Return the samples of the split that queries are searched in, if there is one.
+    """Return the samples of the reference split, in which queries are searched, if there is one.
 
     Args:
         dataset: The dataset.
         split: The split, or ``None``.
-        loaded: The splits that are loaded already.
+        loaded: The splits that are already loaded.
 
     Raises:
         ValueError: There is no such split, it has no samples, or its samples are pairs.
@@ -43,17 +43,17 @@ def load_reference(
         raise ValueError(f"The reference is the split {split!r}, which has no samples.")
     if isinstance(samples[0], SimilarityPairSample):
         raise ValueError(
-            f"The reference is the split {split!r}, but a reference is for data of groups, and "
-            "these are pairs, which contain their own documents. Leave it out."
+            f"Expected a reference only for group samples, got the reference {split!r} for pairs, "
+            "which define their matches themselves. Leave it out."
         )
     return samples
 
 
 class Evaluation:
-    """The metrics of a model over samples, before and after training alike.
+    """The metrics of a model over samples, used before and after training.
 
-    ``obj_a`` of pairs query all ``obj_b``. Objects of groups query those of the reference, or all
-    others where there is none.
+    For pairs, each ``obj_a`` is a query over all ``obj_b``. For groups, each object is a query over
+    the objects of the reference, or over all other objects if there is none.
 
     Args:
         samples: The samples to evaluate on.
@@ -61,7 +61,7 @@ class Evaluation:
         reference: The samples whose objects are searched, for groups.
 
     Raises:
-        TypeError: A metric is not for samples of this kind.
+        TypeError: A metric does not support samples of this kind.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Evaluation:
         """Return the value of each metric by name, rounded to six digits; empty if there are none.
 
         Args:
-            model: Embeds the objects.
+            model: The model.
         """
         if self.is_empty:
             return {}

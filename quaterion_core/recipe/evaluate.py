@@ -1,4 +1,4 @@
-"""Evaluating a saved model on the data of a recipe, or on new data. It needs no Lightning."""
+"""Evaluation of a saved model on the data of a recipe, or on new data, without Lightning."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from quaterion_core.recipe.reading import RecipeLike, open_recipe, parse_recipe
 from quaterion_core.recipe.settings import Recipe
 
 RECIPE_FILE: Final = "recipe.yaml"
-"""The recipe in the folder of a model that was fitted by one."""
+"""Name of the recipe in the folder of a model that was fitted from one."""
 
 READERS: Final = {
     ".csv": "quaterion-core/csv",
@@ -37,10 +37,10 @@ READERS: Final = {
     ".ndjson": "quaterion-core/jsonl",
     ".parquet": "quaterion-core/parquet",
 }
-"""The datasets that read files, by the suffix of the file."""
+"""Datasets that read files, by suffix of the file."""
 
 _COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst")
-"""Suffixes that follow that of a compressed text file."""
+"""Suffixes of compressed files, which follow that of the text file."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +77,20 @@ def evaluate_recipe(
     Args:
         model: A model, or the folder that it is saved in.
         recipe: A recipe that names data and metrics; by default the one that the model was
-            fitted by.
-        data: A file to evaluate on instead, which is read as the recipe says; or a dataset, as a
-            recipe chooses it.
+            fitted from.
+        data: A file to evaluate on instead, which is read with the settings of the recipe; or a
+            dataset, chosen as in a recipe.
         columns: The columns of the file, such as ``{"obj": "text", "group": "intent"}``; by
             default those of the recipe.
-        metrics: Metrics, as a recipe chooses them; by default those of the recipe.
-        split: The split to evaluate on; by default the file that was given, or else the
-            validation split of the recipe.
+        metrics: Metrics, chosen as in a recipe; by default those of the recipe.
+        split: The split to evaluate on; by default the given file, or else the validation split of
+            the recipe.
         reference: For group samples, the split whose objects are searched; by default the
-            recipe's, or else the split that is evaluated, whose objects find each other.
+            recipe's, or else the evaluated split itself.
 
     Raises:
-        RecipeError: There is no recipe, or it is wrong.
-        FileNotFoundError: The data are gone.
+        RecipeError: There is no recipe, or it is invalid.
+        FileNotFoundError: The data do not exist.
         ValueError: There are no metrics or no samples, or no such split.
     """
     settings = _recipe_for(model, recipe, needed=data is None or columns is None)
@@ -98,7 +98,7 @@ def evaluate_recipe(
     chosen = settings.metrics if metrics is None and settings is not None else metrics
     if not chosen:
         raise ValueError(
-            "There are no metrics to compute: the recipe names none. Give some, such as "
+            "There are no metrics to compute: the recipe names none. Pass some, such as "
             "'retrieval-precision' for pairs or 'retrieval-r-precision' for groups."
         )
     attached = attached_metrics(chosen)
@@ -123,26 +123,26 @@ def evaluate_recipe(
 
 
 def recipe_of(model: str | os.PathLike[str]) -> Recipe:
-    """Read the recipe that lies in the folder of a model, without resolving its components.
+    """Read the recipe in the folder of a model, without resolving its components.
 
     Raises:
-        RecipeError: There is none, or it is wrong.
+        RecipeError: There is no recipe, or it is invalid.
     """
     path = Path(model) / RECIPE_FILE
     if not path.exists():
         raise RecipeError(
-            f"{model} has no {RECIPE_FILE}: it is not a model that was fitted by a recipe, so it "
-            "does not say what its data are. Give --recipe, or data, columns and metrics."
+            f"{model} has no {RECIPE_FILE}: the model was not fitted from a recipe, so its data "
+            "are not known. Give --recipe, or data, columns and metrics."
         )
     return parse_recipe(open_recipe(path))
 
 
 def dataset_of(recipe: Recipe) -> SplitDataset:
-    """Build the dataset of a recipe, after a check of nothing else.
+    """Check and build only the dataset of a recipe.
 
     Raises:
-        RecipeError: The dataset is wrong.
-        FileNotFoundError: Its data are gone.
+        RecipeError: The choice of the dataset is invalid.
+        FileNotFoundError: Its data do not exist.
     """
     faults = list(component_faults("dataset", recipe.data, ("data",)))
     if faults:
@@ -170,7 +170,7 @@ def _dataset(
     data: str | os.PathLike[str] | Mapping[str, Any] | None,
     columns: Mapping[str, Any] | None,
 ) -> tuple[SplitDataset, str | None]:
-    """Build the dataset to evaluate on; return it with the split that holds a given file."""
+    """Build the dataset to evaluate on; return it with the split of a given file."""
     if isinstance(data, Mapping):
         return build_component("dataset", spelled_out("dataset", data, Path.cwd())), None
     if data is None:
@@ -190,7 +190,7 @@ def _dataset(
 
 
 def _with_file(choice: Any, path: Path) -> Any:
-    """Add a file to the dataset of a recipe, as a split of its own that is read like the others.
+    """Add a file to the dataset of a recipe as a new split, which is read like the others.
 
     Raises:
         ValueError: The dataset does not read files.

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, told all at once."""
+"""Faults of a recipe, reported all at once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Place = tuple[str | int, ...]
 
 
 class RecipeError(ValueError):
-    """A recipe that cannot be run; the message lists everything that is wrong with it.
+    """A recipe that cannot be run; the message lists all faults.
 
     Attributes:
-        faults: What is wrong, each with its place in the recipe.
+        faults: All faults, each with its place in the recipe.
     """
 
     def __init__(self, message: str, faults: Iterable[Fault] = ()):
@@ -23,14 +23,14 @@ class RecipeError(ValueError):
 
 
 class Faults:
-    """Collects faults, so that all of them can be reported at once."""
+    """Collection of faults, so that all of them are reported at once."""
 
     def __init__(self) -> None:
         self.found: list[Fault] = []
 
     @contextmanager
     def at(self, *place: str | int) -> Iterator[None]:
-        """Turn an exception that the user can do something about into a fault at a place."""
+        """Convert an exception that the user can resolve into a fault at a place."""
         try:
             yield
         except Exception as error:  # a component's constructor may raise anything
@@ -47,7 +47,7 @@ class Faults:
 
 
 def message_of(error: Exception) -> str:
-    """Return what an exception says, with its type where that says more."""
+    """Return the message of an exception, with its type if that is informative."""
     message = str(error) or type(error).__name__
     if isinstance(error, (ValueError, TypeError, OSError, ImportError)):
         return message
@@ -60,9 +60,9 @@ def recipe_error(
     """Return the error that lists faults in the order of the recipe.
 
     Args:
-        name: What to call the recipe.
-        faults: What is wrong with it.
-        line_of: Finds the line of a place; ``None`` where there is none.
+        name: Name of the recipe in the message.
+        faults: The faults.
+        line_of: Returns the line of a place; ``None`` if it has none.
     """
     unique = list({(fault.place, fault.message): fault for fault in faults}.values())
     lines = {fault.place: line_of(fault.place) for fault in unique}

@@ -1,6 +1,6 @@
-"""Fitting a model as a recipe says: the whole job, from the check to the saved folder.
+"""Fitting a model from a recipe: from the check to the saved folder.
 
-Lightning is imported when a run starts, or when there is a trainer to check, and not before.
+Lightning is imported only when a run starts, or when there is a trainer to check.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from quaterion_core.recipe.settings import Recipe
 
 @dataclass(frozen=True)
 class FitResult:
-    """What fitting a recipe gives.
+    """Result of fitting a recipe.
 
     Attributes:
         model: The fitted model.
         before: The metrics over the validation split before training, by name; empty without
             metrics or without such a split.
-        after: The same after training.
-        history: The figures of each epoch, with its number as ``epoch``.
+        after: The metrics after training.
+        history: The logged values of each epoch, with its number as ``epoch``.
         seconds: Duration of training, in seconds.
-        cache_seconds: Duration of embedding what is cached, in seconds.
-        epochs: Number of epochs that were trained.
+        cache_seconds: Duration of filling the cache, in seconds.
+        epochs: Number of trained epochs.
         best_epoch: Number of the epoch whose weights the model has; ``None`` for the last one.
         is_cached: Whether embeddings were cached.
         output: The folder that the model was saved in, if it was.
-        facts: What the run was made of: ``data`` (samples and digest of each split), ``seed``,
+        facts: Provenance of the run: ``data`` (samples and digest of each split), ``seed``,
             ``device``, ``versions`` and ``command``.
     """
 
@@ -50,7 +50,7 @@ class FitResult:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
-        """Return what is saved beside the model as ``report.json``."""
+        """Return the content of ``report.json``, which is saved with the model."""
         return {
             "before": self.before,
             "after": self.after,
@@ -71,27 +71,27 @@ def fit_recipe(
     resume: bool = False,
     write: Callable[[str], object] = print,
 ) -> FitResult:
-    """Fit a model as a recipe says, and save it.
+    """Fit a model from a recipe, and save it.
 
-    The recipe, its data files, the device and the output folder are checked before anything is
-    done. Training starts from the recipe's seed, so the same recipe gives the same model.
+    The recipe, its data files, the device and the output folder are checked first. Training starts
+    from the recipe's seed, so the same recipe results in the same model.
 
     Args:
         recipe: The path of a YAML file, YAML text, or a mapping; see
             :class:`~quaterion_core.recipe.Recipe` for its keys.
-        output: The folder to save the model in: new, or empty. It also gets the recipe
-            (``recipe.yaml``) and the figures (``report.json``). By default nothing is saved.
+        output: The folder to save the model in, new or empty, together with the recipe
+            (``recipe.yaml``) and the results (``report.json``). By default nothing is saved.
         overwrite: Whether to replace a model that is saved at ``output``.
         resume: Whether to continue the run for this ``output`` that was interrupted by Ctrl-C,
             SIGTERM or an error. Until the model is saved, its state is kept in a hidden folder
             beside ``output``.
-        write: Gets each line about the progress.
+        write: Called with each line of progress.
 
     Raises:
-        RecipeError: The recipe cannot be run; the message lists everything that is wrong.
-        TrainingError: The run cannot go on, such as with a loss that is not finite.
+        RecipeError: The recipe cannot be run; the message lists all faults.
+        TrainingError: The run cannot continue, such as after a loss that is not finite.
         TrainingInterrupted: The run was stopped by Ctrl-C.
-        TrainingTerminated: It was stopped by SIGTERM; the exit code is 143.
+        TrainingTerminated: The run was stopped by SIGTERM; the exit code is 143.
 
     Example:
         >>> from quaterion_core import fit_recipe
@@ -110,12 +110,12 @@ def check_recipe(
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Recipe:
-    """Check all of a recipe that can be checked before anything is done.
+    """Check all of a recipe that can be checked without running it.
 
     These are keys and values, the names and arguments of all components, the files of the splits,
     the trainer and its device, the plugins, and the output folder, if one is given.
 
     Raises:
-        RecipeError: The message lists everything that is wrong.
+        RecipeError: The recipe cannot be run; the message lists all faults.
     """
     return prepare(recipe, output, overwrite).recipe

@@ -1,4 +1,4 @@
-"""A recipe that means the same anywhere: with full ids and absolute paths."""
+"""Resolution of a recipe: full component ids and absolute paths."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quaterion_core.recipe.settings import PARTS_OF_TRAINING, Recipe, component_
 
 
 def resolve(path: str, folder: Path) -> str:
-    """Return a path of a recipe as an absolute one, with its dots left as they are."""
+    """Return a path of a recipe as an absolute one, without resolving ``..``."""
     return str(folder / Path(path).expanduser())
 
 
@@ -25,7 +25,7 @@ def resolved(recipe: Recipe, keys: Collection[str] | None = None) -> Recipe:
 
     Args:
         recipe: The recipe; it is not changed.
-        keys: The keys to resolve; by default all that the recipe states.
+        keys: The keys to resolve; by default all keys that are set in the recipe.
     """
     keys = recipe.model_fields_set if keys is None else keys
     stated: Any = {key: copy(getattr(recipe, key)) for key in keys}
@@ -49,14 +49,14 @@ def resolved(recipe: Recipe, keys: Collection[str] | None = None) -> Recipe:
 def spelled_out(kind: str, choice: Any, folder: Path) -> Any:
     """Return a choice of a component with full ids, in which all paths are absolute.
 
-    The annotations of arguments show which ones are paths: those that mention ``Path``. An encoder
-    may also name a model on a hub, and so may the arguments that a dataset lists as
-    ``hub_arguments``: such a value is a path only where there is something at it.
+    Arguments are paths if their annotations contain ``Path``. Those of an encoder, and those that
+    a dataset lists as ``hub_arguments``, may also name a model on a hub: such a value is a path
+    only if the path exists.
 
     Args:
         kind: The kind of component.
         choice: The choice; it is not changed.
-        folder: What relative paths are relative to.
+        folder: The base folder of relative paths.
     """
     name, given = split_choice(kind, choice)
     cls = registry.load(kind, name)
@@ -84,7 +84,7 @@ def _resolved(value: Any, folder: Path, *, must_exist: bool) -> Any:
 
 
 def _is_there(path: str) -> bool:
-    """Tell whether something is at a path, or matches it where it has wildcards."""
+    """Whether a path exists, or a path with wildcards has a match."""
     if any(wildcard in path for wildcard in "*?["):
         anchor = Path(path).anchor
         return any(True for _ in Path(anchor).glob(path.removeprefix(anchor)))

@@ -1,4 +1,4 @@
-"""What a recipe needs before it can run: checked, and built where that is cheap."""
+"""Preparation of a recipe: everything is checked, and built if that is cheap."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preparation:
-    """A recipe that is checked, with what the check has built.
+    """A checked recipe, with the objects that the check has built.
 
     Attributes:
         recipe: The recipe, with full ids and absolute paths.
@@ -34,8 +34,8 @@ class Preparation:
         components: Its metrics, optimizer, schedule and batch sampler.
         lifecycle: Its plugins.
         trainer: Its trainer.
-        output: Where to save the model, if anywhere.
-        overwrite: Whether to replace a model that is there.
+        output: The folder to save the model in, if any.
+        overwrite: Whether to replace a model that is saved there.
         resume: Whether to continue an interrupted run.
     """
 
@@ -50,7 +50,7 @@ class Preparation:
 
 
 def interrupted_run(output: Path) -> Path:
-    """Return the checkpoint of a run that is interrupted before its model is saved at ``output``.
+    """Return the path of the checkpoint of an interrupted run with a given ``output``.
 
     Example:
         >>> interrupted_run(Path("models/faq")).as_posix()
@@ -66,10 +66,10 @@ def prepare(
     write: Callable[[str], object] = print,
     resume: bool = False,
 ) -> Preparation:
-    """Check a recipe and all that it needs, and build what is cheap to build.
+    """Check a recipe and everything it needs, and build what is cheap to build.
 
     Raises:
-        RecipeError: The message lists everything that is wrong.
+        RecipeError: The recipe cannot be run; the message lists all faults.
     """
     source = open_recipe(recipe)
     settings, found = check_settings(source)
@@ -94,19 +94,19 @@ def prepare(
             _check_splits(settings, dataset, faults)
     with faults.at("plugins"):
         lifecycle = activate(settings.plugins)
-    # Lightning takes seconds to import: a recipe with other faults waits for it only if there is
-    # something in it that Lightning has to judge.
+    # Lightning takes seconds to import: for a recipe with other faults this is done only if
+    # Lightning has to check some of its arguments.
     if not faults.found or settings.trainer:
         from quaterion_core.recipe.trainer import build_trainer, trainer_faults
 
         unfit = list(trainer_faults(settings.trainer))
         faults.add(unfit)
         if "plugins" not in faults.keys:
-            # What is unfit is left out, to find what else there is.
+            # Faulty arguments are left out, to find further faults.
             fit = _without(settings, {fault.place[-1] for fault in unfit})
             try:
                 trainer = build_trainer(fit, lifecycle, checked.metrics, write)
-            except Exception as error:  # Lightning raises what it likes
+            except Exception as error:  # Lightning may raise anything
                 faults.add([_trainer_fault(fit.trainer, str(error))])
     if faults.found:
         raise source.error(faults.found)
@@ -114,7 +114,7 @@ def prepare(
 
 
 def _trainer_fault(arguments: Mapping[str, Any], message: str) -> Fault:
-    """Return what Lightning says at the argument that it speaks of, if it speaks of one."""
+    """Return an error of Lightning as a fault, at the argument that its message names, if any."""
     words = set(re.findall(r"\w+", message))
     named = [key for key in arguments if key in words]
     named += [key for key, value in arguments.items() if str(value) in words]
@@ -130,7 +130,7 @@ def _without(recipe: Recipe, keys: Container[str | int]) -> Recipe:
 
 
 def _check_splits(recipe: Recipe, dataset: SplitDataset, faults: Faults) -> None:
-    """Find splits that are not there, or whose files are not."""
+    """Find splits that do not exist, or whose files do not."""
     splits = {"train": recipe.splits.train, "validation": recipe.validation_split(dataset)}
     for key, split in {**splits, "reference": recipe.splits.reference}.items():
         if split is not None:
@@ -147,15 +147,15 @@ def _check_splits(recipe: Recipe, dataset: SplitDataset, faults: Faults) -> None
 
 
 def _check_output(target: Path, *, overwrite: bool) -> None:
-    """Refuse an output folder that cannot be written, or that holds anything."""
+    """Check that an output folder can be written, and is new or empty."""
     check_model_output(target, overwrite=overwrite)
     existing = target.absolute()
     while not existing.exists():
         existing = existing.parent
     if not existing.is_dir():
-        raise NotADirectoryError(f"Expected a folder for the model, but {existing} is a file.")
+        raise NotADirectoryError(f"Expected a folder for the model, got the file {existing}.")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise PermissionError(
-            f"Expected a folder that can be written, but there is no permission to write in "
-            f"{existing}. Choose another output folder."
+            f"Expected a writable output folder, got no permission to write in {existing}. Choose "
+            "another output folder."
         )

@@ -1,4 +1,4 @@
-"""From a file, a text or a mapping to a recipe."""
+"""Reading a recipe from a file, a text or a mapping."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from quaterion_core.recipe.faults import Faults, Place, RecipeError, recipe_erro
 from quaterion_core.recipe.settings import Recipe
 
 RecipeLike: TypeAlias = "Recipe | str | os.PathLike[str] | Mapping[str, Any]"
-"""A recipe, or what it is read from: the path of a file, YAML text, or a mapping."""
+"""A recipe, or its source: the path of a file, YAML text, or a mapping."""
 
 _STAND_IN: Final = "-"
-"""Stands for a component that is missing or faulty, so that the rest can be checked."""
+"""Placeholder for a component that is missing or faulty, so that the rest can be checked."""
 
 _REQUIRED: Final = ("data", "loss")
 _CHOICES: Final = frozenset(
     {"data", "encoder", "head", "loss", "optimizer", "schedule", "batch_sampler"}
 )
-"""The keys that choose one component."""
+"""Keys that choose a single component."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a recipe was read from.
+    """The source of a recipe.
 
     Attributes:
-        name: What messages call it: the path, or "The recipe".
-        content: What it holds.
-        folder: What relative paths are relative to.
+        name: Name in messages: the path, or "The recipe".
+        content: The content, before it is checked.
+        folder: The base folder of relative paths.
         text: The YAML; ``None`` for a mapping.
     """
 
@@ -48,11 +48,11 @@ class Source:
     text: str | None = None
 
     def error(self, faults: list[Fault]) -> RecipeError:
-        """Return the error that lists faults, with their lines where there are any."""
+        """Return the error that lists faults, with their lines if there are any."""
         return recipe_error(self.name, faults, self._line_of)
 
     def _line_of(self, place: Place) -> int | None:
-        """Return the line of the YAML that a place is at, or the nearest one above it."""
+        """Return the line of a place in the YAML, or of the nearest place above it."""
         if self.text is None:
             return None
         node: Any = YAML().load(self.text)
@@ -68,7 +68,7 @@ class Source:
 
 
 def open_recipe(recipe: RecipeLike) -> Source:
-    """Return what a recipe holds, before anything is checked.
+    """Return the content of a recipe, before it is checked.
 
     Args:
         recipe: The path of a YAML file; YAML text, which has a line break or starts with a brace;
@@ -76,7 +76,7 @@ def open_recipe(recipe: RecipeLike) -> Source:
             the current folder.
 
     Raises:
-        RecipeError: The file cannot be read, or does not hold a mapping of plain data.
+        RecipeError: The file cannot be read, or does not contain a mapping of plain data.
     """
     if isinstance(recipe, Recipe):
         content = recipe.model_dump(exclude_unset=True)
@@ -109,10 +109,10 @@ def open_recipe(recipe: RecipeLike) -> Source:
 
 
 def parse_recipe(source: Source) -> Recipe:
-    """Check the keys and the values of a recipe, without looking at its components.
+    """Check the keys and the values of a recipe, without its components.
 
     Raises:
-        RecipeError: The message lists everything that is wrong.
+        RecipeError: The message lists all faults.
     """
     recipe, faults = check_settings(source)
     if faults:
@@ -123,15 +123,13 @@ def parse_recipe(source: Source) -> Recipe:
 def read_recipe(recipe: RecipeLike) -> Recipe:
     """Read a recipe and check it: keys, values, components and their arguments.
 
-    Data, devices and folders are not looked at: :func:`~quaterion_core.recipe.check_recipe` does
-    that.
+    Data, devices and folders are checked only by :func:`~quaterion_core.recipe.check_recipe`.
 
     Args:
         recipe: The path of a YAML file, YAML text, or a mapping.
 
     Raises:
-        RecipeError: The message lists everything that is wrong, with its place and what was
-            expected there.
+        RecipeError: The message lists all faults, each with its place and what was expected.
     """
     from quaterion_core.recipe.checking import check_components
 
@@ -147,8 +145,8 @@ def check_settings(source: Source) -> tuple[Recipe, list[Fault]]:
     """Check the keys and the values of a recipe, but not its components.
 
     Returns:
-        The recipe, and what is wrong with it. Where something is, the recipe has the default of
-        each faulty key, so that everything else can be checked, too.
+        The recipe and its faults. Faulty keys have their defaults in it, so that everything else
+        can be checked, too.
     """
     faults = list(_section_faults(Recipe, source.content))
     wrong = {fault.place[0] for fault in faults}
@@ -161,7 +159,7 @@ def check_settings(source: Source) -> tuple[Recipe, list[Fault]]:
     if "encoders" not in content:
         content.setdefault("encoder", _STAND_IN)
     choices = {key: value for key, value in content.items() if key in _CHOICES}
-    for key, value in choices.items():  # what is no choice is reported by the check of components
+    for key, value in choices.items():  # invalid choices are reported by the check of components
         if not isinstance(value, (str, Mapping, type(None))):
             content[key] = _STAND_IN
     recipe = Recipe.model_validate(content)
@@ -172,7 +170,7 @@ def check_settings(source: Source) -> tuple[Recipe, list[Fault]]:
 def _section_faults(
     section: type[BaseModel], content: Mapping[str, Any], place: Place = ()
 ) -> Iterator[Fault]:
-    """Find unknown and missing keys of a section, and values that it does not take."""
+    """Yield unknown and missing keys of a section, and invalid values."""
     fields = section.model_fields
     for key, value in content.items():
         where = (*place, key)
@@ -198,7 +196,7 @@ def _section_faults(
 
 
 def _misfits(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Find keys that are missing or do not go together, each with what is wrong with it."""
+    """Yield keys that are missing or conflict with others, each with a message."""
     for key in _REQUIRED:
         if content.get(key) is None:
             yield key, f"The key {key!r} is missing."
@@ -211,11 +209,11 @@ def _misfits(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if isinstance(loader, Mapping) and "batch_size" in loader:
         yield "loader", "'batch_size' belongs to the top level of the recipe, not to 'loader'."
     if isinstance(trainer, Mapping) and "max_epochs" in trainer and "epochs" in content:
-        yield "trainer", "'epochs' and 'trainer.max_epochs' are the same setting. Give one of them."
+        yield "trainer", "'epochs' and 'trainer.max_epochs' are the same setting. Set one of them."
 
 
 def _section_of(annotation: Any) -> type[BaseModel] | None:
-    """Return the section that a key holds, if it holds one."""
+    """Return the section of a key, if it has one."""
     for member in (annotation, *get_args(annotation)):
         if is_class(member) and issubclass(member, BaseModel):
             return member
@@ -236,7 +234,7 @@ def _parse(text: str, name: str) -> dict[str, Any]:
 
 
 def _plain(value: Any, place: Place, faults: Faults) -> Any:
-    """Return the plain data that a value of a mapping stands for."""
+    """Convert a value of a mapping to plain data."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item, (*place, str(key)), faults) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""What a run was made of, for its report: data, versions, seed, device and command."""
+"""Provenance of a run for its report: data, versions, seed, device and command."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from quaterion_core.plugins import registry
 from quaterion_core.recipe.settings import Recipe
 
 REPORT_FILE: Final = "report.json"
-"""The report in the folder of a model that was fitted by a recipe."""
+"""Name of the report in the folder of a model that was fitted from a recipe."""
 
 _PACKAGES: Final = ("torch", "pytorch-lightning", "numpy", "transformers", "sentence-transformers")
 
 
 def data_facts(splits: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:
-    """Return the number of samples of each split and a digest of them, in their order.
+    """Return the number of samples and an ordered digest of each split.
 
-    The digest is that of content: it is the same in every process, and different if any object,
-    group, score or subgroup is. Of an image file, the path counts.
+    The digest depends on the content: it is the same in every process, and changes with any
+    object, group, score or subgroup. For an image file, only the path is included.
 
     Example:
         >>> from quaterion_core.dataset import SimilarityGroupSample
@@ -44,7 +44,7 @@ def data_facts(splits: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]
 
 
 def environment(recipe: Recipe, device: torch.device, processes: int) -> dict[str, Any]:
-    """Return what else decides the outcome of a run: versions, seed, device; and the command."""
+    """Return versions, seed and device, which also determine the result, and the command."""
     distributions = {report.provenance.distribution for report in registry.plugins()}
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
@@ -59,13 +59,13 @@ def environment(recipe: Recipe, device: torch.device, processes: int) -> dict[st
 
 
 def changed_splits(recipe: Recipe, facts: Mapping[str, Any]) -> list[str]:
-    """Return the splits that differ from those of the run that a recipe repeats.
+    """Return the splits that have changed since the run that a recipe repeats.
 
-    A recipe repeats a run if it lies in the folder of its model.
+    A recipe repeats a run if it is in the folder of the run's model.
 
     Args:
         recipe: The recipe.
-        facts: What :func:`data_facts` tells of its splits now.
+        facts: Result of :func:`data_facts` for its current splits.
     """
     try:
         report = json.loads((recipe.folder / REPORT_FILE).read_text(encoding="utf-8"))

@@ -39,8 +39,8 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
     """Load the data, build the model, train it, evaluate it before and after, and save it.
 
     Args:
-        prepared: The recipe, with what was built when it was checked.
-        write: Gets each line about the progress.
+        prepared: The checked recipe.
+        write: Called with each line of progress.
     """
     recipe, trainer = prepared.recipe, prepared.trainer.trainer
     text = prepared.trainer.history.recipe = saved_recipe(recipe)
@@ -55,7 +55,7 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
     write(f"Data: {counted(len(train), 'training sample')}, {len(validation):,} for validation.")
     facts = data_facts(_splits(evaluation, train))
     if changed := changed_splits(recipe, facts):
-        write(f"The data are not those of the run that is repeated: {', '.join(changed)} changed.")
+        write(f"The data differ from those of the repeated run: {', '.join(changed)} changed.")
     loader = loader_for(train[0])
     train_loader = loader(train, batch_size=recipe.batch_size, **{"shuffle": True, **recipe.loader})
     objects = _objects_for_hubness(recipe, train)
@@ -136,7 +136,7 @@ def _load(prepared: Preparation) -> tuple[Evaluation, Sequence[Any]]:
 
 
 def _splits(evaluation: Evaluation, train: Sequence[Any]) -> dict[str, Sequence[Any]]:
-    """Return the samples that decide the outcome of a run, by what they are for."""
+    """Return the samples that determine the result of a run, by purpose."""
     splits = {"train": train, "validation": evaluation.samples}
     if evaluation.reference is not None:
         splits["reference"] = evaluation.reference
@@ -144,7 +144,7 @@ def _splits(evaluation: Evaluation, train: Sequence[Any]) -> dict[str, Sequence[
 
 
 def _build(prepared: Preparation, samples: Sequence[Any]) -> TrainableModel:
-    """Build the model of what the check has built already, and of what takes data to build."""
+    """Build the model from the components of the check and those that need data."""
     recipe, built = prepared.recipe, prepared.components
     return Quaterion.build(
         encoder=recipe.encoder,
@@ -163,7 +163,7 @@ def _build(prepared: Preparation, samples: Sequence[Any]) -> TrainableModel:
 def _evaluated(
     evaluation: Evaluation, train: Sequence[Any], train_loader: SimilarityDataLoader[Any]
 ) -> list[SimilarityDataLoader[Any]]:
-    """Return the loaders of what is evaluated on besides validation data: the reference."""
+    """Return the loaders of data to evaluate on besides the validation data: the reference."""
     reference = evaluation.reference
     if reference is None or evaluation.is_empty:
         return []
@@ -171,7 +171,7 @@ def _evaluated(
 
 
 def _objects_for_hubness(recipe: Recipe, samples: Sequence[Any]) -> list[Any]:
-    """Return the objects to reduce hubness with, after a check that there are enough."""
+    """Return the objects for hubness reduction, after checking that there are enough."""
     reduction = recipe.hubness_reduction
     if reduction is None:
         return []
@@ -181,7 +181,7 @@ def _objects_for_hubness(recipe: Recipe, samples: Sequence[Any]) -> list[Any]:
 
 
 def _cache(recipe: Recipe) -> CacheConfig | None:
-    """Return the cache of a recipe, if it wants one."""
+    """Return the configuration of the cache, if the recipe has one."""
     if recipe.cache is None:
         return None
     settings = recipe.cache.model_dump()

@@ -1,4 +1,4 @@
-"""The recipe that is saved with a model: with full ids and absolute paths."""
+"""The recipe that is saved with a model, with full ids and absolute paths."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from quaterion_core.recipe.settings import Recipe
 
 
 def saved_recipe(recipe: Recipe) -> str:
-    """Return a resolved recipe as YAML, with the comments that it was written with.
+    """Return a resolved recipe as YAML, with its original comments.
 
     Args:
         recipe: A recipe with full ids and absolute paths.
     """
     content: Any = recipe.model_dump(exclude_unset=True)
     yaml = YAML()
-    yaml.width = 4096  # lines stay as they were
+    yaml.width = 4096  # long lines are not wrapped
     if recipe._text is not None:
         content = _merged(yaml.load(recipe._text), content)
     stream = io.StringIO()
@@ -28,7 +28,7 @@ def saved_recipe(recipe: Recipe) -> str:
 
 
 def _merged(written: Any, new: Any) -> Any:
-    """Put new values into what was written, so that comments and style are kept."""
+    """Update the original values, so that comments and style are kept."""
     if isinstance(written, dict) and isinstance(new, Mapping):
         for key, value in new.items():
             written[key] = _merged(written.get(key), value)

@@ -1,4 +1,4 @@
-"""The keys of a recipe, and the values that they take."""
+"""The keys of a recipe and their values."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class _Section(BaseModel):
 
 
 class Splits(_Section):
-    """Which splits of the dataset to use.
+    """Splits of the dataset to use.
 
     Attributes:
         train: The split to train on.
-        validation: The split to validate on; ``None`` for none. By default ``validation``, where
-            the dataset has it.
-        reference: For group samples, the split that validation samples are searched in, such as
+        validation: The split to validate on; ``None`` for none. By default ``validation``, if the
+            dataset has it.
+        reference: For group samples, the split in which validation samples are searched, such as
             ``train``; by default each is searched among the others of its own split. It applies to
             the metrics before and after training and to ``quaterion evaluate``. Metrics that are
-            logged after each epoch use the validation samples alone.
+            logged after each epoch use only the validation samples.
     """
 
     train: str = "train"
@@ -36,11 +36,11 @@ class Splits(_Section):
 
 
 class EarlyStop(_Section):
-    """When to stop before the last epoch.
+    """Early stopping.
 
     Attributes:
-        monitor: What to monitor: ``validation_loss``, ``train_loss``, or a metric by the name that
-            the table of metrics gives it, such as ``retrieval_precision@1``.
+        monitor: Value to monitor: ``validation_loss``, ``train_loss``, or a metric by its name in
+            the table of metrics, such as ``retrieval_precision@1``.
         patience: Number of validations without improvement after which to stop.
         mode: ``min`` or ``max``; by default ``min`` for a loss and ``max`` for a metric.
     """
@@ -51,7 +51,7 @@ class EarlyStop(_Section):
 
 
 class Cache(_Section):
-    """How to cache the embeddings of frozen encoders.
+    """Cache of the embeddings of frozen encoders.
 
     Attributes:
         type: Where to keep them: ``auto``, ``cpu``, ``gpu``, ``disk`` or ``none``.
@@ -69,12 +69,12 @@ class Cache(_Section):
 
 
 class Memory(_Section):
-    """A cross-batch memory: embeddings of past batches, which the loss compares a batch with.
+    """Cross-batch memory: embeddings of past batches that the loss compares a batch with.
 
     Attributes:
         weight: Weight of the loss against the memory.
-        buffer_size: Number of embeddings to remember; of pairs, for a dataset of pairs.
-        start_iteration: Number of steps after which the memory takes part.
+        buffer_size: Number of embeddings to store; number of pairs for a dataset of pairs.
+        start_iteration: Number of steps before the memory is used.
     """
 
     weight: float = Field(default=1.0, ge=0)
@@ -83,12 +83,13 @@ class Memory(_Section):
 
 
 class HubnessReduction(_Section):
-    """How to reduce hubness once the model is trained.
+    """Hubness reduction after training.
 
     Attributes:
-        neighbors: Number of training objects that make up the neighborhood of an embedding.
+        neighbors: Number of training objects in the neighborhood of an embedding.
         weight: Weight of the mean similarity to the neighborhood.
-        max_objects: Of more training objects than this, a random sample of this size is used.
+        max_objects: Maximum number of training objects; if there are more, a random sample is
+            used.
     """
 
     neighbors: int = Field(default=20, ge=1)
@@ -101,23 +102,23 @@ class Recipe(_Section):
 
     Attributes:
         data: A registered dataset, by name, or as a mapping of its name and arguments.
-        splits: Which of its splits to use.
-        encoder: The encoder, chosen in the same way, or
-        encoders: several by key.
+        splits: Its splits to use.
+        encoder: The encoder, chosen in the same way.
+        encoders: Several encoders by key, instead of ``encoder``.
         head: The head.
         loss: The loss.
         metrics: Metrics, as a list or by the names to log them under.
-        optimizer: Optimizer and its arguments; ``parts`` has the arguments of parts of the model
-            that differ, such as ``{head: {lr: 0.01}}``. Parts are ``encoder``,
-            ``encoders.<key>``, ``head`` and ``loss``.
+        optimizer: Optimizer and its arguments; ``parts`` has arguments that differ for parts of
+            the model, such as ``{head: {lr: 0.01}}``. Parts are ``encoder``, ``encoders.<key>``,
+            ``head`` and ``loss``.
         schedule: The learning rate schedule: ``linear`` or ``cosine`` down to 0, as a name or as a
             mapping of its name and ``warm_up``, a fraction of all steps; constant by default.
         cache: How to cache the embeddings of frozen encoders; not at all by default. ``{}`` takes
             the defaults.
         epochs: Number of passes over the training data.
         batch_size: Number of samples in a batch.
-        batch_sampler: Which samples come together in a batch, by name (``groups``,
-            ``no-duplicates``) or as a mapping of its name and arguments; at random by default.
+        batch_sampler: Batch sampler, by name (``groups``, ``no-duplicates``) or as a mapping of
+            its name and arguments; by default batches are random.
         grad_cache_chunk: Number of objects to embed at once, for batches that do not fit into
             memory as a whole; by default the whole batch.
         xbm: A cross-batch memory; none by default. ``{}`` takes the defaults.
@@ -126,13 +127,14 @@ class Recipe(_Section):
             with the training objects, after training; not at all by default. ``{}`` takes the
             defaults.
         seed: The seed of all random numbers.
-        early_stopping: When to stop early; never by default.
-        keep_best: What to choose the best epoch by, whose weights are kept: ``validation_loss``,
-            ``train_loss`` or a metric, as for ``early_stopping``. By default the last epoch's are.
+        early_stopping: Early stopping; none by default.
+        keep_best: Value that determines the best epoch, whose weights are kept:
+            ``validation_loss``, ``train_loss`` or a metric, as for ``early_stopping``. By default
+            the weights of the last epoch are kept.
         loader: Further arguments of the data loader, such as ``num_workers``.
         trainer: Further arguments of Lightning's ``Trainer``, such as ``accelerator``,
             ``devices``, ``strategy``, ``precision``.
-        plugins: Plugins whose lifecycle hooks take part.
+        plugins: Plugins whose lifecycle hooks are called.
 
     Relative paths in a recipe are relative to :attr:`folder`.
     """
@@ -166,13 +168,13 @@ class Recipe(_Section):
 
     @property
     def folder(self) -> Path:
-        """The folder that relative paths are relative to: where the recipe lies."""
+        """The base folder of relative paths: the folder of the recipe."""
         return self._folder
 
     def validation_split(self, dataset: SplitDataset) -> str | None:
         """Return the split to validate on, if there is one.
 
-        A split that the recipe names has to exist; the default one is used where it does.
+        A split that the recipe names must exist; the default one is used if it exists.
         """
         name = self.splits.validation
         if "validation" in self.splits.model_fields_set or name in dataset.splits:
@@ -206,5 +208,5 @@ PARTS_OF_TRAINING: Final = {
     "schedule": "schedule",
     "batch_sampler": "batch-sampler",
 }
-"""What else a recipe chooses by name, with its kind."""
+"""Further keys that choose a component by name, with its kind."""
 _SEVERAL_COMPONENTS: Final = {"encoders": "encoder", "metrics": "metric"}

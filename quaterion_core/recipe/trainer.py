@@ -1,4 +1,4 @@
-"""The Lightning trainer of a recipe: what the recipe states, what plugins propose, defaults."""
+"""The Lightning trainer of a recipe: arguments of the recipe, of plugins, and defaults."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _LOGGER: Final = "pytorch_lightning.utilities.rank_zero"
 
 
 class EpochHistory(pl.Callback):
-    """Keeps the figures that are logged in each epoch, in checkpoints too.
+    """Logged values of each epoch, also kept in checkpoints.
 
     Attributes:
-        epochs: The figures of each epoch by name.
-        recipe: The recipe as YAML, which a run that is resumed has to be of.
+        epochs: The logged values of each epoch by name.
+        recipe: The recipe as YAML, which must not change when a run is resumed.
     """
 
     def __init__(self) -> None:
@@ -39,24 +39,24 @@ class EpochHistory(pl.Callback):
         self.epochs: list[dict[str, float]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the figures and the recipe."""
+        """Return the logged values and the recipe."""
         return {"epochs": self.epochs, "recipe": self.recipe}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue with the figures of an interrupted run.
+        """Restore the logged values of an interrupted run.
 
         Raises:
-            RecipeError: That was a run of another recipe.
+            RecipeError: The recipe has changed.
         """
         if state_dict["recipe"] != self.recipe:
             raise RecipeError(
-                "The recipe was changed since the run was interrupted. Resume with the recipe as "
-                "it was, or start over without --resume."
+                "The recipe has changed since the run was interrupted. Resume with the original "
+                "recipe, or start over without --resume."
             )
         self.epochs = state_dict["epochs"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the figures of the epoch."""
+        """Store the logged values of the epoch."""
         figures = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
@@ -71,8 +71,8 @@ class RecipeTrainer:
 
     Attributes:
         trainer: The trainer.
-        history: The callback that keeps the figures of each epoch.
-        best: The callback that keeps the weights of the best epoch, if they are to be kept.
+        history: The callback with the logged values of each epoch.
+        best: The callback that keeps the weights of the best epoch, if there is one.
     """
 
     trainer: pl.Trainer
@@ -88,11 +88,11 @@ def build_trainer(
 ) -> RecipeTrainer:
     """Build the trainer of a recipe.
 
-    What the recipe states wins over what plugins propose, and that over the defaults. Callbacks
-    and loggers of all of them are used together.
+    Arguments of the recipe take precedence over those of plugins, and these over the defaults.
+    Callbacks and loggers of all of them are combined.
 
     Raises:
-        Exception: Lightning refuses a value, such as a device that is not there.
+        Exception: Lightning rejects a value, such as a device that is not available.
     """
     is_terminal = sys.stdout.isatty()
     history = EpochHistory()
@@ -122,7 +122,7 @@ def build_trainer(
 
 
 def trainer_faults(arguments: Mapping[str, Any]) -> Iterator[Fault]:
-    """Find arguments of the trainer that are unknown, and values of the wrong type."""
+    """Yield unknown arguments of the trainer, and values of the wrong type."""
     known = callable_arguments(pl.Trainer)
     yield from argument_faults("The trainer", known, arguments, ("trainer",))
 

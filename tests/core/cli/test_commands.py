@@ -375,8 +375,8 @@ def test_a_reference_of_pairs_is_refused_before_anything_is_done(referring):
     (referring / "recipe.yaml").write_text(text)
     result = run("fit", referring / "recipe.yaml", "--output", referring / "model")
     assert result.exit_code == 1
-    assert "a reference is for data of groups, and these are pairs" in result.output
+    assert "Expected a reference only for group samples" in result.output
     assert "training samples" not in result.output
     result = run("evaluate", referring / "model", "--recipe", referring / "recipe.yaml")
     assert result.exit_code == 1
-    assert "these are pairs" in result.output
+    assert "reference only for group samples" in result.output

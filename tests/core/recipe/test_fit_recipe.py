@@ -336,7 +336,7 @@ def test_data_that_are_not_those_of_the_run_that_is_repeated_are_named(recipe, f
     (folder / "val.csv").write_text(changed)
     lines = []
     fit_recipe(folder / "model" / "recipe.yaml", folder / "again", write=lines.append)
-    assert "The data are not those of the run that is repeated: validation changed." in lines
+    assert "The data differ from those of the repeated run: validation changed." in lines
 
 
 @pytest.mark.parametrize("monitor", ["retrieval_r_precision", "validation_loss", "train_loss"])

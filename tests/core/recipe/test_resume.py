@@ -68,7 +68,7 @@ def test_another_recipe_is_not_resumed(recipe, folder, signalled, monkeypatch):
     signalled(signal.SIGTERM)
     assert fit(recipe(), "--output", folder / "model").exit_code == 143
     monkeypatch.undo()
-    with pytest.raises(RecipeError, match="was changed since the run was interrupted"):
+    with pytest.raises(RecipeError, match="has changed since the run was interrupted"):
         fit_recipe(recipe(("epochs: 2", "epochs: 4")), folder / "model", resume=True, write=quiet)
     lines = []
     fit_recipe(recipe(), folder / "model", write=lines.append)
