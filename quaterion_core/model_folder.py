@@ -1,4 +1,4 @@
-"""The folder of a saved model: what is in it, how it is written, and how it is checked.
+"""The folder of a saved model: its content, writing and checking.
 
 ::
 
@@ -58,7 +58,7 @@ _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 def check_model_output(target: Path, *, overwrite: bool) -> None:
-    """Refuse a target that holds anything, or with ``overwrite`` anything but a saved model.
+    """Check that a target is new or empty, or with ``overwrite`` a saved model.
 
     Raises:
         OutputExistsError: The target may not be written.
@@ -72,7 +72,7 @@ def check_model_output(target: Path, *, overwrite: bool) -> None:
 
 
 def is_model_folder(folder: Path) -> bool:
-    """Tell whether a folder holds a saved model, of any version."""
+    """Whether a folder contains a saved model, of any version."""
     try:
         return read_json(folder / CONFIG_FILE).get("format") == FORMAT
     except InvalidFolderError:
@@ -87,7 +87,7 @@ def save_parts(
     overwrite: bool,
     notes: Mapping[str, str],
 ) -> None:
-    """Write encoders and head into a model folder that appears whole or not at all."""
+    """Write encoders and head to a model folder atomically."""
     with (
         remembering_classes(target),
         new_folder(target, may_replace=is_model_folder if overwrite else None) as folder,
@@ -115,7 +115,7 @@ def save_parts(
 def load_parts(
     path: Path, components: Mapping[str, type]
 ) -> tuple[dict[str, Encoder], EncoderHead]:
-    """Check a model folder and build what it holds.
+    """Check a model folder and build the encoders and the head.
 
     The version, the ids, the names of the files and the paths are checked before anything is
     built; each file is checked as it is read. All files are those of one saved model, even while
@@ -194,7 +194,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _check_places(folder: SavedFolder, encoders: Mapping[str, str]) -> None:
-    """Refuse files that lie in the folder of no part; notes lie beside ``config.json``."""
+    """Refuse files that belong to no part of the model, except notes next to ``config.json``."""
     for name in folder.files:
         parts = name.split("/")
         is_of_encoder = parts[0] == "encoders" and len(parts) > 2 and parts[1] in encoders
@@ -207,7 +207,7 @@ def _check_places(folder: SavedFolder, encoders: Mapping[str, str]) -> None:
 
 
 def _describe(kind: str, part: Encoder | EncoderHead) -> dict[str, Any]:
-    """Say which component a part is, and which version of its distribution wrote it."""
+    """Return the component id of a part, and the version of its distribution."""
     name = component_id(kind, type(part))
     registered = not name.startswith("local/")
     return {
@@ -260,7 +260,7 @@ class _Part(BaseModel):
 
 
 class _ModelConfig(BaseModel):
-    """What ``config.json`` holds, without its checksum."""
+    """Content of ``config.json``, without its checksum."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

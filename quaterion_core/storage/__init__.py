@@ -1,7 +1,7 @@
-"""How anything is written to disk and read back: whole or not at all, checked, never pickled.
+"""Atomic writing to disk and checked reading, without pickle.
 
-Torch is imported where modules are saved or loaded, so that a command which writes a folder of
-text need not wait for it.
+Torch is imported only where modules are saved or loaded, so that commands that write text do not
+wait for it.
 """
 
 import lazy_loader

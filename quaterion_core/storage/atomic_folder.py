@@ -1,4 +1,4 @@
-"""Folders that appear on disk whole or not at all."""
+"""Atomic writing of folders."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _OTHER: Final = {
 
 
 def check_output_folder(target: Path, *, may_replace: Callable[[Path], bool] | None = None) -> None:
-    """Refuse a target folder that already holds something.
+    """Check that a target folder is new or empty.
 
-    Call this before the work whose result goes there.
+    Call this before the work whose result is written there.
 
     Args:
-        target: Where the output shall go. It may be missing or an empty folder.
-        may_replace: Says whether a folder that holds something is of the kind that may be
-            replaced. Without it, nothing is.
+        target: The output folder. It may be missing or empty.
+        may_replace: Returns whether a folder that is not empty may be replaced. Without it, no
+            such folder is replaced.
 
     Raises:
-        OutputExistsError: Something is there that may not be replaced.
-        NotWritableError: The path cannot be looked at.
+        OutputExistsError: The target exists and may not be replaced.
+        NotWritableError: The path cannot be accessed.
     """
     with _explained(target):
         if target.is_symlink():
@@ -61,7 +61,7 @@ def check_output_folder(target: Path, *, may_replace: Callable[[Path], bool] | N
         )
     if not may_replace(target):
         raise OutputExistsError(
-            f"{target} holds something else than what would be written, and is not replaced. "
+            f"{target} contains something else than would be written, so it is not replaced. "
             "Choose another folder."
         )
 
@@ -72,21 +72,21 @@ def new_folder(
 ) -> Iterator[Path]:
     """Fill a temporary folder that becomes the target when the block succeeds.
 
-    The temporary folder lies beside the target. When the block succeeds, all files are synced,
-    get the permissions of new files of this user, and the folder is exchanged with the target in
-    one step, or renamed where the system cannot exchange. When the block raises, nothing is left
-    behind and what was at the target stays. What a process that was killed left is removed, or
+    The temporary folder is next to the target. When the block succeeds, all files are synced and
+    get the default permissions of this user, and the folder is exchanged with the target
+    atomically, or renamed where the system cannot exchange. When the block raises an error, nothing
+    is left behind and the target is not changed. Leftovers of a killed process are removed, or
     restored, by the next one that writes the same target.
 
     Args:
-        target: Where the folder shall appear.
+        target: The output folder.
         may_replace: See :func:`check_output_folder`.
 
     Yields:
         The temporary folder, empty.
 
     Raises:
-        OutputExistsError: Something is at the target that may not be replaced.
+        OutputExistsError: The target exists and may not be replaced.
         NotWritableError: There is no permission or no space to write.
 
     Example:
@@ -124,10 +124,10 @@ def restore_folder(target: Path) -> Path:
     """Restore a folder that a killed process had renamed in order to replace it.
 
     Args:
-        target: Where the folder should be.
+        target: The original path of the folder.
 
     Returns:
-        Where it is: the target, or beside it where it may not be renamed.
+        Its current path: the target, or one next to it if it may not be renamed.
     """
     target = Path(target)
     try:
@@ -142,13 +142,13 @@ def restore_folder(target: Path) -> Path:
                 newest.rename(target)
             except OSError:
                 return target if target.exists() else newest
-    except (OSError, ValueError):  # reading or writing the path reports the error
+    except (OSError, ValueError):  # explained when the path is read or written
         pass
     return target
 
 
 def _put(new: Path, target: Path) -> None:
-    """Put a folder in the place of another one; afterwards the other one is at its path."""
+    """Exchange a new folder with the target."""
     if not target.exists():
         new.rename(target)
     elif exchange_paths(new, target):
@@ -192,7 +192,7 @@ def _beside(target: Path, kind: str) -> Path:
 
 @contextmanager
 def _explained(target: Path) -> Iterator[None]:
-    """Turn what the system says of a path that cannot be written into an error with advice."""
+    """Convert errors of the system for a path that cannot be written into one with advice."""
     try:
         yield
     except SafetensorError as error:  # what it raises for a full disk
@@ -219,7 +219,7 @@ def _explained(target: Path) -> Iterator[None]:
 
 
 def _finish(folder: Path) -> None:
-    """Give all files the permissions of new ones, and push them to the disk."""
+    """Set the default permissions on all files, and sync them to disk."""
     permissions = stat.S_IMODE(folder.stat().st_mode)  # as the umask of this process has it
     for directory, _, files in os.walk(folder):
         for name in files:
@@ -231,7 +231,7 @@ def _finish(folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Push a file or a folder's entries to the disk, where the system can."""
+    """Sync a file or a folder's entries to disk, where the system can."""
     if os.name == "nt" and path.is_dir():  # Windows cannot open a folder
         return
     descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)

@@ -1,4 +1,4 @@
-"""Checksums of the files of a folder, and the check that nothing has changed since."""
+"""Checksums of the files of a folder, and their verification."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def verify_checksums(folder: Path, expected: Mapping[str, str]) -> None:
 
     Args:
         folder: The folder.
-        expected: What :func:`folder_checksums` returned for it, read from an untrusted file.
+        expected: Result of :func:`folder_checksums` for it, read from an untrusted file.
 
     Raises:
         InvalidFolderError: A file is missing, was changed or was added, or there is a link.

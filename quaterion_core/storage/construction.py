@@ -1,4 +1,4 @@
-"""Building modules from configurations that nobody vouches for, in no more memory than the file."""
+"""Building modules from untrusted configurations in bounded memory."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _ELEMENTS_AN_ELEMENT: Final = 4
 
 @contextmanager
 def bounded_construction(tensors: Mapping[str, TensorInfo], source: str) -> Iterator[None]:
-    """Stop a constructor, in this thread, that builds much more than a file has weights for.
+    """Stop a constructor in this thread if it builds much more than a file has weights for.
 
     A configuration that claims a billion layers is refused after some layers, not after all of
     them. Torch calls the limits when a tensor or a module is registered; memory that was only
     reserved has not been touched by then.
 
     Args:
-        tensors: What the file's header says.
+        tensors: The header of the file.
         source: The configuration, for the error.
 
     Raises:
-        InvalidFolderError: The constructor went beyond the limits.
+        InvalidFolderError: The constructor exceeded the limits.
     """
     limits = {
         "modules": _SPARE_MODULES + _MODULES_A_TENSOR * len(tensors),
@@ -103,14 +103,14 @@ def check_integers(value: Any, source: str, *, largest: int = _LARGEST_INTEGER) 
 
 
 def check_fit(module: nn.Module, tensors: Mapping[str, TensorInfo], source: str) -> None:
-    """Compare names, shapes and types of a module's weights with what a file's header says.
+    """Compare names, shapes and types of a module's weights with a file's header.
 
     All floating-point tensors of the file may be of one other type than the module's: a model in
     half precision may be saved and read as float32.
 
     Args:
         module: The module; it may be on the meta device.
-        tensors: What the file's header says.
+        tensors: The header of the file.
         source: The file, for the error.
 
     Raises:
@@ -129,7 +129,7 @@ def check_fit(module: nn.Module, tensors: Mapping[str, TensorInfo], source: str)
         found = tensors.get(name, info)
         is_converted = info.dtype.is_floating_point and found.dtype is converted
         if found.shape != info.shape or (found.dtype is not info.dtype and not is_converted):
-            faults.append(f"{name} should be {info}, but is {found}")
+            faults.append(f"expected {name} to be {info}, got {found}")
     if faults:
         more = f", and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise InvalidFolderError(

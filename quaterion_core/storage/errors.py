@@ -1,4 +1,4 @@
-"""What can go wrong when something is written to disk or read back.
+"""Errors of saving and loading.
 
 - :class:`StorageError`: the base class
 
@@ -67,7 +67,7 @@ class NotSavableError(StorageError, TypeError):
 
 
 class InvalidFolderError(StorageError, ValueError):
-    """A folder is incomplete, was changed after saving, or never held what it should."""
+    """A folder is incomplete, was changed after saving, or was not written by saving."""
 
 
 class UnsupportedFormatError(InvalidFolderError):

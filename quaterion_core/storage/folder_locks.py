@@ -15,7 +15,7 @@ except ImportError:  # Windows has no locks on folders
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, waiting for it; without effect where there are no such locks."""
+    """Wait for and hold the lock of a folder; without effect where there are no such locks."""
     lock = _lock(folder, wait=True)
     try:
         yield
@@ -27,13 +27,13 @@ def try_lock_folder(folder: Path) -> int | None:
     """Take the lock of a folder if nobody has it.
 
     Returns:
-        What :func:`unlock` takes; ``None`` if somebody has the lock, or there are no such locks.
+        The argument of :func:`unlock`; ``None`` if the folder is locked, or there are no locks.
     """
     return _lock(folder, wait=False)
 
 
 def unlock(lock: int | None) -> None:
-    """Give a lock back."""
+    """Release a lock."""
     if lock is not None:
         os.close(lock)
 

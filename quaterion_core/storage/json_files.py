@@ -1,4 +1,4 @@
-"""JSON files: written strictly, read strictly, with errors that name the file."""
+"""Strict writing and reading of JSON files, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def parse_json_object(data: bytes, source: str) -> dict[str, Any]:
     """Parse JSON that holds a dictionary; see :func:`parse_json`."""
     value = parse_json(data, source)
     if not isinstance(value, dict):
-        raise InvalidFolderError(f"{source} should hold a JSON object, but holds {value!r:.80}.")
+        raise InvalidFolderError(f"Expected {source} to contain a JSON object, got {value!r:.80}.")
     return value
 
 

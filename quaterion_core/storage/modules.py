@@ -67,10 +67,9 @@ def save_module(module: _Configurable, folder: Path) -> None:
 def load_module(cls: type[ModuleT], folder: SavedFolder | str | Path) -> ModuleT:
     """Build a module from a folder that :func:`save_module` filled.
 
-    The folder is data that nobody vouches for. The module is built without memory first (on the
-    meta device) and compared with the header of the weights: names, shapes and types. Its
-    configuration has to be what the module tells of itself when it is built, so that no entry of
-    the file is without a meaning.
+    The folder is untrusted. The module is first built without memory (on the meta device) and
+    compared with the header of the weights: names, shapes and types. Its configuration must equal
+    the one that the built module returns, so that no entry of the file is ignored.
 
     Args:
         cls: The class of the module.
@@ -106,7 +105,7 @@ def build_checked(
         source: The file with the configuration, for errors.
 
     Returns:
-        The module, with new weights of the shapes that the header tells.
+        The module, with new weights of the shapes in the header.
 
     Raises:
         InvalidFolderError: The configuration does not describe such a module.
@@ -219,7 +218,7 @@ def _require_no_weights(module: object, file: Path) -> None:
 
 
 def _check_configuration(module: _Configurable, config: dict[str, Any]) -> None:
-    """Check that a module tells of itself what its configuration told of it."""
+    """Check that a module returns the configuration that it was built from."""
     told = parse_json(json_text(module.get_config_dict()).encode(), "get_config_dict()")
     unknown = [name for name in config if name not in told]
     if unknown:
@@ -232,7 +231,7 @@ def _check_configuration(module: _Configurable, config: dict[str, Any]) -> None:
 
 
 def _check_numbers(cls: type, config: dict[str, Any]) -> None:
-    """Refuse other values than numbers for arguments that are annotated as numbers."""
+    """Check that arguments annotated as numbers have numbers as values."""
     for name, parameter in inspect.signature(cls).parameters.items():
         annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
         allowed = _NUMBERS.get(annotation)
@@ -254,5 +253,5 @@ def _copied(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cloned(state: dict[str, Any]) -> dict[str, Tensor]:
-    """Copy tensors apart, since safetensors stores no two names for one memory."""
+    """Clone tensors, since safetensors does not store tensors that share memory."""
     return {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}

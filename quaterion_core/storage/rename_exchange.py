@@ -1,4 +1,4 @@
-"""Exchanging two paths in one step, where the system can."""
+"""Atomic exchange of two paths, where the system supports it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNSUPPORTED: Final = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}
 
 
 def exchange_paths(first: Path, second: Path) -> bool:
-    """Exchange what lies at two paths of one file system, with no moment between.
+    """Exchange two paths of one file system atomically.
 
     It is ``renameat2`` of Linux with ``RENAME_EXCHANGE``.
 

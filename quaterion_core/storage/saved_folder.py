@@ -1,4 +1,4 @@
-"""A folder of files that nobody vouches for, opened to be read as data."""
+"""An untrusted folder, opened to be read as data."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _USES_DESCRIPTORS: Final = os.open in os.supports_dir_fd and os.scandir in os.su
 
 
 class SavedFolder:
-    """The files of a folder that is untrusted, each read once and checked as it is read.
+    """The files of an untrusted folder, each read once and checked as it is read.
 
     The folder is listed when it is opened: regular files and folders only, no links, a limited
     number. Files are opened relative to the folders that were listed, so that neither a folder
@@ -169,7 +169,7 @@ class SavedFolder:
     def open_tensors(self, name: str) -> Iterator[TensorFile]:
         """Open a safetensors file; its checksum is compared when the block ends without an error.
 
-        By then all tensors have to be read.
+        All tensors must have been read by then.
 
         Raises:
             InvalidFolderError: The file is missing or broken, or its checksum differs.
@@ -255,10 +255,10 @@ class SavedFolder:
 
 @contextmanager
 def open_saved_folder(path: str | Path) -> Iterator[SavedFolder]:
-    """Open a folder that nobody vouches for, to read it as data.
+    """Open an untrusted folder to read it as data.
 
     Args:
-        path: The folder. It may be a link itself: that one the caller chose.
+        path: The folder. It may be a link itself, since the caller chose it.
 
     Yields:
         The folder, usable within the block.

@@ -47,15 +47,15 @@ DTYPES: Final[Mapping[str, Dtype]] = {
 
 
 class Digest(Protocol):
-    """What takes note of all bytes that are read, such as ``hashlib.sha256()``."""
+    """Digest of all bytes that are read, such as ``hashlib.sha256()``."""
 
     def update(self, data: Any, /) -> None:
-        """Take note of some bytes."""
+        """Update the digest with bytes."""
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """What a header says of a tensor.
+    """The entry of a tensor in a header.
 
     Args:
         dtype: The type of its values.
@@ -80,22 +80,22 @@ class TensorInfo:
 
 
 class TensorFile:
-    """A safetensors file that was opened: its header, and once only its tensors.
+    """An open safetensors file: its header, and its tensors, which can be read once.
 
-    Nothing is taken on trust: the header has a limit, the tensors have to fill the file without
-    gaps or overlaps, and a file that is mostly holes is refused, so that reading takes no more
-    memory than the file takes room on the disk.
+    The file is untrusted: the header has a size limit, the tensors must fill the file without gaps
+    or overlaps, and a sparse file is refused, so that reading takes no more memory than the file
+    takes disk space.
 
     Args:
-        descriptor: The opened file, at its beginning; the caller closes it.
-        source: What it is, for errors.
-        digest: Takes note of every byte that is read.
+        descriptor: The open file, at its beginning; the caller closes it.
+        source: The file, for errors.
+        digest: Digest to update with every byte that is read.
 
     Attributes:
-        tensors: What the header says of each tensor, by name, in the order of the file.
+        tensors: The header entries of the tensors, by name, in the order of the file.
 
     Raises:
-        InvalidFolderError: The file is no safetensors file of this kind, or is cut off.
+        InvalidFolderError: The file is not a valid safetensors file, or is cut off.
     """
 
     def __init__(self, descriptor: int, source: str, digest: Digest | None = None):
@@ -208,7 +208,7 @@ class TensorFile:
                 raise self._error(f"{name!r:.80} ({info}) does not lie where it should")
             end = stop
         if end != data_size:
-            raise self._error(f"it should hold {end:,} bytes of tensors, but holds {data_size:,}")
+            raise self._error(f"expected {end:,} bytes of tensors, got {data_size:,}")
         return {name: info for _, _, name, info in found}
 
     def _check_metadata(self, metadata: object) -> None:

@@ -93,7 +93,7 @@ def test_a_model_replaces_a_model_when_asked(model, saved, load):
 def test_overwrite_replaces_nothing_but_models(model, tmp_path):
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "config.json").write_text('{"editor": "vim"}')
-    with pytest.raises(OutputExistsError, match="holds something else"):
+    with pytest.raises(OutputExistsError, match="contains something else"):
         model.save(tmp_path / "project", overwrite=True)
     assert (tmp_path / "project" / "config.json").read_text() == '{"editor": "vim"}'
 

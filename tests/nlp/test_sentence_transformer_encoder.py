@@ -222,12 +222,12 @@ def test_another_object_is_refused():
 
 @pytest.mark.parametrize("length", [0, -1, 2.5, True])
 def test_a_length_that_is_not_positive_is_refused(tiny_folder, length):
-    with pytest.raises(ValueError, match="max_seq_length should be a positive integer"):
+    with pytest.raises(ValueError, match="max_seq_length to be a positive integer"):
         SentenceTransformerEncoder(tiny_folder, max_seq_length=length)
 
 
 def test_a_model_without_known_embedding_size_is_refused():
-    with pytest.raises(ValueError, match="does not say how long its embeddings are"):
+    with pytest.raises(ValueError, match="does not declare its embedding size"):
         SentenceTransformerEncoder(SentenceTransformer(modules=[nn.Identity()], device="cpu"))
 
 
@@ -325,7 +325,9 @@ def test_a_text_without_a_role_is_refused_where_prompts_are_given(tiny_folder):
 
 
 def test_an_unknown_role_is_refused(tiny_folder):
-    with pytest.raises(ValueError, match="prompts has 'passage', but the roles are 'query' and"):
+    with pytest.raises(
+        ValueError, match="keys of prompts to be 'query' and 'document', got 'passage'"
+    ):
         SentenceTransformerEncoder(tiny_folder, prompts={"passage": "passage: "})
 
 
@@ -491,10 +493,10 @@ def test_layers_are_found_in_other_architectures(build, name, trained):
 @pytest.mark.parametrize(
     ("count", "message"),
     [
-        (0, "train_layers should be a positive integer, but is 0"),
-        (3, "between 1 and the model's 2 layers, but is 3"),
-        (True, "train_layers should be a positive integer, but is True"),
-        (1.0, "train_layers should be a positive integer, but is 1.0"),
+        (0, "train_layers to be a positive integer, got 0"),
+        (3, "between 1 and the model's 2 layers, got 3"),
+        (True, "train_layers to be a positive integer, got True"),
+        (1.0, "train_layers to be a positive integer, got 1.0"),
     ],
 )
 def test_a_number_of_layers_that_there_are_not_is_refused(tiny_folder, count, message):
@@ -611,7 +613,7 @@ def test_without_peft_the_extra_is_named(tiny_folder, monkeypatch):
 
 
 def test_layers_and_adapters_do_not_go_together(tiny_folder):
-    with pytest.raises(ValueError, match="Give train_layers or lora, not both"):
+    with pytest.raises(ValueError, match="Expected train_layers or lora, got both"):
         SentenceTransformerEncoder(tiny_folder, train_layers=1, lora={})
 
 

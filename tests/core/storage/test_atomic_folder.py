@@ -73,7 +73,7 @@ def test_a_folder_of_another_kind_is_not_replaced_even_when_asked(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("It was")
     with (
-        pytest.raises(OutputExistsError, match="holds something else"),
+        pytest.raises(OutputExistsError, match="contains something else"),
         new_folder(tmp_path / "thesis", may_replace=lambda _: False),
     ):
         pass

@@ -247,7 +247,7 @@ def test_stages_of_a_frozen_encoder_cannot_be_trained():
     ("arguments", "message"),
     [
         ({"trainable": True, "train_stages": 9}, "ResNet has 4 stages"),
-        ({"pooling": "mean"}, "pooling is 'gem', or left out .* got 'mean'"),
+        ({"pooling": "mean"}, "pooling to be 'gem' or None .* got 'mean'"),
         ({"augmentation": "flop"}, "no augmentation 'flop'"),
     ],
 )
@@ -300,7 +300,7 @@ def test_without_augmentation_training_images_are_like_any_others():
 
 @pytest.mark.parametrize("size", [0, (32,), (32, -1), (3, 32, 32), 32.0, "32"])
 def test_an_impossible_image_size_is_refused(size):
-    with pytest.raises(ValueError, match="image_size is a side or"):
+    with pytest.raises(ValueError, match="image_size to be a side or"):
         TimmEncoder("test_resnet", pretrained=False, image_size=size)
 
 

@@ -67,7 +67,7 @@ def test_arguments_that_the_model_does_not_take_are_refused():
 def test_a_model_that_gives_no_single_embedding_is_refused(arguments, form):
     skeleton = build_skeleton("test_resnet", {**WITHOUT_CLASSIFIER, **arguments})
 
-    with pytest.raises(ValueError, match=f"gives {form}.*global_pool"):
+    with pytest.raises(ValueError, match=f"got {form}.*global_pool"):
         embedding_size(skeleton, (3, 160, 160))
 
 

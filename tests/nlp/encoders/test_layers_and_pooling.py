@@ -167,7 +167,7 @@ def test_a_model_object_is_not_changed(bert):
 @pytest.mark.parametrize("layers", [0, -1, 4, True, 2.0, "2"])
 def test_a_number_of_layers_that_there_are_not_is_refused(bert, layers):
     message = "between 1 and the model's 3 layers" if layers == 4 else "a positive integer"
-    with pytest.raises(ValueError, match=f"layers should be {message}, but is {layers!r}"):
+    with pytest.raises(ValueError, match=f"layers to be {message}, got {layers!r}"):
         SentenceTransformerEncoder(bert, layers=layers)
 
 
@@ -248,13 +248,15 @@ def test_a_prompt_that_the_model_leaves_out_of_its_pooling_stays_out(bert):
 
 @pytest.mark.parametrize("pooling", ["avg", [], ["mean", "avg"], 3, [["mean"]]], ids=repr)
 def test_a_mode_that_there_is_not_is_refused(bert, pooling):
-    with pytest.raises(ValueError, match="pooling should be one of .*max, .*, or a list of some"):
+    with pytest.raises(
+        ValueError, match="Expected pooling to be one of .*max, .*, or a list of some"
+    ):
         SentenceTransformerEncoder(bert, pooling=pooling)
 
 
 def test_a_model_without_a_pooling_is_refused():
     model = SentenceTransformer(modules=[BoW(["red"])], device="cpu")
-    with pytest.raises(ValueError, match="one Pooling module, but this one has 0: .* are BoW"):
+    with pytest.raises(ValueError, match="one Pooling module for pooling=..., got 0: .* are BoW"):
         SentenceTransformerEncoder(model, pooling="max")
 
 
@@ -293,7 +295,7 @@ def test_every_parameter_that_is_trained_gets_a_gradient(bert, part, kind):
 
 
 def test_layers_to_train_are_counted_from_the_last_one_kept(bert):
-    with pytest.raises(ValueError, match="train_layers should be between 1 and the model's 2 lay"):
+    with pytest.raises(ValueError, match="train_layers to be between 1 and the model's 2 lay"):
         SentenceTransformerEncoder(bert, layers=2, train_layers=3)
 
 

@@ -178,20 +178,21 @@ def test_all_wrong_arguments_are_named_at_once_before_the_model_is_opened():
         )  # fmt: skip
     lines = str(caught.value).splitlines()
     for name in (
-        "trainable should", "max_seq_length should", "prompt should", "prompts should",
-        "precision should", "train_layers should", "lora should", "layers should",
-        "pooling should", "Give train_layers or lora",
+        "Expected trainable to", "Expected max_seq_length to", "Expected prompt to",
+        "Expected prompts to", "Expected precision to", "Expected train_layers to",
+        "Expected lora to", "Expected layers to", "Expected pooling to",
+        "Expected train_layers or lora",
     ):  # fmt: skip
         assert sum(line.startswith(name) for line in lines) == 1, name
 
 
 def test_all_that_does_not_fit_the_model_is_named_at_once(tiny_folder):
-    with pytest.raises(ValueError, match="layers should be between") as caught:
+    with pytest.raises(ValueError, match="layers to be between") as caught:
         SentenceTransformerEncoder(
             tiny_folder, layers=9, pooling=["mean", "max"], max_seq_length=99, train_layers=7
         )
     message = str(caught.value)
-    assert "layers should be between 1 and the model's 2 layers, but is 9" in message
+    assert "Expected layers to be between 1 and the model's 2 layers, got 9" in message
     assert "makes embeddings of size 16, but the model's Dense after it takes 8" in message
     assert "learned positions for 64 tokens only" in message
-    assert "train_layers should be between 1 and the model's 2 layers, but is 7" in message
+    assert "train_layers to be between 1 and the model's 2 layers, got 7" in message

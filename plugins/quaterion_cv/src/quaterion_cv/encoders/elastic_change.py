@@ -1,4 +1,4 @@
-"""A smooth random change of shape."""
+"""Smooth random deformation of images."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from torchvision.transforms import v2
 
 
 class ElasticChange(v2.Transform):  # type: ignore[misc]  # torchvision is untyped
-    """Shifts each pixel a little, and pixels that are near one another alike.
+    """Elastic deformation: a smooth random displacement of the pixels.
 
-    The shifts of a coarse grid of points are drawn from a normal distribution, and those of the
-    pixels between them interpolated bicubically. What comes in from outside is as the edge is.
-    torchvision's ``ElasticTransform``, which blurs a shift drawn for every pixel, takes more than
-    ten times as long.
+    The displacements of a coarse grid of points are drawn from a normal distribution and
+    interpolated bicubically for the pixels in between. Pixels outside the image are filled with
+    the nearest edge. torchvision's ``ElasticTransform``, which draws a displacement for every
+    pixel and blurs them, takes more than ten times as long.
 
     Source: Ronneberger, Fischer, Brox, U-Net: Convolutional Networks for Biomedical Image
     Segmentation, MICCAI 2015, section 3.1.
 
     Args:
-        deviation: Standard deviation of the shifts, to either side, as a share of the side.
-        points: Number of points along each side of the grid.
+        deviation: Standard deviation of the displacements, relative to the image size.
+        points: Number of grid points per side.
 
     Example:
         >>> from PIL import Image
@@ -37,7 +37,7 @@ class ElasticChange(v2.Transform):  # type: ignore[misc]  # torchvision is untyp
         self.points = points
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw where in the image the value of each pixel is taken from, shape (1, H, W, 2)."""
+        """Draw the source position of each pixel, shape (1, H, W, 2)."""
         height, width = v2.functional.get_size(flat_inputs[0])
         shifts = self.deviation * torch.randn(1, 2, self.points, self.points)
         of_pixels = F.interpolate(shifts, size=(height, width), mode="bicubic", align_corners=True)
@@ -47,7 +47,7 @@ class ElasticChange(v2.Transform):  # type: ignore[misc]  # torchvision is untyp
         return {"grid": unmoved + 2 * of_pixels.permute(0, 2, 3, 1)}  # a side is from -1 to 1
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Take the values of an image from where the parameters say, between pixels too."""
+        """Sample the image at the drawn positions."""
         values = v2.functional.to_dtype(v2.functional.to_image(inpt), torch.float32, scale=True)
         changed = F.grid_sample(
             values.unsqueeze(0), **params, padding_mode="border", align_corners=False

@@ -1,4 +1,4 @@
-"""Generalised-mean pooling, in the place of a timm model's average pooling."""
+"""Generalised-mean pooling, which replaces the average pooling of a timm model."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ _SMALLEST: Final = 1e-6
 
 
 class GeMPooling(nn.Module):
-    """Pools each channel of a feature map to the generalised mean of its values.
+    """Generalised mean of each channel of a feature map.
 
     ::
 
         f_k = (1/|X_k| Σ_{x in X_k} x^p)^(1/p)
 
     with one exponent p for all channels, which is learned: 1 is the average, infinity the maximum.
-    It stays at 1 or above. Values below 0.000001 count as that, negative ones too, so it suits
-    features that end in a ReLU or something like it.
+    It is kept at 1 or above. Values below 0.000001, including negative ones, are clamped, so it
+    suits features after a ReLU or a similar activation.
 
-    The values are divided by the largest one before they are raised to p, which changes nothing
-    but that no power overflows or vanishes.
+    The values are divided by the largest one before they are raised to p, only to avoid overflow
+    and underflow.
 
     Source: Radenović, Tolias, Chum, Fine-tuning CNN Image Retrieval with No Human Annotation,
     TPAMI 2018, equations 2 and 3.
 
     Args:
-        exponent: p at the start; 3 as in the paper.
+        exponent: Initial value of p; 3 as in the paper.
         dim: The two dimensions of height and width.
-        keepdim: Whether these stay, with the size 1.
+        keepdim: Whether these are kept with size 1.
 
     Example:
         >>> features = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])  # (N, C, H, W)
@@ -51,7 +51,7 @@ class GeMPooling(nn.Module):
         """Pool a feature map.
 
         Args:
-            features: Shape (N, C, H, W), or (N, H, W, C) where ``dim`` says so.
+            features: Shape (N, C, H, W), or (N, H, W, C), according to ``dim``.
 
         Returns:
             Shape (N, C), or with height and width of 1 if they are kept; of the same type.
@@ -65,20 +65,20 @@ class GeMPooling(nn.Module):
 
 
 def use_gem_pooling(model: nn.Module) -> None:
-    """Put :class:`GeMPooling` where a timm model averages its last feature map.
+    """Replace the average pooling of a timm model's last feature map by :class:`GeMPooling`.
 
-    What comes after the pooling, such as a normalisation, stays.
+    Modules after the pooling, such as a normalisation, are kept.
 
     Raises:
-        ValueError: The model pools in another way, or not a feature map: most transformers embed
-            an image as one of their tokens.
+        ValueError: The model pools differently, or has no feature map: most transformers use one
+            of their tokens as the embedding.
     """
     pools = [module for module in model.modules() if isinstance(module, SelectAdaptivePool2d)]
     kinds = sorted({type(pool.pool).__name__ for pool in pools})
     if len(pools) != 1 or kinds[0] not in ("AdaptiveAvgPool2d", "FastAdaptiveAvgPool"):
         has = f"pools by {' and '.join(kinds)}" if pools else "pools no feature map"
         raise ValueError(
-            "pooling='gem' takes the place of the average pooling of a feature map, but "
+            "pooling='gem' replaces the average pooling of a feature map, but "
             f"{type(model).__name__} {has}. Leave pooling out, or choose a convolutional model."
         )
     (pool,) = pools

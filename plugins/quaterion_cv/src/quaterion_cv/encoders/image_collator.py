@@ -1,4 +1,4 @@
-"""How a list of images becomes the batch that a timm model takes."""
+"""Collation of images into a batch for a timm model."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from quaterion_cv.images import Background, background_colour, read_image
 
 
 class ImageCollator:
-    """Reads, resizes, crops and normalises images, as timm does when it evaluates a model.
+    """Collate function that reads, resizes, crops and normalises images as in timm's evaluation.
 
-    Holds no weights and can be pickled, so it runs in the workers of a data loader.
+    It has no weights and can be pickled, so it runs in the workers of a data loader.
 
     Args:
         in_chans: Number of channels C that images are converted to.
@@ -31,7 +31,7 @@ class ImageCollator:
             side is fitted and the shorter one padded).
         augmentation: Random changes of the images, by the names and arguments of
             :data:`~quaterion_cv.encoders.augmentations.AUGMENTATIONS`, applied in their order
-            after the image is resized and cropped. ``"crop"`` takes the place of that.
+            after the image is resized and cropped. ``"crop"`` replaces resizing and cropping.
         background: The colour behind transparent images; see
             :func:`~quaterion_cv.images.read_image`.
 
@@ -56,7 +56,7 @@ class ImageCollator:
         background: Background = "white",
     ):
         self.in_chans = in_chans
-        background_colour(background)  # refuses what is not a colour
+        background_colour(background)  # raises an error for an invalid colour
         self.background = background
         try:
             transform = create_transform(input_size=(in_chans, *image_size), **data_config)
@@ -100,13 +100,13 @@ class ImageCollator:
 def model_data_config(
     model: nn.Module, in_chans: int, replaced: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return how images are prepared for a timm model, as JSON values.
+    """Return the data config of a timm model as JSON values.
 
     Args:
         model: The model.
-        in_chans: Number of channels that it takes. Where this is not the number of values in
-            its own mean and standard deviation, their averages serve all channels.
-        replaced: Entries that the user wants otherwise.
+        in_chans: Number of its input channels. If this differs from the number of values in its
+            own mean and standard deviation, their averages are used for all channels.
+        replaced: Entries to replace.
 
     Raises:
         ValueError: An entry to replace is none of :class:`ImageCollator`'s, or a mean or

@@ -1,4 +1,4 @@
-"""What the saved configuration of a :class:`TimmEncoder` may hold."""
+"""Schema of the saved configuration of a :class:`TimmEncoder`."""
 
 from __future__ import annotations
 

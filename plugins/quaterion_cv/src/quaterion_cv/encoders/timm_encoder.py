@@ -48,9 +48,9 @@ _OPTIONAL: Final = {"train_stages", "data_config", "checkpoint_path", "model_kwa
 class TimmEncoder(Encoder):
     """Encoder of images that wraps a timm model without its classifier.
 
-    An embedding is what the model hands to its classifier: its pooled features. Images are
-    prepared as timm prepares them to evaluate the model; ``augmentation`` changes training
-    images only. What counts as an image: :func:`quaterion_cv.images.read_image`.
+    An embedding consists of the pooled features before the classifier. Images are prepared as in
+    timm's evaluation of the model; ``augmentation`` applies to training images only. For supported
+    types of images see :func:`quaterion_cv.images.read_image`.
 
     Args:
         model: Name of a model, with or without the tag of its weights, such as
@@ -191,7 +191,7 @@ class TimmEncoder(Encoder):
                 parameter.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch between training and evaluation; what is frozen stays in evaluation."""
+        """Set training or evaluation mode; frozen modules stay in evaluation mode."""
         super().train(mode)
         before = set(self._before_trained)
         for module in before:
@@ -294,7 +294,9 @@ def _check_types(arguments: Mapping[str, tuple[Any, type | tuple[type, ...]]]) -
 def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
     sides = tuple(size) if isinstance(size, Sequence) else (size, size)
     if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
-        raise ValueError(f"image_size is a side or (height, width) in pixels, but got {size!r}.")
+        raise ValueError(
+            f"Expected image_size to be a side or (height, width) in pixels, got {size!r}."
+        )
     return sides
 
 
@@ -311,8 +313,8 @@ def _set_pooling(model: nn.Module, pooling: str | None) -> nn.Module:
         use_gem_pooling(model)
     elif pooling is not None:
         raise ValueError(
-            f"pooling is 'gem', or left out for the model's own, but got {pooling!r}. For timm's "
-            "others give model_kwargs={'global_pool': 'max'}."
+            f"Expected pooling to be 'gem' or None for the model's own, got {pooling!r}. For "
+            "others of timm, pass model_kwargs={'global_pool': 'max'}."
         )
     return model
 

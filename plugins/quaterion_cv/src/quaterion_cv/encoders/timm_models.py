@@ -1,4 +1,4 @@
-"""How a timm model is checked before anything is fetched, and given its weights."""
+"""Checks of timm models before anything is fetched, and loading of their weights."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def embedding_size(skeleton: nn.Module, input_size: Sequence[int]) -> int:
     if not isinstance(output, Tensor) or output.ndim != 2:
         form = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(
-            f"{name} should turn an image into one embedding (1, D), but gives {form}. If it does "
-            "not pool its features, model_kwargs={'global_pool': 'avg'} may make it do so."
+            f"Expected {name} to return one embedding (1, D) for an image, got {form}. If it does "
+            "not pool its features, try model_kwargs={'global_pool': 'avg'}."
         )
     return output.shape[1]
 
@@ -157,7 +157,7 @@ def read_checkpoint(
         raise ValueError(
             f"{path} has no weights for {len(missing)} of the {len(needed)} tensors of "
             f"{model_name}, such as {missing[0]!r}; it has such as {min(saved, default='none')!r}. "
-            "The names have to be timm's."
+            "Expected timm's names of tensors."
         )
     overlay = {"file": str(path), "custom_load": False}
     try:

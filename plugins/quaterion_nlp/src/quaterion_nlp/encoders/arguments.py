@@ -31,7 +31,7 @@ def check_arguments(
     layers: Any,
     pooling: Any,
 ) -> None:
-    """Refuse arguments of ``SentenceTransformerEncoder`` that no model could be given.
+    """Check the arguments of ``SentenceTransformerEncoder`` that do not depend on the model.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -46,7 +46,7 @@ def check_arguments(
     ):
         with faults.collected():
             if value is not None and not isinstance(value, kind):
-                raise TypeError(f"{name} should be a {kind.__name__}, but is {value!r:.60}.")
+                raise TypeError(f"Expected {name} to be a {kind.__name__}, got {value!r:.60}.")
     for name, value in (
         ("max_seq_length", max_seq_length),
         ("train_layers", train_layers),
@@ -54,7 +54,7 @@ def check_arguments(
     ):
         with faults.collected():
             if value is not None and (type(value) is not int or value < 1):
-                raise ValueError(f"{name} should be a positive integer, but is {value!r:.60}.")
+                raise ValueError(f"Expected {name} to be a positive integer, got {value!r:.60}.")
     with faults.collected():
         _check_prompts(prompts)
     with faults.collected():
@@ -64,8 +64,8 @@ def check_arguments(
     with faults.collected():
         if train_layers is not None and lora is not None:
             raise ValueError(
-                "Give train_layers or lora, not both. For adapters beside the last layers only, "
-                "give lora={'layers_to_transform': [...]}."
+                "Expected train_layers or lora, got both. For adapters of the last layers only, "
+                "pass lora={'layers_to_transform': [...]}."
             )
     faults.raise_all()
 
@@ -75,14 +75,14 @@ def _check_prompts(prompts: Any) -> None:
         return
     if not isinstance(prompts, Mapping) or not all(isinstance(p, str) for p in prompts.values()):
         raise TypeError(
-            f"prompts should be a mapping of roles to texts, such as {{'query': 'query: '}}, but "
-            f"is {prompts!r:.60}. For one prompt of all texts, give prompt=..."
+            "Expected prompts to be a mapping of roles to texts, such as {'query': 'query: '}, got "
+            f"{prompts!r:.60}. For one prompt for all texts, pass prompt=..."
         )
     wrong = [role for role in prompts if role not in ROLES]
     if wrong:
         raise ValueError(
-            f"prompts has {', '.join(map(repr, wrong))}, but the roles are "
-            f"{' and '.join(map(repr, ROLES))}. For one prompt of all texts, give prompt=..."
+            f"Expected the keys of prompts to be {' and '.join(map(repr, ROLES))}, got "
+            f"{', '.join(map(repr, wrong))}. For one prompt for all texts, pass prompt=..."
         )
 
 
@@ -92,11 +92,11 @@ def _check_pooling(pooling: Any) -> None:
     modes = tuple(pooling) if isinstance(pooling, (list, tuple)) else (pooling,)
     if not modes or any(mode not in Pooling.POOLING_MODES for mode in modes):
         raise ValueError(
-            f"pooling should be one of {', '.join(Pooling.POOLING_MODES)}, or a list of some of "
-            f"them, but is {pooling!r:.60}."
+            f"Expected pooling to be one of {', '.join(Pooling.POOLING_MODES)}, or a list of some "
+            f"of them, got {pooling!r:.60}."
         )
     if len(set(modes)) < len(modes):
-        raise ValueError(f"pooling should name each mode once, but is {pooling!r:.60}.")
+        raise ValueError(f"Expected each mode of pooling once, got {pooling!r:.60}.")
 
 
 def _check_precision(precision: Any, is_trained: bool) -> None:
@@ -104,11 +104,11 @@ def _check_precision(precision: Any, is_trained: bool) -> None:
         return
     if not isinstance(precision, str) or precision not in PRECISIONS:
         raise ValueError(
-            f"precision should be one of {', '.join(PRECISIONS)}, but is {precision!r:.60}."
+            f"Expected precision to be one of {', '.join(PRECISIONS)}, got {precision!r:.60}."
         )
     if is_trained and precision != "float32":
         raise ValueError(
-            f"precision={precision!r} is for a frozen encoder: small steps of training "
-            "get lost in it. Train with Trainer(precision='bf16-mixed'), in a recipe "
+            f"precision={precision!r} is for a frozen encoder, since small updates are lost in it. "
+            "Train with Trainer(precision='bf16-mixed'), in a recipe "
             "trainer: {precision: bf16-mixed}."
         )

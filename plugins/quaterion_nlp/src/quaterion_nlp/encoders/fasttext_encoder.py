@@ -90,7 +90,7 @@ class FasttextEncoder(Encoder):
         faults.raise_all()
         self._on_disk = on_disk
         self._aggregations = list(aggregations)
-        # Moves with the module and so tells which device embeddings are wanted on.
+        # Moves with the module, and so gives the device of the embeddings.
         self.register_buffer("_device_marker", torch.empty(0), persistent=False)
 
     @property
@@ -209,7 +209,7 @@ class FasttextEncoder(Encoder):
 
 
 class _SavedConfig(Schema):
-    """What the saved ``config.json`` holds."""
+    """Content of the saved ``config.json``."""
 
     on_disk: bool
     aggregations: list[Literal["min", "max", "avg"]] = Field(min_length=1, max_length=3)
@@ -256,8 +256,8 @@ def _vectors_of(model: object) -> SubwordVectors:
     if isinstance(model, keyed_vectors.KeyedVectors):
         return SubwordVectors.of_gensim(model)
     raise TypeError(
-        "FasttextEncoder takes the path of a fastText model, or gensim's FastText or "
-        f"KeyedVectors, but got a {type(model).__name__}."
+        "Expected FasttextEncoder to get the path of a fastText model, or gensim's FastText or "
+        f"KeyedVectors, got a {type(model).__name__}."
     )
 
 
@@ -267,12 +267,12 @@ def _is_fasttext_binary(path: Path) -> bool:
 
 
 def _gensim() -> tuple[ModuleType, ModuleType]:
-    """Import gensim where it is needed: a saved encoder is loaded without it."""
+    """Import gensim lazily: loading a saved encoder does not need it."""
     try:
         from gensim.models import fasttext, keyedvectors
     except ImportError as error:
         raise ImportError(
-            "Reading vectors of fastText or gensim takes gensim: "
+            "Reading vectors of fastText or gensim requires gensim: "
             'pip install "quaterion-nlp[fasttext]"'
         ) from error
     return keyedvectors, fasttext

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def top_modules(model: SentenceTransformer, count: int) -> tuple[nn.Module, ...]:
-    """Find the last layers of a model's transformer, and all modules that run after them.
+    """Return the last layers of a model's transformer, and all modules that run after them.
 
-    What runs after them is found by running the model once, on a text of one word.
+    These modules are found by running the model once, on a text of one word.
 
     Args:
         model: A model with a transformer.
@@ -36,31 +36,31 @@ def top_modules(model: SentenceTransformer, count: int) -> tuple[nn.Module, ...]
     layers = find_layers(model)
     if type(count) is not int or not 1 <= count <= len(layers):
         raise ValueError(
-            f"train_layers should be between 1 and the model's {len(layers)} layers, but is "
+            f"Expected train_layers to be between 1 and the model's {len(layers)} layers, got "
             f"{count!r}."
         )
     return (*layers[-count:], *_run_after(layers[-1], model))
 
 
 def add_adapters(model: SentenceTransformer, arguments: Mapping[str, Any]) -> LoraModel:
-    """Freeze a model and put adapters beside the layers of its transformer, in place.
+    """Freeze a model and add adapters to the layers of its transformer, in place.
 
     Args:
         model: A model with a transformer.
         arguments: Those of ``peft.LoraConfig``.
 
     Returns:
-        What the adapters can be merged by.
+        The PEFT model, by which the adapters can be merged.
 
     Raises:
         ImportError: peft is missing.
-        TypeError: There is no argument of a name.
-        ValueError: The model has no transformer, or not the layers that are to get adapters.
+        TypeError: An argument is unknown.
+        ValueError: The model has no transformer, or none of the layers that should get adapters.
     """
     try:
         from peft import LoraConfig, LoraModel
     except ImportError as error:
-        raise ImportError('lora=... takes peft: pip install "quaterion-nlp[lora]"') from error
+        raise ImportError('lora=... requires peft: pip install "quaterion-nlp[lora]"') from error
     known = [field.name for field in fields(LoraConfig) if field.init]
     for name in arguments:
         if name not in known:

@@ -1,4 +1,4 @@
-"""How a sentence-transformers model pools token embeddings."""
+"""Pooling of token embeddings in a sentence-transformers model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sentence_transformers.sentence_transformer.modules import Dense, LayerNorm,
 
 
 def replace_pooling(model: SentenceTransformer, pooling: str | Sequence[str]) -> None:
-    """Give a model another pooling, in place; whether it pools the prompt stays as it is.
+    """Replace the pooling of a model in place; whether it includes the prompt is not changed.
 
     Args:
         model: A model with one ``Pooling`` module.
@@ -24,8 +24,8 @@ def replace_pooling(model: SentenceTransformer, pooling: str | Sequence[str]) ->
     places = [place for place, module in enumerate(modules) if isinstance(module, Pooling)]
     if len(places) != 1:
         raise ValueError(
-            f"pooling=... needs a model with one Pooling module, but this one has {len(places)}: "
-            f"its modules are {', '.join(type(module).__name__ for module in modules)}."
+            f"Expected a model with one Pooling module for pooling=..., got {len(places)}: its "
+            f"modules are {', '.join(type(module).__name__ for module in modules)}."
         )
     (place,) = places
     old = modules[place]

@@ -17,12 +17,12 @@ OpenedT = TypeVar("OpenedT")
 
 
 def open_sentence_transformer(name: str) -> SentenceTransformer:
-    """Open a sentence-transformers model, without code that it brings along.
+    """Open a sentence-transformers model, without running code from its repository.
 
-    The name is one that the user chose, so that its numbers and its size are trusted, but not its
-    code: of a local folder, only safetensors are opened; of the hub, weights of modules other than
-    the transformer may be in PyTorch's format, and are opened without running code
-    (``weights_only``). Keyword arguments of loaders that the folder names have no effect.
+    The user chose the model, so its values and its size are trusted, but not its code: from a
+    local folder, only safetensors are opened; from the hub, weights of modules other than the
+    transformer may be in PyTorch's format, and are opened without running code
+    (``weights_only``). Keyword arguments for loaders in the folder have no effect.
 
     Args:
         name: A local folder, or the name of a model on the Hugging Face Hub, which is fetched
@@ -92,10 +92,10 @@ def fast_tokenizer(tokenizer: object, name: str) -> Tokenizer:
 
 
 def _check_settings(folder: Path) -> None:
-    """Refuse a local folder that names code of a hub to run its attention with.
+    """Refuse a local folder whose attention implementation refers to code on a hub.
 
     Raises:
-        ValueError: It does.
+        ValueError: The attention implementation refers to code on a hub.
     """
     for name in ("config.json", "sentence_bert_config.json"):
         file = (folder / name).resolve()  # a link, in what the hub's library has fetched
@@ -143,7 +143,7 @@ def _values_of(key: str, value: object) -> list[object]:
 
 
 def _open(open_: Callable[[bool], OpenedT], name: str, what: str, folder: str) -> OpenedT:
-    """Open a folder or what was fetched before, or else fetch it."""
+    """Open a folder or a cached model, or else fetch it."""
     try:
         return open_(True)
     except Exception as error:  # the hub, transformers and safetensors raise all kinds

@@ -9,10 +9,10 @@ from quaterion_core.dataset.text_roles import Document, Query
 
 
 def own_prompts(model: SentenceTransformer) -> dict[str, str]:
-    """Return the prompts of a model by role, those that its own encode methods use.
+    """Return the prompts that a model's own encode methods use, by role.
 
-    ``encode_query`` uses the prompt ``"query"``, and ``encode_document`` the first that there is
-    of ``"document"``, ``"passage"`` and ``"corpus"``. An empty one keeps the default prompt away.
+    ``encode_query`` uses the prompt ``"query"``, and ``encode_document`` the first existing one of
+    ``"document"``, ``"passage"`` and ``"corpus"``. An empty prompt disables the default prompt.
     """
     names = {Query.role: ("query",), Document.role: ("document", "passage", "corpus")}
     return {
@@ -23,10 +23,10 @@ def own_prompts(model: SentenceTransformer) -> dict[str, str]:
 
 
 def depends_on_role(model: SentenceTransformer) -> bool:
-    """Tell whether a model embeds one text differently as a query and as a document.
+    """Whether a model embeds a text differently as a query and as a document.
 
-    Its prompts aside, it does if it has a ``Router`` (formerly ``Asym``), or a transformer with
-    lengths of their own for queries or documents.
+    Apart from prompts, it does if it has a ``Router`` (formerly ``Asym``), or a transformer with
+    separate lengths for queries or documents.
     """
     return any(
         isinstance(module, Router)
@@ -43,7 +43,7 @@ def check_routes(model: SentenceTransformer) -> None:
     """Refuse a model whose routes make embeddings of different sizes.
 
     Raises:
-        ValueError: They do.
+        ValueError: The sizes differ.
     """
     last = list(model)[-1]
     if not isinstance(last, Router):
@@ -67,11 +67,11 @@ def check_routes(model: SentenceTransformer) -> None:
 
 
 def check_one_transformer(model: SentenceTransformer, argument: str) -> None:
-    """Refuse an argument that is for one transformer where a model has several.
+    """Refuse an argument for a single transformer if a model has several.
 
     Args:
         model: The model.
-        argument: What the argument is called.
+        argument: Name of the argument.
 
     Raises:
         ValueError: The model has several transformers.

@@ -65,26 +65,26 @@ class SentenceTransformerEncoder(Encoder):
             ``"sentence-transformers/all-MiniLM-L6-v2"``, which is fetched unless this machine has
             it already; the path of a local folder; or a ``SentenceTransformer``, which is used
             itself and not copied, unless ``layers`` or ``pooling`` change it: they change a copy.
-        trainable: Whether training changes the model, all of it. A frozen one can be cached.
+        trainable: Whether training changes the whole model. A frozen one can be cached.
         max_seq_length: Number of tokens after which a text is cut off, at most as many as the model
             has positions for; by default the model's own limit.
-        prompt: What is put in front of every text, such as ``"query: "``; by default the model's
-            own default prompt, which most models do not have.
-        prompts: What is put in front of a :class:`~quaterion_core.dataset.Query` and of a
+        prompt: Prefix of every text, such as ``"query: "``; by default the model's own default
+            prompt, which most models do not have.
+        prompts: Prefixes of a :class:`~quaterion_core.dataset.Query` and of a
             :class:`~quaterion_core.dataset.Document`, such as ``{"query": "query: ", "document":
             "passage: "}``. Texts of neither kind are then refused, unless there is a ``prompt`` for
-            them. By default the model's own prompts by these names, as its ``encode_query`` and
+            them. By default the model's own prompts of these names, as its ``encode_query`` and
             ``encode_document`` use them.
-        precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``: how a frozen model is held and
-            run; by default as it comes. Embeddings are float32. float16 is made for GPUs. A model
-            that is trained is held as float32.
+        precision: Precision of a frozen model: ``"float32"``, ``"bfloat16"`` or ``"float16"``; by
+            default that of its weights. Embeddings are float32. float16 is intended for GPUs. A
+            model that is trained is kept in float32.
         train_layers: Number of last layers of the transformer to train, together with all that
             comes after them. The rest, word embeddings included, is frozen and stays in
             evaluation mode.
-        lora: Train low-rank adapters (LoRA) beside the layers, and nothing else: arguments of
-            ``peft.LoraConfig``, such as ``{"r": 8, "lora_alpha": 16}``. It takes peft
-            (``quaterion-nlp[lora]``). They are saved merged into the weights, so that a loaded
-            encoder needs no peft, and is frozen.
+        lora: Train only low-rank adapters (LoRA) of the layers: arguments of ``peft.LoraConfig``,
+            such as ``{"r": 8, "lora_alpha": 16}``. It requires peft (``quaterion-nlp[lora]``).
+            Adapters are merged into the weights when the encoder is saved, so a loaded encoder
+            needs no peft, and is frozen.
         layers: Number of first layers of the transformer to use; the others are neither run nor
             trained nor saved. A normalization that the model has after its last layer then comes
             after the last one that is kept. ``train_layers`` counts from there.
@@ -143,8 +143,8 @@ class SentenceTransformerEncoder(Encoder):
             model = open_sentence_transformer(self._name)
         elif not isinstance(model, SentenceTransformer):
             raise TypeError(
-                "SentenceTransformerEncoder takes the name of a model, a folder or a "
-                f"SentenceTransformer, but got a {type(model).__name__}."
+                "Expected model to be the name of a model, a folder or a SentenceTransformer, got "
+                f"a {type(model).__name__}."
             )
         elif layers is not None or pooling is not None:
             model = copy.deepcopy(model)
@@ -171,8 +171,8 @@ class SentenceTransformerEncoder(Encoder):
         size = model.get_embedding_dimension()
         if size is None:
             raise ValueError(
-                "The SentenceTransformer does not say how long its embeddings are: none of its "
-                "modules has get_embedding_dimension(). End it with a Pooling or a Dense module."
+                "The SentenceTransformer does not declare its embedding size: none of its modules "
+                "has get_embedding_dimension(). End it with a Pooling or a Dense module."
             )
         self._max_seq_length = max_seq_length
         self._embedding_size = size
@@ -203,7 +203,7 @@ class SentenceTransformerEncoder(Encoder):
         return self._trainable
 
     def train(self, mode: bool = True) -> Self:
-        """Switch between training and evaluation; what is frozen stays in evaluation."""
+        """Set training or evaluation mode; frozen modules stay in evaluation mode."""
         super().train(mode)
         if mode and self._top:
             self.model.eval()
@@ -335,7 +335,7 @@ class SentenceTransformerEncoder(Encoder):
 
 
 class _SavedConfig(Schema):
-    """What the saved ``config.json`` holds; the last three are not in older ones."""
+    """Content of the saved ``config.json``; older ones lack the last three entries."""
 
     trainable: bool
     prompt: Text | None
@@ -345,9 +345,9 @@ class _SavedConfig(Schema):
 
 
 def _freeze_unused_poolers(model: SentenceTransformer) -> None:
-    """Freeze the layer that transformers puts on top and that pooling over tokens does not use.
+    """Freeze the pooling layer of transformers, which pooling over tokens does not use.
 
-    A parameter that requires grad and gets none stops a training run in several processes.
+    A parameter that requires grad but gets no gradient is an error in distributed training.
     """
     modules = list(model.modules())
     if not any(isinstance(module, Pooling) for module in modules):

@@ -54,11 +54,11 @@ class StaticEncoder(Encoder):
 
     A text without tokens, such as the empty one, has the embedding zero.
 
-    Beside a transformer, it adds what words a text has to what the transformer makes of them: give
-    it a ``length``, so that it counts as much in each text.
+    Combined with a transformer, it adds lexical information to contextual embeddings: set
+    ``length``, so that it has the same weight in each text.
 
-    The folder that :meth:`save` fills holds the tokenizer and the weights as sentence-transformers
-    stores them for its ``StaticEmbedding``, which can load it; a ``length`` it does not know.
+    :meth:`save` stores the tokenizer and the weights in the format of sentence-transformers'
+    ``StaticEmbedding``, which can load them, but ignores ``length``.
 
     Args:
         tokenizer: A tokenizer of the ``tokenizers`` library. It is copied; padding, truncation
@@ -143,19 +143,20 @@ class StaticEncoder(Encoder):
         Args:
             objects: The training texts. They are read once, or not at all with a pretrained
                 tokenizer or model and without ``weighting``.
-            vocab_size: The largest number of tokens, more than the 256 bytes; 2,000 by default. For
-                a few thousand texts that is best: a word that is rare is then made of parts that
-                are not. Use 10,000 to 30,000 for hundreds of thousands of texts.
-            min_frequency: How often two parts have to follow one another to become a token; 2 by
-                default.
-            lowercase: Whether upper and lower case are the same; they are by default.
-            tokenizer: Instead of these three: a tokenizer, or the folder or the name on the
-                Hugging Face Hub of a sentence-transformers or transformers model that has one. To
-                open one by a name loads transformers, which takes seconds.
-            model: Instead of a tokenizer: a sentence-transformers model with a transformer, its
-                name on the hub or its folder.
-            embedding_size: Columns of the table, D; 512 by default. A ``model`` decides it itself.
-            pca: With ``model``: reduce its vectors to so many principal components.
+            vocab_size: Maximum number of tokens, more than the 256 bytes; 2,000 by default, which
+                suits a few thousand texts, since rare words are then split into frequent parts.
+                Use 10,000 to 30,000 for hundreds of thousands of texts.
+            min_frequency: Minimum number of occurrences of a pair of tokens that is merged into
+                one; 2 by default.
+            lowercase: Whether to convert texts to lower case; ``True`` by default.
+            tokenizer: Alternative to these three: a tokenizer, or the folder or the name on the
+                Hugging Face Hub of a sentence-transformers or transformers model that has one.
+                Opening one by name imports transformers, which takes seconds.
+            model: Alternative to a tokenizer: a sentence-transformers model with a transformer,
+                its name on the hub or its folder.
+            embedding_size: Columns of the table, D; 512 by default. With ``model``, it is the
+                model's.
+            pca: With ``model``: number of principal components to reduce its vectors to.
             weighting: ``"sif"`` to multiply the rows by the smooth inverse frequency of their
                 tokens in the texts, see
                 :func:`~quaterion_nlp.encoders.token_vectors.sif_weights`; not at all by default.
@@ -247,7 +248,7 @@ class StaticEncoder(Encoder):
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """What splits a text into tokens."""
+        """The tokenizer."""
         return self._tokenizer
 
     def get_collate_fn(self) -> TokenBags:
@@ -309,11 +310,7 @@ class StaticEncoder(Encoder):
             table = weights.tensors.get(_TABLE)
             shape = (largest_id + 1, config.embedding_size)
             if weights.tensors.keys() != {_TABLE} or table is None or table.shape != shape:
-                raise InvalidFolderError(
-                    f"{folder.path / _WEIGHTS_FILE} does not fit {cls.__name__}: it should hold "
-                    f"{_TABLE!r} of shape {shape} alone, but holds "
-                    f"{list(weights.tensors)[:3]!r:.200}, {table}."
-                )
+                raise InvalidFolderError(f"{list(weights.tensors)[:3]!r:.200}, {table}.")
             with explained(source):
                 encoder = cls(tokenizer, **config.model_dump())
             assign_weights(encoder, weights, str(folder.path / _WEIGHTS_FILE))
@@ -321,7 +318,7 @@ class StaticEncoder(Encoder):
 
 
 class _SavedConfig(Schema):
-    """What the saved ``config.json`` holds; ``length`` is not in older ones."""
+    """Content of the saved ``config.json``; older ones lack ``length``."""
 
     embedding_size: Size
     trainable: bool
@@ -330,10 +327,10 @@ class _SavedConfig(Schema):
 
 @dataclass(frozen=True)
 class TokenBags:
-    """Turns strings into the batch of a :class:`StaticEncoder`; knows the tokenizer alone.
+    """Collate function of a :class:`StaticEncoder`, without its weights.
 
     Args:
-        tokenizer: What splits a text into tokens.
+        tokenizer: The tokenizer.
     """
 
     tokenizer: Tokenizer

@@ -1,4 +1,4 @@
-"""From texts to what a sentence-transformers model takes, in the workers of a loader."""
+"""Tokenization of texts for sentence-transformers models, in the workers of a loader."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from quaterion_nlp.encoders.truncation import TruncationNotice
 
 @dataclass(frozen=True)
 class Tokenization:
-    """Turns strings into the batch of a ``SentenceTransformerEncoder``.
+    """Collate function of a ``SentenceTransformerEncoder``.
 
-    What is pickled for the workers of a loader is a copy without weights. In the process of the
-    model there is no copy, which would take several times as long as embedding a query.
+    For the workers of a loader, a copy without weights is pickled. In the process of the model
+    nothing is copied, since that would take several times as long as embedding a query.
 
     Args:
         module: The first module of the model, whose weights are not used.
-        prompt: What is put in front of a text that has no prompt by its role.
-        prompts: What is put in front of queries and documents, by role. With prompts, but without
-            ``prompt``, a text without a role is refused.
-        by_prompt: Whether texts of different prompts are tokenized and embedded apart, as a
-            pooling that leaves prompts out needs.
-        by_role: Whether queries, documents and other texts are, as a model with routes needs.
-        notice: Warns of texts that are cut off.
+        prompt: Prefix of a text that has no prompt by its role.
+        prompts: Prefixes of queries and documents, by role. With prompts, but without ``prompt``,
+            a text without a role is refused.
+        by_prompt: Whether texts of different prompts are tokenized and embedded separately, as
+            required by a pooling that excludes prompts.
+        by_role: Whether queries, documents and other texts are embedded separately, as required by
+            a model with routes.
+        notice: Warns of truncated texts.
     """
 
     module: Any
@@ -113,16 +114,16 @@ class Tokenization:
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """Counts the tokens of texts, after they are cut off.
+    """Number of tokens of texts after truncation.
 
     Args:
-        tokenization: What the encoder's texts are tokenized with.
+        tokenization: The tokenization of the encoder.
     """
 
     tokenization: Tokenization
 
     def __call__(self, texts: list[str]) -> list[int]:
-        """Count the tokens of each of N texts; its characters where a model has no tokens."""
+        """Count the tokens of each of N texts, or its characters if a model has no tokens."""
         batch = self.tokenization(texts)
         counts = [len(text) for text in texts]
         for rows, part in zip(

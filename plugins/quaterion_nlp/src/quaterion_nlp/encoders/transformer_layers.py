@@ -12,7 +12,7 @@ from quaterion_nlp.encoders.routes import check_one_transformer
 
 
 def find_layers(model: SentenceTransformer) -> nn.ModuleList:
-    """Find the list of as many layers as the transformer's configuration tells.
+    """Return the list of layers whose length matches the transformer's configuration.
 
     Args:
         model: A model with a transformer.
@@ -44,7 +44,7 @@ def find_layers(model: SentenceTransformer) -> nn.ModuleList:
 
 
 def keep_first_layers(model: SentenceTransformer, count: int) -> None:
-    """Drop all layers of a model's transformer but the first, in place.
+    """Remove all but the first layers of a model's transformer, in place.
 
     The configuration is changed, too, so that the model is saved and opened again without the
     other layers.
@@ -54,15 +54,15 @@ def keep_first_layers(model: SentenceTransformer, count: int) -> None:
         count: The number of layers to keep.
 
     Raises:
-        ValueError: The layers cannot be found, there are fewer, or the model is not made to lose
-            some.
+        ValueError: The layers cannot be found, there are fewer, or the model does not support the
+            removal.
     """
     check_one_transformer(model, "layers")
     layers = find_layers(model)
     before = len(layers)
     if type(count) is not int or not 1 <= count <= before:
         raise ValueError(
-            f"layers should be between 1 and the model's {before} layers, but is {count!r}."
+            f"Expected layers to be between 1 and the model's {before} layers, got {count!r}."
         )
     if count == before:
         return

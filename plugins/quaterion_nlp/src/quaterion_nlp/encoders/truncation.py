@@ -1,4 +1,4 @@
-"""How many tokens of a text a transformer can take, and what is lost of longer texts."""
+"""Maximum text length of transformers, and warnings of truncated texts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _POSITION_TABLES: Final = {"position_embeddings", "position_embedding", "embed_p
 
 
 class TruncationWarning(UserWarning):
-    """Texts are longer than the model reads, and are cut off."""
+    """Texts exceed the maximum length of the model and are truncated."""
 
 
 def position_limit(transformer: nn.Module) -> int | None:
-    """Return for how many tokens a transformer has learned positions.
+    """Return the number of positions that a transformer has learned.
 
     Args:
         transformer: A model of transformers.
@@ -47,7 +47,7 @@ def position_limit(transformer: nn.Module) -> int | None:
 
 
 def limit_length(model: SentenceTransformer, max_seq_length: int | None) -> None:
-    """Set after how many tokens texts are cut off, within what the model has positions for.
+    """Set the number of tokens after which texts are truncated, within the model's positions.
 
     Args:
         model: The model; changed in place.
@@ -81,7 +81,7 @@ def limit_length(model: SentenceTransformer, max_seq_length: int | None) -> None
 
 
 class TruncationNotice:
-    """Warns once, in all processes of one run together, what is lost of texts that are cut off."""
+    """Warning of truncated texts, given once over all processes of a run."""
 
     def __init__(self) -> None:
         self._given = torch.zeros((), dtype=torch.bool).share_memory_()  # type: ignore[no-untyped-call]
@@ -133,7 +133,7 @@ def _reserved(table: nn.Embedding) -> int:
 
 
 def _transformer(module: nn.Module, task: str | None) -> Transformer | None:
-    """Return the transformer that tokenizes the texts of a task, if it can be told."""
+    """Return the transformer that tokenizes the texts of a task, if it can be determined."""
     if isinstance(module, Router):
         routes = {name: list(modules.children()) for name, modules in module.sub_modules.items()}
         route = task if task in routes else module.default_route

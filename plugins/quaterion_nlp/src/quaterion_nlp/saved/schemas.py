@@ -19,7 +19,7 @@ Text: TypeAlias = Annotated[str, Field(max_length=10_000)]
 
 @contextmanager
 def explained(source: str) -> Iterator[None]:
-    """Turn what libraries raise for a file that they cannot use into an error that names it.
+    """Convert errors of libraries for a file that they cannot read into one that names the file.
 
     Raises:
         InvalidFolderError: The library failed, or panicked.
@@ -52,12 +52,12 @@ def check(schema: type[SchemaT], value: Any, source: str) -> SchemaT:
     """Check a JSON value against a schema.
 
     Args:
-        schema: What it should be.
+        schema: The schema.
         value: The value, from an untrusted file.
         source: The file, for the error.
 
     Raises:
-        InvalidFolderError: It is something else.
+        InvalidFolderError: The value does not match the schema.
     """
     try:
         return schema.model_validate(value)

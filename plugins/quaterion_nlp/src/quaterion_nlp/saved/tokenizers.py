@@ -39,8 +39,8 @@ class ReadTokenizer(NamedTuple):
 def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> ReadTokenizer:
     """Read a tokenizer from its JSON file.
 
-    Every entry of the file has to be one that the library knows and would write: it is compared
-    with what the tokenizer, once built, writes itself. Regular expressions that can take
+    Every entry of the file must be one that the library knows and would write: it is compared with
+    the JSON that the tokenizer itself writes once it is built. Regular expressions that can take
     exponential time, replacements that make texts much longer, and ids above ten million are
     refused.
 
@@ -58,7 +58,7 @@ def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> ReadToken
     data = folder.read(name, limit=TOKENIZER_LIMIT)
     value = parse_json(data, source)
     if not isinstance(value, dict):
-        raise InvalidFolderError(f"{source} should hold a tokenizer, but holds {value!r:.80}.")
+        raise InvalidFolderError(f"Expected {source} to contain a tokenizer, got {value!r:.80}.")
     _check_parts(value, source)
     with explained(source):
         tokenizer = Tokenizer.from_str(data.decode())

@@ -187,8 +187,8 @@ def architecture_of(config: dict[str, Any], source: str) -> str:
     } | set(bases)
     if not isinstance(name, str) or not _ARCHITECTURE.fullmatch(name) or name not in allowed:
         raise InvalidFolderError(
-            f"{source} names the architecture {names!r:.80}, but should name one of "
-            f"{', '.join(sorted(allowed))}."
+            f"Expected {source} to name one of the architectures {', '.join(sorted(allowed))}, got "
+            f"{names!r:.80}."
         )
     return name
 
@@ -275,7 +275,7 @@ def _check_weights(model: PreTrainedModel, weights: TensorFile, source: str) -> 
     )
     more = f", and {len(names) - 1} more" if len(names) > 1 else ""
     raise InvalidFolderError(
-        f"{source} does not fit {type(model).__name__}: {names[0]!r:.200} should be "
-        f"{state.get(names[0], 'missing')}, but is "
+        f"{source} does not fit {type(model).__name__}: expected {names[0]!r:.200} to be "
+        f"{state.get(names[0], 'missing')}, got "
         f"{weights.tensors.get(names[0], 'missing')}{more}."
     )
