@@ -216,7 +216,7 @@ def test_a_folder_without_a_model_is_named(tmp_path):
 
 
 def test_another_object_is_refused():
-    with pytest.raises(TypeError, match="but got a Linear"):
+    with pytest.raises(TypeError, match="got a Linear"):
         SentenceTransformerEncoder(nn.Linear(2, 2))
 
 
@@ -422,7 +422,7 @@ def test_a_model_that_comes_in_half_precision_is_trained_in_float32(tiny_folder)
 
 
 def test_an_unknown_precision_is_refused(tiny_folder):
-    with pytest.raises(ValueError, match="one of float32, bfloat16, float16, but is 'int8'"):
+    with pytest.raises(ValueError, match="one of float32, bfloat16, float16, got 'int8'"):
         SentenceTransformerEncoder(tiny_folder, precision="int8")
 
 
