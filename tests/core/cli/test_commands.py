@@ -346,6 +346,7 @@ def test_an_unknown_reference_is_refused_before_anything_is_done(referring):
     assert "CsvDataset has no split 'gallery'. It has: train, validation." in result.output
     assert "training samples" not in result.output
     (referring / "recipe.yaml").write_text(text)
+    (referring / "model").mkdir()
     given = ("--recipe", referring / "recipe.yaml", "--reference", "gallery")
     result = run("evaluate", referring / "model", *given)
     assert result.exit_code == 1
@@ -377,6 +378,7 @@ def test_a_reference_of_pairs_is_refused_before_anything_is_done(referring):
     assert result.exit_code == 1
     assert "Expected a reference only for group samples" in result.output
     assert "training samples" not in result.output
+    (referring / "model").mkdir()
     result = run("evaluate", referring / "model", "--recipe", referring / "recipe.yaml")
     assert result.exit_code == 1
     assert "reference only for group samples" in result.output
