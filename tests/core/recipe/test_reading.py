@@ -79,7 +79,11 @@ def test_numbers_mean_what_people_write(recipe):
         ("data: {name: csv,", "data: {", ["data: Expected the name of a dataset"]),
         ("batch_size: 8", "loader: {batch_size: 8}", ["loader: 'batch_size' belongs to the top"]),
         ("name: groups", "name: group", ["batch_sampler: ", "did you mean 'groups'"]),
-        ("samples_per_group: 2", "samples_per_group: 3", ["batch_sampler: ", "8 is no multiple"]),
+        (
+            "samples_per_group: 2",
+            "samples_per_group: 3",
+            ["batch_sampler: ", "a multiple of samples_per_group"],
+        ),
         (
             "samples_per_group: 2",
             "per_group: 2",
