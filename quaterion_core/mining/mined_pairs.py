@@ -131,10 +131,10 @@ class MinedPairs(Dataset[SimilarityPairSample]):
             self._queries.corpus
         ):
             raise ValueError(
-                f"Expected a checkpoint with {self._negatives.shape[1]} negatives for each of "
+                f"Expected a checkpoint with negatives_per_query={self._negatives.shape[1]} for "
                 f"{self._negatives.shape[0]} queries in a corpus of {len(self._queries.corpus)} "
-                f"objects, got {negatives.shape[1]} for each of {negatives.shape[0]} queries. "
-                "Resume with the same data and rules."
+                f"objects, got negatives_per_query={negatives.shape[1]} for {negatives.shape[0]} "
+                "queries. Resume with the same data and rules."
             )
         self._negatives.copy_(negatives)
         self.revision = state["revision"]

@@ -229,7 +229,7 @@ class StreamLoader:
             return
         self._has_reported = True
         rank_zero_warn(
-            f"The data of some processes ended after {count} batches, while {others} processes had "
+            f"The data of some processes ended after {count} batches, while those of {others} had "
             "more. The remaining batches are left out of every epoch, since all processes have to "
             "take part in each step. Make the iterable dataset yield the same number of batches "
             "in all processes."

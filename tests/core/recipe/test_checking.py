@@ -65,7 +65,7 @@ def test_a_metric_is_monitored_under_the_name_that_the_table_gives_it(recipe, na
 
 def test_an_output_that_cannot_be_written_is_told_first(recipe, folder):
     (folder / "file").write_text("no folder")
-    assert "is a file" in faults_of(recipe(), folder / "file" / "model")[""]
+    assert "got the file" in faults_of(recipe(), folder / "file" / "model")[""]
     (folder / "thesis").mkdir()
     (folder / "thesis" / "chapter.tex").write_text("It was")
     found = faults_of(recipe(("triplet", "tripplet")), folder / "thesis")

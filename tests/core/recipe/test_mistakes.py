@@ -253,7 +253,7 @@ IN_PYTHON = [
     ),
     ("evaluate(evaluator(), pair_samples(), pair_model())", TypeError, "attribute `model`"),
     ("evaluate(evaluator(), group_samples(), build().model)", TypeError, "PairSampler for pairs"),
-    ("Evaluator('retrieval-precision', PairSampler())", TypeError, "derives from PairMetric"),
+    ("Evaluator('retrieval-precision', PairSampler())", TypeError, "Expected a PairMetric"),
     ("Evaluator(RetrievalPrecision(), PairSampler)", TypeError, "PairSampler"),
     ("Evaluator({}, PairSampler())", ValueError, "at least one metric"),
     ("SimilarityModel('static', 'identity')", TypeError, "keys to encoders, got 'static'"),

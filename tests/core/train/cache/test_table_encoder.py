@@ -288,7 +288,7 @@ def test_plugins_act_before_the_cache_is_filled_and_once_the_training_is_over(ma
 def test_what_is_evaluated_is_given_as_loaders(make_trainer):
     model = build(Counting, CacheConfig())
     with (
-        pytest.raises(TypeError, match=r"evaluated\[1\] is a list"),
+        pytest.raises(TypeError, match=r"evaluated\[1\] to be .*, got a list"),
         Quaterion.prepare(
             model,
             make_trainer(),

@@ -310,7 +310,11 @@ class StaticEncoder(Encoder):
             table = weights.tensors.get(_TABLE)
             shape = (largest_id + 1, config.embedding_size)
             if weights.tensors.keys() != {_TABLE} or table is None or table.shape != shape:
-                raise InvalidFolderError(f"{list(weights.tensors)[:3]!r:.200}, {table}.")
+                raise InvalidFolderError(
+                    f"{folder.path / _WEIGHTS_FILE} does not fit {cls.__name__}: expected "
+                    f"{_TABLE!r} of shape {shape} alone, got "
+                    f"{list(weights.tensors)[:3]!r:.200}, {table}."
+                )
             with explained(source):
                 encoder = cls(tokenizer, **config.model_dump())
             assign_weights(encoder, weights, str(folder.path / _WEIGHTS_FILE))
