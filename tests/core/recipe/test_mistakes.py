@@ -115,7 +115,7 @@ IN_PYTHON = [
     ("fit(build(), pl.Trainer, groups())", TypeError, "got the class Trainer. Pass an object"),
     ("fit(build(), {'max_epochs': 1}, groups())", TypeError, "pytorch_lightning.Trainer(**arg"),
     ("fit(build(), 'cpu', groups())", TypeError, "a pytorch_lightning.Trainer or None, got 'cpu'"),
-    ("fit(build(), trainer(), DataLoader(WORDS))", TypeError, "got a DataLoader"),
+    ("fit(build(), trainer(), DataLoader(WORDS))", TypeError, "Expected train_dataloader to be"),
     ("fit(build(), trainer(), pairs())", TypeError, "Choose a loss over pairs"),
     ("fit(pair_model(), trainer(), groups())", TypeError, "Choose a loss over groups"),
     ("fit(build(), trainer(), groups(), pairs())", TypeError, "does not fit val_dataloader"),

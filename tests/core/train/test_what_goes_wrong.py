@@ -74,7 +74,7 @@ RANKING = "multiple-negatives-ranking"
         (RANKING, paired(score=0.0), "All 16 training pairs have the score 0"),
         (RANKING, paired(subgroup="a"), "of the subgroup 'a'"),
         (RANKING, paired(1), "a single training pair"),
-        (RANKING, paired(batch_size=1), "batch has a single one"),
+        (RANKING, paired(batch_size=1), "but each batch has a single one"),
         ({"name": RANKING, "scale": 0}, paired(), "Check its arguments, such as a scale"),
     ],
 )  # fmt: skip
@@ -134,7 +134,7 @@ def test_a_warm_up_from_zero_is_none(build, make_trainer, groups):
 
 def test_what_is_not_used_is_told_of(build, make_trainer, groups):
     loader = GroupSimilarityDataLoader(groups, batch_size=8)
-    with pytest.warns(UserWarning, match="The cache is not used, since it stores embeddings"):
+    with pytest.warns(UserWarning, match="cache is not used, since it stores embeddings of frozen"):
         Quaterion.fit(build(cache=CacheConfig()), make_trainer(), loader)
     with pytest.warns(UserWarning, match="no validation data: precision will be logged"):
         Quaterion.fit(build(metrics={"precision": RetrievalRPrecision()}), make_trainer(), loader)
