@@ -39,7 +39,10 @@ def require_other_device(module: nn.Module | None, inputs: Any, run: Run) -> Non
     """
     expected = run(inputs)
     if torch.cuda.is_available():
-        require_same(_moved_to("cuda", module, inputs, run).cpu(), expected, "on CUDA")
+        # cuDNN computes convolutions with TF32 by default, which rounds to 10 bits.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            on_cuda = _moved_to("cuda", module, inputs, run)
+        require_same(on_cuda.cpu(), expected, "on CUDA")
         return
     tried = [_runs_beside_another_device(inputs, run), _runs_on_meta(module, inputs, run)]
     if not any(tried):

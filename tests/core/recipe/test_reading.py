@@ -22,7 +22,8 @@ cache: {{type: disk}}
 
 @pytest.fixture
 def recipe(tmp_path, vector_encoder):
-    registry.register("encoder", "vectors", vector_encoder)
+    # A class of its own: the fixture's is used under its own name by other tests.
+    registry.register("encoder", "vectors", type("Vectors", (vector_encoder,), {}))
 
     def write(text):
         (tmp_path / "recipe.yaml").write_text(text)
