@@ -19,8 +19,9 @@ from quaterion_core.eval.pair import (
     RetrievalReciprocalRank,
     SpearmanCorrelation,
 )
-from quaterion_core.eval.ranking import first_rank
+from quaterion_core.eval.ranking import Needs, Ranking, first_rank
 from quaterion_core.eval.samplers import BaseSampler, GroupSampler, PairSampler
+from quaterion_core.eval.scoring import Nearest, Scores
 from quaterion_core.eval.verification import (
     PairRocAuc,
     PairTarAtFar,
@@ -38,18 +39,22 @@ __all__ = [
     "GroupSampler",
     "KNNAccuracy",
     "MapAtR",
+    "Nearest",
+    "Needs",
     "PairMetric",
     "PairRocAuc",
     "PairSampler",
     "PairScoreMetric",
     "PairTarAtFar",
     "PearsonCorrelation",
+    "Ranking",
     "RecallAtK",
     "ReduceFunction",
     "RetrievalPrecision",
     "RetrievalRPrecision",
     "RetrievalReciprocalRank",
     "RocAuc",
+    "Scores",
     "SpearmanCorrelation",
     "TarAtFar",
     "VerificationMetric",

@@ -13,8 +13,10 @@ from typing_extensions import Self
 from quaterion_core.components import CheckedArguments
 from quaterion_core.distances import Distance
 from quaterion_core.eval.accumulators.accumulator import Accumulator
-from quaterion_core.eval.ranking import relevant
+from quaterion_core.eval.ranking import Needs, Ranking, rank_matrix, relevant
+from quaterion_core.eval.relevance import RelevanceBuilder
 from quaterion_core.eval.retrieval import Retrieval
+from quaterion_core.eval.scoring import score
 
 ReduceFunction: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -35,7 +37,10 @@ class BaseMetric(CheckedArguments, ABC):
     Derive from :class:`~quaterion_core.eval.group.GroupMetric` or
     :class:`~quaterion_core.eval.pair.PairMetric`, and define either
 
-    - :meth:`query_values`, one value for each query: works in blocks and with ``reduce_func``; or
+    - :attr:`needs` and :meth:`ranking_values`, one value for each query, from its nearest
+      candidates: shares one search with all other such metrics; or
+    - :meth:`query_values`, one value for each query, from its distances from all candidates: works
+      in blocks; or
     - :meth:`raw_compute`, the final value: takes the whole matrix of queries and candidates, which
       needs much memory for large datasets unless a sampler limits the number of queries; or
     - :meth:`of_retrieval`, the final value: takes a
@@ -56,9 +61,25 @@ class BaseMetric(CheckedArguments, ABC):
     otherwise.
     """
 
+    uses_ranking: ClassVar[bool] = False
+    """Whether its values are those of :meth:`ranking_values`.
+
+    True for a class that defines :meth:`ranking_values`, false for one that derives from such a
+    class and defines :meth:`query_values`, :meth:`raw_compute` or :meth:`of_retrieval` instead.
+    """
+
+    relevance: ClassVar[RelevanceBuilder | None] = None
+    """Builds what is relevant to queries as lists; ``None`` for the matrix of `prepare_labels`."""
+
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         own = vars(cls)
+        if "ranking_values" in own:
+            cls.uses_ranking = True
+        elif {"query_values", "raw_compute", "of_retrieval"} & own.keys():
+            cls.uses_ranking = False
+        if "prepare_labels" in own and "relevance" not in own:
+            cls.relevance = None
         if "needs_all_queries" not in own and {"raw_compute", "of_retrieval"} & own.keys():
             cls.needs_all_queries = True
 
@@ -119,8 +140,27 @@ class BaseMetric(CheckedArguments, ABC):
         Returns:
             Shape (Q,). Values of queries without a relevant object are ignored.
         """
+        return self.ranking_values(rank_matrix(distance_matrix, labels, self.needs))
+
+    @property
+    def needs(self) -> Needs:
+        """What :meth:`ranking_values` needs to know of the ranking; by default only counts."""
+        return Needs()
+
+    def ranking_values(self, ranking: Ranking) -> Tensor:
+        """Return one value for each query.
+
+        Args:
+            ranking: The nearest candidates of Q queries, and what is relevant among them: at least
+                what :attr:`needs` asks for. It is shared with other metrics and must not be changed
+                in place.
+
+        Returns:
+            Shape (Q,). Values of queries without a relevant candidate are ignored.
+        """
         raise NotImplementedError(
-            f"{type(self).__name__} has to define query_values(), or raw_compute()."
+            f"{type(self).__name__} has to define query_values(), ranking_values(), or "
+            "raw_compute()."
         )
 
     def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
@@ -139,8 +179,20 @@ class BaseMetric(CheckedArguments, ABC):
 
     def answered_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
         """Return :meth:`query_values` of the queries that have a relevant object."""
+        values, is_answered = self.values_and_answered(distance_matrix, labels)
+        return values[is_answered]
+
+    def values_and_answered(self, distance_matrix: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return :meth:`query_values`, and which of the queries have a relevant object: (Q,) each.
+
+        Args:
+            distance_matrix: Distances of Q queries from N objects, shape (Q, N); infinite where an
+                object would find itself.
+            labels: Relevant where above 0, shape (Q, N).
+        """
         relevance = relevant(distance_matrix, labels)
-        return self.query_values(distance_matrix, relevance)[relevance.any(dim=1)]
+        given = labels if self.uses_ranking else relevance  # rankings have graded relevance
+        return self.query_values(distance_matrix, given), relevance.any(dim=1)
 
     def reduce(self, values: Tensor) -> Tensor:
         """Apply ``reduce_func`` to values of shape (Q,); 0 if there are none."""
@@ -151,8 +203,9 @@ class BaseMetric(CheckedArguments, ABC):
     def of_retrieval(self, retrieval: Retrieval) -> Tensor:
         """Return the value for all queries of a retrieval.
 
-        By default it goes over blocks of queries with :meth:`query_values`; a metric that
-        :attr:`needs_all_queries` gets the whole matrices, by :meth:`raw_compute`.
+        By default it goes over blocks of queries with :meth:`ranking_values` or
+        :meth:`query_values`; a metric that :attr:`needs_all_queries` gets the whole matrices, by
+        :meth:`raw_compute`.
 
         Args:
             retrieval: Embeddings, targets, and which of the objects query which others.
@@ -162,14 +215,7 @@ class BaseMetric(CheckedArguments, ABC):
                 retrieval.distance_matrix(self.distance, retrieval.queries),
                 retrieval.labels(self.prepare_labels, retrieval.queries).float(),
             )
-        blocks = [
-            self.answered_values(
-                retrieval.distance_matrix(self.distance, queries),
-                retrieval.labels(self.prepare_labels, queries),
-            )
-            for queries in retrieval.query_blocks()
-        ]
-        return self.reduce(torch.cat(blocks))
+        return score({"": self}, retrieval).values[""]
 
     def precompute(self, embeddings: Tensor, **targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return labels and distances of a batch, both (N, N), as :meth:`raw_compute` takes them.

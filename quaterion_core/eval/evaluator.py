@@ -11,6 +11,7 @@ from typing_extensions import Unpack
 from quaterion_core.dataset.sources import Columns, samples_from
 from quaterion_core.eval.base_metric import BaseMetric
 from quaterion_core.eval.samplers.base_sampler import BaseSampler
+from quaterion_core.eval.scoring import Scores
 
 if TYPE_CHECKING:
     from quaterion_core.model import SimilarityModel
@@ -85,9 +86,27 @@ class Evaluator:
                 encode.
             ValueError: The dataset is empty, or an embedding is not finite.
         """
+        return self.scores(dataset, model, **columns).values
+
+    def scores(
+        self, dataset: Any, model: SimilarityModel, nearest: int = 0, **columns: Unpack[Columns]
+    ) -> Scores:
+        """Compute the metrics, the values of the individual queries, and what these find.
+
+        Args:
+            dataset: As for :meth:`evaluate`.
+            model: Encodes the objects.
+            nearest: Number of nearest candidates of each query to return; 0 for none.
+            **columns: Names of columns, as for :meth:`evaluate`.
+
+        Raises:
+            TypeError: A sample is not of the sampler's kind, or ``model`` cannot
+                encode.
+            ValueError: The dataset is empty, or an embedding is not finite.
+        """
         try:
             if columns:
                 dataset = samples_from(dataset, **columns)
-            return self.sampler.score(dataset, self.metrics, model)
+            return self.sampler.scores(dataset, self.metrics, model, nearest)
         finally:
             self.sampler.reset()

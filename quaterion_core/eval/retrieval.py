@@ -9,9 +9,13 @@ import torch
 from torch import Tensor
 
 from quaterion_core.distances import BaseDistance
+from quaterion_core.distances.cosine import Cosine
+from quaterion_core.distances.dot_product import DotProduct
 from quaterion_core.eval.equal_objects import EqualObjects
+from quaterion_core.eval.relevance import Relevance, RelevanceBuilder
 from quaterion_core.types import Targets
 from quaterion_core.utils.accepted import names_argument
+from quaterion_core.utils.utils import unit_vectors
 
 MAX_BLOCK_ELEMENTS: Final = 2**24
 """The most distances that are in memory at once: 64 MiB of float32."""
@@ -35,8 +39,11 @@ class Retrieval:
         candidates: Rows that can be found, shape (M,), int64; by default all.
 
     Attributes:
-        queries: Rows of the distinct queries.
-        candidates: Rows of the distinct candidates.
+        queries: Rows of the distinct queries, shape (Q,).
+        candidates: Rows of the distinct candidates, shape (M,).
+        query_of: For each of the N objects the number of the query that it equals, or -1.
+        candidate_of: For each of the N objects the number of the candidate that it equals, or -1.
+        itself: For each query the number of the candidate that it equals, or -1, shape (Q,).
 
     Example:
         Three questions, of which two share an answer:
@@ -66,16 +73,18 @@ class Retrieval:
         candidates: Tensor | None = None,
     ):
         rows = torch.arange(len(embeddings), device=embeddings.device)
+        self._embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+        self._prepared: dict[bool, tuple[Tensor, Tensor]] = {}
+        self._relevance: dict[RelevanceBuilder, Relevance] = {}
         self._equal = EqualObjects(targets["objects"]) if "objects" in targets else None
         self.queries = self._distinct(rows if queries is None else queries)
         self.candidates = self._distinct(rows if candidates is None else candidates)
+        self.query_of = self._positions(self.queries)
+        self.candidate_of = self._positions(self.candidates)
+        self.itself = self.candidate_of[self.queries]
         self._different: Tensor | None = None
         self._selects_candidates = candidates is not None or len(self.candidates) < len(rows)
         self._targets = targets
-        self._embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
-        self._candidate_embeddings = (
-            self._embeddings[self.candidates] if self._selects_candidates else self._embeddings
-        )
 
     @property
     def targets(self) -> Targets:
@@ -113,12 +122,60 @@ class Retrieval:
 
     def query_blocks(self) -> Iterator[Tensor]:
         """Yield blocks of queries whose distance matrix has at most MAX_BLOCK_ELEMENTS."""
+        for start, stop in self.query_ranges():
+            yield self.queries[start:stop]
+
+    def query_ranges(self) -> Iterator[tuple[int, int]]:
+        """Yield ranges of queries whose scores have at most MAX_BLOCK_ELEMENTS; one if empty."""
         size = max(1, MAX_BLOCK_ELEMENTS // max(1, len(self.candidates)))
-        yield from torch.split(self.queries, size)
+        for start in range(0, max(1, len(self.queries)), size):
+            yield start, min(start + size, len(self.queries))
+
+    def relevance(self, build: RelevanceBuilder) -> Relevance:
+        """Return what is relevant to the queries, built once for all metrics."""
+        if build not in self._relevance:
+            self._relevance[build] = build(self)
+        return self._relevance[build]
+
+    def scores(self, distance: BaseDistance, start: int, stop: int) -> Tensor:
+        """Return the scores of all candidates for a range of the queries.
+
+        Args:
+            distance: Distance that the candidates are ranked by.
+            start: Number of the first query.
+            stop: Number behind that of the last.
+
+        Returns:
+            Shape (stop - start, M), at least float32: the larger, the nearer, minus infinity where
+            a query would find itself. The similarity for cosine and dot product, else the
+            negative distance.
+        """
+        queries, candidates = self._operands(distance)
+        block = queries[start:stop]
+        if isinstance(distance, (Cosine, DotProduct)):
+            scores = DotProduct.similarity_matrix(block, candidates)
+        else:
+            scores = distance.distance_matrix(block, candidates).neg_()
+        itself = self.itself[start:stop]
+        rows = (itself >= 0).nonzero().squeeze(1)
+        scores[rows, itself[rows]] = -torch.inf
+        return scores
+
+    def _operands(self, distance: BaseDistance) -> tuple[Tensor, Tensor]:
+        """Return embeddings of all queries and all candidates, of length 1 for cosine."""
+        is_cosine = isinstance(distance, Cosine)
+        if is_cosine not in self._prepared:
+            embeddings = unit_vectors(self._embeddings) if is_cosine else self._embeddings
+            candidates = embeddings[self.candidates] if self._selects_candidates else embeddings
+            is_same = torch.equal(self.queries, self.candidates)
+            queries = candidates if is_same else embeddings[self.queries]
+            self._prepared[is_cosine] = queries, candidates
+        return self._prepared[is_cosine]
 
     def distance_matrix(self, distance: BaseDistance, queries: Tensor) -> Tensor:
         """Return the distances of some queries from all candidates, shape (Q, M)."""
-        matrix = distance.distance_matrix(self._embeddings[queries], self._candidate_embeddings)
+        _, candidates = self._operands(DotProduct())  # as they are
+        matrix = distance.distance_matrix(self._embeddings[queries], candidates)
         return matrix.masked_fill_(self._is_self(queries), torch.inf)
 
     def labels(self, prepare_labels: Callable[..., Tensor], queries: Tensor) -> Tensor:
@@ -184,6 +241,17 @@ class Retrieval:
             return queries.unsqueeze(1) == self.candidates.unsqueeze(0)
         first = self._equal.first
         return first[queries].unsqueeze(1) == first[self.candidates].unsqueeze(0)
+
+    def _positions(self, rows: Tensor) -> Tensor:
+        """Return for each of the N objects the position in distinct rows of its equal, or -1."""
+        position = torch.full((len(self._embeddings),), -1, device=rows.device)
+        numbers = torch.arange(len(rows), device=rows.device)
+        if self._equal is None:
+            position[rows] = numbers
+            return position
+        first = self._equal.first
+        position[first[rows]] = numbers
+        return position[first]
 
     def _distinct(self, rows: Tensor) -> Tensor:
         return rows if self._equal is None else self._equal.distinct(rows)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from quaterion_core.eval.accumulators.group_accumulator import GroupAccumulator
 from quaterion_core.eval.base_metric import BaseMetric
+from quaterion_core.eval.relevance import group_relevance
 
 
 class GroupMetric(BaseMetric):
@@ -22,6 +23,7 @@ class GroupMetric(BaseMetric):
     """
 
     accumulator_type = GroupAccumulator
+    relevance = staticmethod(group_relevance)
 
     @staticmethod
     def prepare_labels(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from quaterion_core.eval.group.group_metric import GroupMetric
-from quaterion_core.eval.ranking import relevant
+from quaterion_core.eval.ranking import Needs, Ranking, hits_among_relevant
 
 
 class MapAtR(GroupMetric):
@@ -36,9 +36,17 @@ class MapAtR(GroupMetric):
         tensor([0.5000, 0.5000, 0.2500])
     """
 
-    def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
-        """Return :func:`map_at_r`."""
-        return map_at_r(distance_matrix, labels)
+    @property
+    def needs(self) -> Needs:
+        """The R nearest candidates."""
+        return Needs(nearest_relevant=True)
+
+    def ranking_values(self, ranking: Ranking) -> Tensor:
+        """Return the average precision of the R nearest."""
+        hits = hits_among_relevant(ranking)
+        ranks = torch.arange(1, hits.shape[1] + 1, device=hits.device)
+        precisions = hits.cumsum(dim=1) / ranks * hits
+        return precisions.sum(dim=1) / ranking.relevant_count.clamp(min=1)
 
 
 def map_at_r(distance_matrix: Tensor, labels: Tensor) -> Tensor:
@@ -60,20 +68,4 @@ def map_at_r(distance_matrix: Tensor, labels: Tensor) -> Tensor:
         >>> map_at_r(distance_matrix, torch.tensor([[1, 0, 1], [0, 1, 1]]))
         tensor([0.5000, 0.2500])
     """
-    relevance = relevant(distance_matrix, labels)
-    counts = relevance.sum(dim=1, keepdim=True)
-    if not relevance.any():
-        return distance_matrix.new_zeros(len(distance_matrix))
-    # Only the rank of a relevant object is needed: how many relevant ones are nearer, and how many
-    # irrelevant ones are not farther away. At most R of either are needed.
-    width = int(counts.max())
-    hits = _nearest(distance_matrix, relevance, width)
-    misses = _nearest(distance_matrix, ~relevance, width)
-    place = torch.arange(1, width + 1, device=counts.device)
-    rank = place + torch.searchsorted(misses, hits, right=True)
-    return ((place / rank) * (rank <= counts)).sum(dim=1) / counts.squeeze(1).clamp(min=1)
-
-
-def _nearest(distance_matrix: Tensor, mask: Tensor, count: int) -> Tensor:
-    """Return the smallest marked distances of each row, ascending, padded with infinity."""
-    return distance_matrix.masked_fill(~mask, torch.inf).topk(count, largest=False).values
+    return MapAtR().query_values(distance_matrix, labels)

@@ -10,7 +10,7 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.eval.base_metric import ReduceFunction
 from quaterion_core.eval.group.group_metric import GroupMetric
-from quaterion_core.eval.ranking import check_k, first_rank, relevant
+from quaterion_core.eval.ranking import Needs, Ranking, check_k
 
 
 class RecallAtK(GroupMetric):
@@ -52,9 +52,14 @@ class RecallAtK(GroupMetric):
         check_k(k)
         self.k = k
 
-    def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
-        """Return :func:`recall_at_k`."""
-        return recall_at_k(distance_matrix, labels, self.k)
+    @property
+    def needs(self) -> Needs:
+        """The k nearest candidates."""
+        return Needs(nearest=self.k)
+
+    def ranking_values(self, ranking: Ranking) -> Tensor:
+        """Return 1 for each query that finds its group in the k nearest."""
+        return ranking.hits(self.k).any(dim=1).to(ranking.gains.dtype)
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that rebuild this metric, as JSON values."""
@@ -81,7 +86,4 @@ def recall_at_k(distance_matrix: Tensor, labels: Tensor, k: int) -> Tensor:
         >>> recall_at_k(distance_matrix, torch.tensor([[0, 1, 1], [0, 0, 1]]), k=2)
         tensor([1., 0.])
     """
-    check_k(k)
-    relevance = relevant(distance_matrix, labels)
-    is_found = relevance.any(dim=1) & (first_rank(distance_matrix, relevance) <= k)
-    return is_found.to(distance_matrix.dtype)
+    return RecallAtK(k).query_values(distance_matrix, labels)

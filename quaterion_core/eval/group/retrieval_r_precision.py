@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from quaterion_core.eval.group.group_metric import GroupMetric
-from quaterion_core.eval.ranking import hits_among_nearest, relevant
+from quaterion_core.eval.ranking import Needs, Ranking, hits_among_relevant
 
 
 class RetrievalRPrecision(GroupMetric):
@@ -32,9 +32,14 @@ class RetrievalRPrecision(GroupMetric):
         tensor([1.0000, 1.0000, 0.5000])
     """
 
-    def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
-        """Return :func:`retrieval_r_precision`."""
-        return retrieval_r_precision(distance_matrix, labels)
+    @property
+    def needs(self) -> Needs:
+        """The R nearest candidates."""
+        return Needs(nearest_relevant=True)
+
+    def ranking_values(self, ranking: Ranking) -> Tensor:
+        """Return the share of relevant ones among the R nearest."""
+        return hits_among_relevant(ranking).sum(dim=1) / ranking.relevant_count.clamp(min=1)
 
 
 def retrieval_r_precision(distance_matrix: Tensor, labels: Tensor) -> Tensor:
@@ -57,6 +62,4 @@ def retrieval_r_precision(distance_matrix: Tensor, labels: Tensor) -> Tensor:
         >>> retrieval_r_precision(distance_matrix, torch.tensor([[1, 0, 1], [0, 0, 0]]))
         tensor([0.5000, 0.0000])
     """
-    relevance = relevant(distance_matrix, labels)
-    counts = relevance.sum(dim=1)
-    return hits_among_nearest(distance_matrix, relevance, counts) / counts.clamp(min=1)
+    return RetrievalRPrecision().query_values(distance_matrix, labels)

@@ -10,6 +10,7 @@ from torch import Tensor
 from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.eval.accumulators.pair_accumulator import PairAccumulator
 from quaterion_core.eval.base_metric import BaseMetric
+from quaterion_core.eval.relevance import pair_relevance
 from quaterion_core.loss.known_positives import known_positives
 
 
@@ -28,6 +29,7 @@ class PairMetric(BaseMetric):
     """
 
     accumulator_type = PairAccumulator
+    relevance = staticmethod(pair_relevance)
 
     @staticmethod
     def prepare_labels(

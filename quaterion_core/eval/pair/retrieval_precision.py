@@ -10,7 +10,7 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.eval.base_metric import ReduceFunction
 from quaterion_core.eval.pair.pair_metric import PairMetric
-from quaterion_core.eval.ranking import check_k, hits_among_nearest, relevant
+from quaterion_core.eval.ranking import Needs, Ranking, check_k
 
 
 class RetrievalPrecision(PairMetric):
@@ -55,9 +55,14 @@ class RetrievalPrecision(PairMetric):
         check_k(k)
         self.k = k
 
-    def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
-        """Return :func:`retrieval_precision`."""
-        return retrieval_precision(distance_matrix, labels, self.k)
+    @property
+    def needs(self) -> Needs:
+        """The k nearest candidates."""
+        return Needs(nearest=self.k)
+
+    def ranking_values(self, ranking: Ranking) -> Tensor:
+        """Return the share of relevant ones among the k nearest."""
+        return ranking.hits(self.k).sum(dim=1) / self.k
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that rebuild this metric, as JSON values."""
@@ -84,8 +89,4 @@ def retrieval_precision(distance_matrix: Tensor, labels: Tensor, k: int) -> Tens
         >>> retrieval_precision(distance_matrix, torch.tensor([[1, 1, 0], [0, 1, 0]]), k=2)
         tensor([1.0000, 0.5000])
     """
-    check_k(k)
-    relevance = relevant(distance_matrix, labels)
-    queries, objects = distance_matrix.shape
-    counts = torch.full((queries,), min(k, objects), device=distance_matrix.device)
-    return hits_among_nearest(distance_matrix, relevance, counts) / k
+    return RetrievalPrecision(k).query_values(distance_matrix, labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from quaterion_core.eval.pair.pair_metric import PairMetric
-from quaterion_core.eval.ranking import first_rank, relevant
+from quaterion_core.eval.ranking import Needs, Ranking
 
 
 class RetrievalReciprocalRank(PairMetric):
@@ -36,9 +36,14 @@ class RetrievalReciprocalRank(PairMetric):
         tensor(0.8333)
     """
 
-    def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
-        """Return :func:`retrieval_reciprocal_rank`."""
-        return retrieval_reciprocal_rank(distance_matrix, labels)
+    @property
+    def needs(self) -> Needs:
+        """The rank of the nearest relevant candidate."""
+        return Needs(first_rank=True)
+
+    def ranking_values(self, ranking: Ranking) -> Tensor:
+        """Return the reciprocal of the rank of the nearest relevant candidate."""
+        return ranking.is_answered / ranking.first_rank.clamp(min=1)
 
 
 def retrieval_reciprocal_rank(distance_matrix: Tensor, labels: Tensor) -> Tensor:
@@ -61,5 +66,4 @@ def retrieval_reciprocal_rank(distance_matrix: Tensor, labels: Tensor) -> Tensor
         >>> retrieval_reciprocal_rank(distance_matrix, torch.tensor([[0, 1, 1], [0, 0, 0]]))
         tensor([0.5000, 0.0000])
     """
-    relevance = relevant(distance_matrix, labels)
-    return relevance.any(dim=1) / first_rank(distance_matrix, relevance)
+    return RetrievalReciprocalRank().query_values(distance_matrix, labels)

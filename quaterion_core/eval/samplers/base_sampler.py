@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from quaterion_core.eval.base_metric import BaseMetric
+from quaterion_core.eval.scoring import Scores
 
 if TYPE_CHECKING:
     from quaterion_core.model import SimilarityModel
@@ -83,20 +84,32 @@ class BaseSampler(ABC):
     def score(
         self, dataset: Iterable[Any], metrics: Mapping[str, BaseMetric], model: SimilarityModel
     ) -> dict[str, Tensor]:
+        """Return the value of each metric by name, as :meth:`scores` computes them."""
+        return self.scores(dataset, metrics, model).values
+
+    def scores(
+        self,
+        dataset: Iterable[Any],
+        metrics: Mapping[str, BaseMetric],
+        model: SimilarityModel,
+        nearest: int = 0,
+    ) -> Scores:
         """Compute metrics of the sampled queries.
 
-        A sampler that only defines :meth:`sample` passes its result to each metric.
+        A sampler that only defines :meth:`sample` passes its result to each metric, and has neither
+        values of individual queries nor nearest candidates.
 
         Args:
             dataset: Similarity samples.
             metrics: Metrics by name.
             model: Encodes the objects.
+            nearest: Number of nearest candidates of each query to return, if the sampler can.
 
         Returns:
-            The value of each metric by name.
+            The value of each metric, and what is known of the individual queries.
         """
         values = {}
         for name, metric in metrics.items():
             labels, distance_matrix = self.sample(dataset, metric, model)
             values[name] = metric.raw_compute(distance_matrix, labels)
-        return values
+        return Scores(values, {}, torch.empty(0, dtype=torch.int64))

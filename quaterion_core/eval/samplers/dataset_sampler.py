@@ -17,7 +17,7 @@ from quaterion_core.eval.accumulators.accumulator import Accumulator, check_embe
 from quaterion_core.eval.base_metric import BaseMetric
 from quaterion_core.eval.retrieval import Retrieval
 from quaterion_core.eval.samplers.base_sampler import BaseSampler
-from quaterion_core.eval.scoring import score
+from quaterion_core.eval.scoring import Scores, score
 from quaterion_core.types import Targets
 
 if TYPE_CHECKING:
@@ -163,22 +163,28 @@ class DatasetSampler(BaseSampler):
             retrieval.distance_matrix(metric.distance, retrieval.queries),
         )
 
-    def score(
-        self, dataset: Iterable[Any], metrics: Mapping[str, BaseMetric], model: SimilarityModel
-    ) -> dict[str, Tensor]:
-        """Compute several metrics over the same sampled queries, in shared blocks.
+    def scores(
+        self,
+        dataset: Iterable[Any],
+        metrics: Mapping[str, BaseMetric],
+        model: SimilarityModel,
+        nearest: int = 0,
+    ) -> Scores:
+        """Compute several metrics over the same sampled queries, which are searched once for all.
 
         Args:
             dataset: Similarity samples, as for :meth:`accumulate`.
             metrics: Metrics by name.
             model: Encodes the objects.
+            nearest: Number of nearest candidates of each query to return; 0 for none.
 
         Returns:
-            The value of each metric by name.
+            The value of each metric, the values of the individual queries, and the nearest
+            candidates.
         """
         for metric in metrics.values():
             self.check_metric(metric)
-        return score(metrics, self._retrieval_of(dataset, model))
+        return score(metrics, self._retrieval_of(dataset, model), nearest)
 
     def _retrieval_of(self, dataset: Iterable[Any], model: SimilarityModel) -> Retrieval:
         """Encode the dataset and draw the queries, unless done before."""

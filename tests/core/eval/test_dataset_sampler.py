@@ -7,8 +7,8 @@ from quaterion_core.dataset import (
     SimilarityGroupSample,
     SimilarityPairSample,
 )
-from quaterion_core.distances import Cosine
 from quaterion_core.eval import GroupSampler, PairSampler, RetrievalPrecision, RetrievalRPrecision
+from quaterion_core.eval.retrieval import Retrieval
 
 SAMPLES = [SimilarityGroupSample(row, row % 5) for row in range(30)]
 TABLE = torch.randn(30, 4, generator=torch.Generator().manual_seed(0))
@@ -121,23 +121,20 @@ def test_random_numbers_of_a_training_are_left_alone(table_model):
 
 def test_sampling_never_makes_a_matrix_of_all_objects(monkeypatch, table_model):
     shapes = []
-    original = Cosine.distance_matrix
-    prepare_labels = RetrievalRPrecision.prepare_labels
+    for name in ("scores", "distance_matrix", "labels"):
+        original = getattr(Retrieval, name)
 
-    def recorded_distances(x, y=None):
-        shapes.append(tuple(original(x, y).shape))
-        return original(x, y)
+        def recorded(self, *arguments, original=original):
+            matrix = original(self, *arguments)
+            shapes.append(tuple(matrix.shape))
+            return matrix
 
-    def recorded_labels(**targets):
-        shapes.append(tuple(prepare_labels(**targets).shape))
-        return prepare_labels(**targets)
-
-    monkeypatch.setattr(Cosine, "distance_matrix", staticmethod(recorded_distances))
-    monkeypatch.setattr(RetrievalRPrecision, "prepare_labels", staticmethod(recorded_labels))
+        monkeypatch.setattr(Retrieval, name, recorded)
     sampler = GroupSampler(sample_size=3, log_progress=False)
     sampler.score(SAMPLES, METRICS, table_model(TABLE))
+    assert shapes == [(3, 30)]  # metrics that rank take no labels
     sampler.sample(SAMPLES, RetrievalRPrecision(), table_model(TABLE))
-    assert shapes == [(3, 30)] * 4
+    assert shapes == [(3, 30)] * 3
 
 
 @pytest.mark.parametrize(

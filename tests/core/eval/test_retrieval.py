@@ -3,7 +3,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from quaterion_core.distances import Cosine, Euclidean, Manhattan
+from quaterion_core.distances import Euclidean, Manhattan
 from quaterion_core.eval import (
     GroupMetric,
     KNNAccuracy,
@@ -18,17 +18,17 @@ from quaterion_core.eval.scoring import score
 
 @pytest.fixture
 def asked_shapes(monkeypatch):
-    """Record the shapes of all distance matrices that are computed."""
+    """Record the shapes of all matrices of queries and candidates that are computed."""
     shapes = []
-    for distance in (Cosine, Euclidean):
-        original = distance.distance_matrix
+    for name in ("scores", "distance_matrix"):
+        original = getattr(Retrieval, name)
 
-        def recorded(x, y=None, original=original):
-            matrix = original(x, y)
+        def recorded(self, *arguments, original=original):
+            matrix = original(self, *arguments)
             shapes.append(tuple(matrix.shape))
             return matrix
 
-        monkeypatch.setattr(distance, "distance_matrix", staticmethod(recorded))
+        monkeypatch.setattr(Retrieval, name, recorded)
     return shapes
 
 
@@ -86,7 +86,7 @@ def test_metrics_share_distances(asked_shapes, monkeypatch, pairs_of_ninety):
 def test_metrics_of_different_distances_have_their_own(asked_shapes, pairs_of_ninety):
     embeddings, targets = pairs_of_ninety
     metrics = {name: RetrievalPrecision(1, name) for name in ("cosine", "euclidean")}
-    values = score(metrics, Retrieval(embeddings, targets))
+    values = score(metrics, Retrieval(embeddings, targets)).values
     assert asked_shapes == [(180, 180)] * 2
     for name, metric in metrics.items():
         assert values[name] == metric.compute(embeddings, **targets)
@@ -98,7 +98,7 @@ def test_values_are_in_the_order_of_the_metrics(pairs_of_ninety):
             return super().raw_compute(distance_matrix, labels)
 
     metrics = {"c": RetrievalPrecision(), "a": Whole(), "b": RetrievalReciprocalRank()}
-    assert list(score(metrics, Retrieval(*pairs_of_ninety))) == ["c", "a", "b"]
+    assert list(score(metrics, Retrieval(*pairs_of_ninety)).values) == ["c", "a", "b"]
 
 
 def test_block_without_any_relevant_object_counts_for_nothing(monkeypatch):
