@@ -20,14 +20,16 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 
 SHARED = Path(".nox", "shared")
-DISTRIBUTIONS = [".", "plugins/quaterion_nlp", "plugins/quaterion_cv"]
-PACKAGES = ["quaterion_core", "quaterion_nlp", "quaterion_cv"]
+DISTRIBUTIONS = [
+    ".", "plugins/quaterion_nlp", "plugins/quaterion_cv", "plugins/quaterion_report",
+]  # fmt: skip
+PACKAGES = ["quaterion_core", "quaterion_nlp", "quaterion_cv", "quaterion_report"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 TEST_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def shared_environment(session: nox.Session, *groups: str) -> Path:
-    """Install the three distributions as users do, with the dependencies of the session.
+    """Install the distributions as users do, with the dependencies of the session.
 
     Returns:
         The folder of the executables of the environment.
@@ -146,13 +148,13 @@ def lint(session: nox.Session) -> None:
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    paths = [".", "plugins/quaterion_nlp/src", "plugins/quaterion_cv/src"]
+    paths = [".", *(f"{folder}/src" for folder in DISTRIBUTIONS[1:])]
     session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(paths)})
 
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build wheels and source archives of the three distributions into ``dist``."""
+    """Build wheels and source archives of the distributions into ``dist``."""
     session.install("--quiet", "build")
     shutil.rmtree("dist", ignore_errors=True)
     for distribution in DISTRIBUTIONS:

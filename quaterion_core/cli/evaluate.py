@@ -58,7 +58,7 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Compute the metrics of the saved MODEL over a split of its dataset, or over a new file."""
-    fields = _columns(columns)
+    fields = columns_of(columns)
     if fields and data is None:
         raise click.UsageError("--column names columns of a file. Give --data, too.")
     with user_errors():
@@ -74,7 +74,7 @@ def evaluate(
             recipe,
             data=data,
             columns=fields or None,
-            metrics=_choices(metrics) or None,
+            metrics=metric_choices(metrics) or None,
             split=split,
             reference=reference,
         )
@@ -93,7 +93,7 @@ def evaluate(
         Console().print(metrics_table({title: result.metrics}))
 
 
-def _columns(given: Sequence[str]) -> dict[str, str]:
+def columns_of(given: Sequence[str]) -> dict[str, str]:
     """Return the columns by field.
 
     Raises:
@@ -108,7 +108,7 @@ def _columns(given: Sequence[str]) -> dict[str, str]:
     return fields
 
 
-def _choices(given: Sequence[str]) -> list[Any]:
+def metric_choices(given: Sequence[str]) -> list[Any]:
     """Return metrics as a recipe chooses them: names, or mappings written as YAML."""
     from ruamel.yaml import YAML
 

@@ -16,6 +16,7 @@ from quaterion_core.components import (
     split_choice,
 )
 from quaterion_core.dataset.split_dataset import SplitDataset
+from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.metric_choices import attached_metrics
 from quaterion_core.model import SimilarityModel
 from quaterion_core.plugins import registry
@@ -93,6 +94,67 @@ def evaluate_recipe(
         FileNotFoundError: The data do not exist.
         ValueError: There are no metrics or no samples, or no such split.
     """
+    given = evaluation_data(
+        model,
+        recipe,
+        data=data,
+        columns=columns,
+        metrics=metrics,
+        split=split,
+        reference=reference,
+    )
+    evaluation = Evaluation(given.samples, given.metrics, given.candidates)
+    if not isinstance(model, SimilarityModel):
+        model = SimilarityModel.load(Path(model))
+    return EvaluationResult(
+        evaluation.evaluate(model),
+        given.split,
+        len(given.samples),
+        given.reference,
+        len(given.candidates or ()),
+    )
+
+
+@dataclass(frozen=True)
+class EvaluationData:
+    """What a model is evaluated on.
+
+    Attributes:
+        recipe: The recipe that names data and metrics, if there is one.
+        dataset: The dataset.
+        split: Name of the split.
+        samples: Its samples, at least one.
+        reference: Name of the split whose objects are searched; ``None`` for the same one.
+        candidates: Samples of the reference; ``None`` without one.
+        metrics: The metrics, at least one.
+    """
+
+    recipe: Recipe | None
+    dataset: SplitDataset
+    split: str
+    samples: Sequence[Any]
+    reference: str | None
+    candidates: Sequence[Any] | None
+    metrics: list[AttachedMetric]
+
+
+def evaluation_data(
+    model: SimilarityModel | str | os.PathLike[str],
+    recipe: RecipeLike | None = None,
+    *,
+    data: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    columns: Mapping[str, Any] | None = None,
+    metrics: Sequence[Any] | Mapping[str, Any] | None = None,
+    split: str | None = None,
+    reference: str | None = None,
+) -> EvaluationData:
+    """Load what :func:`evaluate_recipe` evaluates a model on, with the same arguments.
+
+    Raises:
+        RecipeError: There is no recipe, or it is invalid.
+        FileNotFoundError: The data do not exist.
+        ValueError: There are no metrics or no samples, or no such split.
+    """
     settings = _recipe_for(model, recipe, needed=data is None or columns is None)
     dataset, given = _dataset(settings, data, columns)
     chosen = settings.metrics if metrics is None and settings is not None else metrics
@@ -110,16 +172,7 @@ def evaluate_recipe(
     if not samples:
         raise ValueError(f"The split {name!r} has no samples.")
     candidates = load_reference(dataset, reference, {name: samples})
-    evaluation = Evaluation(samples, attached, candidates)
-    if not isinstance(model, SimilarityModel):
-        model = SimilarityModel.load(Path(model))
-    return EvaluationResult(
-        evaluation.evaluate(model),
-        name,
-        len(samples),
-        reference,
-        len(candidates or ()),
-    )
+    return EvaluationData(settings, dataset, name, samples, reference, candidates, attached)
 
 
 def recipe_of(model: str | os.PathLike[str]) -> Recipe:

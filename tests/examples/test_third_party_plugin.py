@@ -54,7 +54,7 @@ print(len(files) > 10, {file.startswith(sys.prefix) for file in files})
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory, build_wheel):
     environment = Environment(tmp_path_factory.mktemp("clean") / "venv")
-    folders = [ROOT, ROOT / "plugins" / "quaterion_nlp", ROOT / "plugins" / "quaterion_cv", EXAMPLE]
+    folders = [ROOT, *sorted(ROOT.glob("plugins/quaterion_*")), EXAMPLE]
     wheels = [build_wheel(folder) for folder in folders]
     environment.pip("install", "--force-reinstall", "--no-deps", "--no-index", *wheels)
     return environment

@@ -1,0 +1,5 @@
+"""A page that shows what a similarity model has learned; names are imported on first use."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,170 @@
+"""From a model, and what it is evaluated on, to the data of its page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from quaterion_core import SimilarityModel
+from quaterion_core.recipe.evaluate import RECIPE_FILE, evaluation_data, recipe_of
+from quaterion_core.recipe.reading import RecipeLike
+from quaterion_report.corpus import Corpus
+from quaterion_report.figures import metric_table
+from quaterion_report.gathering import PCA, UMAP, Evaluated, evaluated, page_data
+from quaterion_report.projection import check_umap
+from quaterion_report.report_data import MODEL, OTHER, UNTOUCHED, ReportData, SystemKey
+from quaterion_report.run_facts import run_of
+from quaterion_report.untouched import untouched_model
+from quaterion_report.whole_files import write_whole
+
+DATA_FILE: Final = "report_page.json"
+"""Name of the data of a page in the folder of a model, which ``fit`` writes."""
+
+MOST_BYTES: Final = 16_000_000
+_EVALUATE_AGAIN: Final = "Evaluate the model again with --fresh."
+
+MAP_METHODS: Final = {"pca": PCA, "umap": UMAP}
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The data of a page, and the embeddings behind them.
+
+    Attributes:
+        data: The data.
+        corpus: The objects that were evaluated.
+        systems: What each system has found, by key.
+    """
+
+    data: ReportData
+    corpus: Corpus
+    systems: Mapping[SystemKey, Evaluated]
+
+
+def gather(
+    model: str | os.PathLike[str],
+    recipe: RecipeLike | None = None,
+    *,
+    compare: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    columns: Mapping[str, Any] | None = None,
+    metrics: Sequence[Any] | Mapping[str, Any] | None = None,
+    split: str | None = None,
+    reference: str | None = None,
+    map_method: str = "pca",
+    loaded: SimilarityModel | None = None,
+) -> Gathered:
+    """Evaluate a model, its untouched encoder and another model for a page.
+
+    Args:
+        model: The folder of the model.
+        recipe: A recipe that names data and metrics; by default the one that the model was fitted
+            from.
+        compare: The folder of another model to compare it with.
+        data: What to evaluate on instead; this and the following are as for
+            :func:`quaterion_core.evaluate_recipe`.
+        columns: Columns of the file.
+        metrics: Metrics; by default those of the recipe.
+        split: The split to evaluate on.
+        reference: For group samples, the split whose objects are searched.
+        map_method: ``pca`` or ``umap``.
+        loaded: The model, if it is loaded already.
+
+    Raises:
+        RecipeError: There is no recipe, or it is invalid.
+        FileNotFoundError: The data do not exist.
+        ImportError: The map needs a package that is not installed.
+        ValueError: There are no samples or metrics, or no such split or map.
+    """
+    if map_method not in MAP_METHODS:
+        raise ValueError(f"Expected map_method to be 'pca' or 'umap', got {map_method!r}.")
+    if map_method == "umap":
+        check_umap()
+    folder = Path(model)
+    given = evaluation_data(
+        folder,
+        recipe,
+        data=data,
+        columns=columns,
+        metrics=metrics,
+        split=split,
+        reference=reference,
+    )
+    notes: list[str] = []
+    systems: dict[SystemKey, tuple[str, SimilarityModel]] = {
+        MODEL: (_name_of(folder), loaded or SimilarityModel.load(folder))
+    }
+    untouched = _untouched(folder, systems[MODEL][1], notes)
+    if untouched is not None:
+        systems[UNTOUCHED] = ("untouched encoder", untouched)
+    if compare is not None:
+        name = _name_of(Path(compare))
+        if name == systems[MODEL][0]:
+            name = str(compare)
+        systems[OTHER] = (name, SimilarityModel.load(Path(compare)))
+    corpus = Corpus.of(given.samples, given.candidates)
+    found = evaluated(corpus, systems, given.metrics[0].metric.distance_metric_name)
+    searched = given.split if given.reference is None else f"{given.split} among {given.reference}"
+    result = page_data(
+        corpus,
+        found,
+        title=_name_of(folder),
+        split=searched,
+        map_method=MAP_METHODS[map_method],
+        run=run_of(folder),
+        notes=notes,
+        metrics=metric_table(corpus, found, given.metrics),
+    )
+    return Gathered(result, corpus, found)
+
+
+def save_data(folder: Path, model: SimilarityModel) -> None:
+    """Evaluate a model that was saved from a recipe, and save the data of its page beside it.
+
+    Args:
+        folder: The folder of the model.
+        model: The model.
+
+    Raises:
+        ValueError: There is nothing to evaluate on.
+    """
+    data = gather(folder, loaded=model).data
+    write_whole(folder / DATA_FILE, data.to_json().encode())
+
+
+def saved_data(folder: Path) -> ReportData | None:
+    """Return the data of the page that were saved with a model; ``None`` if there are none.
+
+    Raises:
+        ValueError: The file is not what :func:`save_data` writes, or was written by another
+            version.
+    """
+    path = folder / DATA_FILE
+    if not path.is_file():
+        return None
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"Expected {path} to have up to {MOST_BYTES:,} bytes. {_EVALUATE_AGAIN}")
+    try:
+        return ReportData.from_json(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error} {_EVALUATE_AGAIN}") from error
+
+
+def _name_of(folder: Path) -> str:
+    return folder.absolute().name or str(folder)
+
+
+def _untouched(folder: Path, model: SimilarityModel, notes: list[str]) -> SimilarityModel | None:
+    """Return the untouched encoders; without them, the notes get the reason."""
+    if not (folder / RECIPE_FILE).exists() and any(e.trainable for e in model.encoders.values()):
+        notes.append("The untouched encoder is unknown: the model was not fitted from a recipe.")
+        return None
+    try:
+        recipe = recipe_of(folder) if (folder / RECIPE_FILE).exists() else None
+        return untouched_model(model, recipe)
+    except Exception as error:  # a component may raise anything when it is built
+        notes.append(f"The untouched encoder could not be built: {error}")
+        return None

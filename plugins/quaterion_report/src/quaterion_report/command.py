@@ -1,0 +1,145 @@
+"""`quaterion report`: a page on what a saved model has learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from quaterion_core.cli.errors import check_exists, user_errors
+from quaterion_core.cli.evaluate import columns_of, metric_choices
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="File for the page. An existing page is replaced.",
+)
+@click.option(
+    "--compare",
+    type=click.Path(path_type=Path),
+    metavar="OTHER",
+    help="Another saved model, to compare MODEL with on the same data.",
+)
+@click.option(
+    "--recipe",
+    type=click.Path(path_type=Path),
+    help="Recipe that names data and metrics; by default the one that the model was trained with.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="File to evaluate on instead; it is read like the files of the recipe.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help="A column of --data, such as obj_a=question; may be given several times. By default the "
+    "columns of the recipe.",
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="METRIC",
+    help="A metric, such as retrieval-precision or '{name: retrieval-precision, k: 5}'; may be "
+    "given several times. By default those of the recipe.",
+)
+@click.option("--split", help="Split to evaluate on; by default the recipe's validation split.")
+@click.option(
+    "--reference",
+    metavar="SPLIT",
+    help="For data of groups, split whose objects are found; by default the recipe's, or else the "
+    "one that is evaluated, whose objects find each other.",
+)
+@click.option(
+    "--map",
+    "map_method",
+    type=click.Choice(["pca", "umap"]),
+    default="pca",
+    show_default=True,
+    help="How to draw the map of the embeddings; umap needs quaterion-report[umap].",
+)
+@click.option(
+    "--projector",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Also write the embeddings to a new folder for TensorBoard's projector.",
+)
+@click.option(
+    "--fresh", is_flag=True, help="Evaluate again, even if `quaterion fit` has saved the figures."
+)
+def report(
+    model: Path,
+    output: Path,
+    compare: Path | None,
+    recipe: Path | None,
+    data: Path | None,
+    columns: tuple[str, ...],
+    metrics: tuple[str, ...],
+    split: str | None,
+    reference: str | None,
+    map_method: str,
+    projector: Path | None,
+    fresh: bool,
+) -> None:
+    """Write a page on what the saved MODEL has learned, as one HTML file.
+
+    A recipe with `plugins: [quaterion-report]` saves the figures with the model. The page is then
+    made from these, unless an option asks for others.
+    """
+    fields = columns_of(columns)
+    if fields and data is None:
+        raise click.UsageError("--column names columns of a file. Give --data, too.")
+    with user_errors():
+        check_exists(model, compare, recipe, data)
+        check_output(output)
+        from quaterion_core.storage import check_output_folder
+        from quaterion_report.building import gather, saved_data
+        from quaterion_report.page import write_page
+        from quaterion_report.projector import write_projector
+
+        if projector is not None:
+            check_output_folder(projector)
+        asks_for_others = any(
+            (compare, recipe, data, metrics, split, reference, projector, map_method != "pca")
+        )
+        page = None if fresh or asks_for_others else saved_data(model)
+        if page is None:
+            click.echo(f"Evaluating {model} ...", err=True)
+            gathered = gather(
+                model,
+                recipe,
+                compare=compare,
+                data=data,
+                columns=fields or None,
+                metrics=metric_choices(metrics) or None,
+                split=split,
+                reference=reference,
+                map_method=map_method,
+            )
+            page = gathered.data
+            if projector is not None:
+                write_projector(gathered, projector)
+                click.echo(f"Wrote {projector}. See it:  tensorboard --logdir {projector}")
+        size = write_page(page, output)
+        click.echo(f"Wrote {output} ({size / 1e6:.1f} MB).")
+
+
+def check_output(output: Path) -> None:
+    """Check that a page can be written, before anything is computed.
+
+    Raises:
+        OSError: It cannot.
+    """
+    if output.is_dir():
+        raise IsADirectoryError(f"Expected --output to be a file, but {output} is a folder.")
+    if not output.absolute().parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {output.absolute().parent} for the page.")

@@ -1,0 +1,672 @@
+"""What the templates of a page draw in each section, made from the data of the report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from markupsafe import Markup
+
+from quaterion_report import charts
+from quaterion_report.charts import Axis, Series
+from quaterion_report.report_data import (
+    Difference,
+    Estimate,
+    Metric,
+    ReportData,
+    Similarities,
+    Slice,
+    System,
+)
+from quaterion_report.scales import round_extent
+from quaterion_report.thresholds import operating_points
+
+COLORED_GROUPS: Final = 10
+SHOWN_BINS: Final = 64
+SHOWN_AXES: Final = 100
+SURE: Final = 0.05
+"""Differences with a p value below this one count as sure."""
+
+OUTCOMES: Final = ("lost", "won", "wrong", "right")
+
+
+class Section(NamedTuple):
+    """A section of the page."""
+
+    id: str
+    name: str
+    title: str
+
+
+SECTIONS: Final = (
+    Section("summary", "Summary", "Summary"),
+    Section("run", "Training run", "What was trained on what"),
+    Section("metrics", "Metrics", "Metrics with their intervals"),
+    Section("curves", "Learning curves", "Learning curves"),
+    Section("recall", "Recall", "How many neighbors it takes"),
+    Section("similarities", "Similarities", "Similarities of matching and other pairs"),
+    Section("hubs", "Hubs and collapse", "Hubs and collapse"),
+    Section("map", "Map", "Map of the embeddings"),
+    Section("slices", "Worst slices", "Where the model is worst"),
+    Section("gallery", "Gallery", "Gallery of queries"),
+)
+
+
+@dataclass(frozen=True)
+class LegendItem:
+    """A series and its color."""
+
+    name: str
+    style: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart with its title, legend, and the values that it draws as a table."""
+
+    title: str
+    svg: Markup
+    legend: Sequence[LegendItem] = ()
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = field(default=())
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A sentence on a comparison; ``tone`` is ``good``, ``bad`` or ``open``."""
+
+    text: str
+    tone: str
+
+
+def figure(value: float) -> str:
+    """Return a value of a metric.
+
+    Example:
+        >>> figure(0.76706), figure(-0.0004), figure(12.34567), figure(1234.5)
+        ('0.767', '0.000', '12.3', '1,234')
+    """
+    if abs(value) >= 1000:
+        return f"{value:,.0f}".replace("-", "−")
+    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    return "0.000" if text == "-0.000" else text.replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign.
+
+    Example:
+        >>> signed(0.0123), signed(-0.5), signed(0.0)
+        ('+0.012', '−0.500', '0.000')
+    """
+    text = figure(value)
+    return text if text.startswith("−") or text == "0.000" else f"+{text}"
+
+
+def count(value: float) -> str:
+    """Return a number of things, with a comma for thousands."""
+    return f"{value:,.0f}"
+
+
+def ordinal(value: int) -> str:
+    """Return a rank as a word.
+
+    Example:
+        >>> [ordinal(value) for value in (1, 2, 3, 11, 112, 1021)]
+        ['1st', '2nd', '3rd', '11th', '112th', '1,021st']
+    """
+    suffix = "th" if value % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(value % 10)
+    return f"{value:,}{suffix or 'th'}"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, with three digits.
+
+    Example:
+        >>> percent(0.123456), percent(0.000012), percent(0.0), percent(1.0)
+        ('12.3 %', '0.0012 %', '0 %', '100 %')
+    """
+    if share in (0, 1):
+        return f"{share:.0%}".replace("%", " %")
+    digits = f"{100 * share:.3g}" if abs(share) >= 1e-4 else f"{100 * share:.4f}"
+    return f"{digits} %"
+
+
+def summary(data: ReportData) -> dict[str, Any]:
+    """Return the first metric of all systems, and a sentence on each comparison."""
+    if not data.metrics:
+        return {"headline": None}
+    first = data.metrics[0]
+    tiles = [
+        {"name": system.name, "style": _style(system), "estimate": first.values[system.key]}
+        for system in data.systems
+        if system.key in first.values
+    ]
+    verdicts = [_verdict(data, system) for system in data.systems[1:]]
+    return {
+        "headline": {"metric": first.name, "tiles": tiles, "verdicts": list(filter(None, verdicts))}
+    }
+
+
+def _verdict(data: ReportData, system: System) -> Verdict | None:
+    compared = {
+        metric.name: metric.differences[system.key]
+        for metric in data.metrics
+        if system.key in metric.differences
+    }
+    if not compared:
+        return None
+    better = [name for name, difference in compared.items() if tone(difference) == "good"]
+    worse = [name for name, difference in compared.items() if tone(difference) == "bad"]
+    against, model = system.name, data.systems[0].name
+    if better and not worse:
+        rest = "" if len(better) == len(compared) else "; the others show no clear difference"
+        names = _listed(better)
+        return Verdict(f"{model} is better than {against} in {names}{rest}.", "good")
+    if worse and not better:
+        rest = "" if len(worse) == len(compared) else "; the others show no clear difference"
+        return Verdict(f"{model} is worse than {against} in {_listed(worse)}{rest}.", "bad")
+    if better:
+        return Verdict(
+            f"{model} is better than {against} in {_listed(better)}, but worse in "
+            f"{_listed(worse)}.",
+            "open",
+        )
+    return Verdict(
+        f"These queries cannot tell {model} from {against}: in no metric is the difference clear.",
+        "open",
+    )
+
+
+def tone(difference: Difference) -> str:
+    """Return ``good`` or ``bad`` for a clear difference, else nothing.
+
+    It is clear if its p value is below :data:`SURE`, or without one if its interval excludes 0.
+    """
+    estimate = difference.estimate
+    if difference.p_value is not None:
+        is_clear = difference.p_value < SURE
+    elif estimate.low is not None and estimate.high is not None:
+        is_clear = estimate.low > 0 or estimate.high < 0
+    else:
+        is_clear = False
+    if not is_clear or estimate.value == 0:
+        return ""
+    return "good" if estimate.value > 0 else "bad"
+
+
+def metrics(data: ReportData) -> dict[str, Any]:
+    """Return the rows of the tables of metrics and of differences."""
+    rows = [
+        {
+            "name": metric.name,
+            "figures": [metric.values.get(system.key) for system in data.systems],
+            "chart": _interval_chart(data, metric),
+        }
+        for metric in data.metrics
+    ]
+    comparisons = []
+    for system in data.systems[1:]:
+        compared = [
+            (metric.name, metric.differences[system.key])
+            for metric in data.metrics
+            if system.key in metric.differences
+        ]
+        ends = [end for _, d in compared for end in (*_ends(d.estimate), 0.0)]
+        low, high = round_extent(ends)
+        comparisons.append(
+            {
+                "name": system.name,
+                "rows": [
+                    {
+                        "name": name,
+                        "difference": difference,
+                        "tone": tone(difference),
+                        "p": _p_value(difference.p_value),
+                        "chart": charts.interval(
+                            low,
+                            high,
+                            [(f"s-{data.systems[0].key}", *_triple(difference.estimate))],
+                            zero=0.0,
+                        ),
+                    }
+                    for name, difference in compared
+                ],
+            }
+        )
+    return {
+        "metric_rows": rows,
+        "comparisons": [comparison for comparison in comparisons if comparison["rows"]],
+        "system_legend": [LegendItem(system.name, _style(system)) for system in data.systems],
+    }
+
+
+def _interval_chart(data: ReportData, metric: Metric) -> Markup:
+    ends = [end for value in metric.values.values() for end in _ends(value)]
+    low, high = (0.0, 1.0) if metric.is_share and min(ends) >= 0 else round_extent([*ends, 0.0])
+    rows = [
+        (_style(system), *_triple(metric.values[system.key]))
+        for system in data.systems
+        if system.key in metric.values
+    ]
+    return charts.interval(low, high, rows)
+
+
+def learning_curves(data: ReportData) -> dict[str, Any]:
+    """Return a chart for the losses, and one for each logged metric."""
+    history = data.run.history if data.run else []
+    names = [name for name in dict.fromkeys(key for epoch in history for key in epoch)
+             if name != "epoch"]  # fmt: skip
+    quantities: dict[str, dict[str, str]] = {}
+    for name in names:
+        quantity, stage = _quantity(name)
+        quantities.setdefault(quantity, {})[stage] = name
+    epochs = [float(epoch.get("epoch") or number) for number, epoch in enumerate(history, start=1)]
+    marked = data.run.best_epoch if data.run else None
+    drawn = []
+    for quantity, stages in quantities.items():
+        series = [
+            Series(
+                stage or quantity,
+                f"s-{stage or 'validation'}",
+                [epoch.get(stages[stage]) for epoch in history],
+            )
+            for stage in ("validation", "train", "")
+            if stage in stages
+        ]
+        drawn.append(
+            _line_chart(
+                quantity,
+                epochs,
+                series,
+                Axis("epoch", lambda value: f"{value:.0f}", whole=True),
+                Axis("", figure),
+                marked=None if marked is None else float(marked),
+            )
+        )
+    return {"learning_curves": drawn}
+
+
+def _quantity(name: str) -> tuple[str, str]:
+    """Return what a logged value measures, and in which stage.
+
+    Example:
+        >>> _quantity("train_loss"), _quantity("map_at_r_validation"), _quantity("lr")
+        (('loss', 'train'), ('map_at_r', 'validation'), ('lr', ''))
+    """
+    for stage in ("train", "validation"):
+        if name.startswith(f"{stage}_"):
+            return name.removeprefix(f"{stage}_"), stage
+        if name.endswith(f"_{stage}"):
+            return name.removesuffix(f"_{stage}"), stage
+    return name, ""
+
+
+def recall(data: ReportData) -> dict[str, Any]:
+    """Return the chart of the success curves."""
+    systems = [system for system in data.systems if system.curve is not None]
+    if not systems or systems[0].curve is None:
+        return {"recall_chart": None}
+    positions = systems[0].curve.k
+    series = []
+    for system in systems:
+        curve = system.curve
+        assert curve is not None
+        by_k = dict(zip(curve.k, curve.values, strict=True))
+        values = [by_k.get(k) for k in positions]
+        is_model = system is systems[0]
+        series.append(
+            Series(
+                system.name,
+                _style(system),
+                [None if value is None else value.value for value in values],
+                [None if value is None else value.low for value in values] if is_model else (),
+                [None if value is None else value.high for value in values] if is_model else (),
+            )
+        )
+    chart = _line_chart(
+        "Success at k",
+        [float(k) for k in positions],
+        series,
+        Axis("k =", lambda value: f"{value:.0f}", logarithmic=True),
+        Axis("share of queries", figure, within=(0.0, 1.0)),
+        x_title="k nearest objects",
+    )
+    model = series[0]
+    lines = []
+    for wanted in (0.8, 0.9, 0.95, 0.99):
+        reached = [k for k, value in zip(positions, model.values, strict=True)
+                   if value is not None and value >= wanted]  # fmt: skip
+        if reached:
+            lines.append(
+                f"{wanted:.0%} of the queries need at most {reached[0]}.".replace("%", " %")
+            )
+    return {"recall_chart": chart, "recall_lines": lines}
+
+
+def similarities(data: ReportData) -> dict[str, Any]:
+    """Return the distributions of similarities, and what thresholds would do."""
+    shown = [
+        (system, system.similarities)
+        for system in data.systems
+        if system.similarities is not None
+        and any(system.similarities.matching)
+        and any(system.similarities.others)
+    ]
+    if not shown:
+        return {"similarity_charts": []}
+    rows = []
+    for system, counts in shown:
+        for position, (name, point) in enumerate(operating_points(counts).items()):
+            rows.append(
+                {
+                    "system": None if position else system.name,
+                    "name": name,
+                    "threshold": figure(point.threshold),
+                    "missed": percent(point.false_reject_rate),
+                    "accepted": percent(point.false_accept_rate),
+                    "precision": "–" if point.precision is None else percent(point.precision),
+                    "f1": figure(point.f1),
+                }
+            )
+    model = shown[0][1]
+    return {
+        "similarity_charts": [
+            _distribution(system, counts, _occupied([counts for _, counts in shown]))
+            for system, counts in shown
+        ],
+        "operating_points": rows,
+        "pair_counts": (sum(model.matching), sum(model.others)),
+    }
+
+
+def _occupied(several: Sequence[Similarities]) -> tuple[float, float]:
+    """Return the range of the similarities that occur for any system, the same for all charts."""
+    ends = []
+    for counts in several:
+        width = (counts.high - counts.low) / len(counts.matching)
+        present = [
+            bin_
+            for bin_, pairs in enumerate(zip(counts.matching, counts.others, strict=True))
+            if any(pairs)
+        ]
+        ends += [counts.low + width * present[0], counts.low + width * (present[-1] + 1)]
+    return round_extent(ends)
+
+
+def _distribution(system: System, counts: Similarities, shown: tuple[float, float]) -> Chart:
+    # About as many bins as are shown, whatever part of all bins that is.
+    part = (shown[1] - shown[0]) / (counts.high - counts.low)
+    factor = max(1, int(len(counts.matching) * part) // SHOWN_BINS)
+    bins = len(counts.matching) // factor
+    width = (counts.high - counts.low) / len(counts.matching) * factor
+    edges = [counts.low + width * position for position in range(bins + 1)]
+    series = [
+        Series("other pairs", "s-others", _shares(counts.others, factor)),
+        Series("matching pairs", "s-matching", _shares(counts.matching, factor)),
+    ]
+    return Chart(
+        system.name,
+        charts.distributions(
+            edges, series, Axis("similarity", lambda value: f"{value:.2f}"),
+            title=f"Similarities of matching and other pairs for {system.name}", shown=shown,
+        ),
+        [LegendItem(one.name, one.style) for one in reversed(series)],
+    )  # fmt: skip
+
+
+def _shares(counts: Sequence[int], factor: int) -> list[float]:
+    total = sum(counts)
+    starts = range(0, len(counts) - factor + 1, factor)
+    return [sum(counts[start : start + factor]) / total for start in starts]
+
+
+def hubs(data: ReportData) -> dict[str, Any]:
+    """Return figures and charts of hubs and of the shape of the embeddings."""
+    systems = data.systems
+    rows: list[dict[str, Any]] = []
+
+    def add(name: str, values: Sequence[str | None], meaning: str) -> None:
+        if any(values):
+            rows.append({"name": name, "figures": [v or "–" for v in values], "meaning": meaning})
+
+    hubness = [system.hubness for system in systems]
+    geometry = [system.geometry for system in systems]
+    k = next((part.k for part in hubness if part), 0)
+    add("skewness of k-occurrence", [figure(h.skewness) if h else None for h in hubness],
+        f"High if few objects are among the {k} nearest of many queries.")  # fmt: skip
+    add("never found", [percent(h.never_found) if h else None for h in hubness],
+        f"Objects that no query has among its {k} nearest.")  # fmt: skip
+    add(
+        "effective rank",
+        [f"{g.effective_rank:.1f} of {g.dimensions:,}" if g else None for g in geometry],
+        "Dimensions in use. A model that collapses uses few.",
+    )
+    add(
+        "alignment",
+        [figure(g.alignment) if g and g.alignment is not None else None for g in geometry],
+        "Mean squared distance of matching pairs on the unit sphere: lower is closer.",
+    )
+    add(
+        "uniformity",
+        [figure(g.uniformity) if g and g.uniformity is not None else None for g in geometry],
+        "How evenly embeddings cover the sphere: lower is more even, 0 is one point.",
+    )
+    drawn = [
+        _occurrence_chart(system)
+        for system in systems[:2]
+        if system.hubness is not None and system.hubness.counts
+    ]
+    explained = [system for system in systems if system.geometry and system.geometry.explained]
+    if explained:
+        drawn.append(_explained_chart(explained))
+    return {
+        "geometry_rows": rows,
+        "hub_charts": drawn,
+        "hubs": systems[0].hubness.hubs if systems[0].hubness else [],
+    }
+
+
+def _occurrence_chart(system: System) -> Chart:
+    assert system.hubness is not None
+    labels, values = _occurrence_bins(system.hubness.counts)
+    found = f"times among the {system.hubness.k} nearest"
+    return Chart(
+        f"How often objects are found: {system.name}",
+        charts.bars(
+            labels, values, _style(system), found, "objects",
+            title=f"Number of objects by how often {system.name} finds them",
+        ),
+        (),
+        (found, "objects"),
+        [[text, count(value)] for text, value in zip(labels, values, strict=True)],
+    )  # fmt: skip
+
+
+def _occurrence_bins(counts: Sequence[int]) -> tuple[list[str], list[float]]:
+    """Return counts by powers of two: 0, 1, 2 to 3, 4 to 7, and so on.
+
+    Example:
+        >>> _occurrence_bins([5, 4, 3, 2, 1, 0, 0, 0, 1])
+        (['0', '1', '2–3', '4–7', '8–15'], [5.0, 4.0, 5.0, 1.0, 1.0])
+    """
+    labels, values = ["0"], [float(counts[0])]
+    start = 1
+    while start < len(counts):
+        labels.append(str(start) if start == 1 else f"{start}–{2 * start - 1}")
+        values.append(float(sum(counts[start : 2 * start])))
+        start *= 2
+    return labels, values
+
+
+def _explained_chart(systems: Sequence[System]) -> Chart:
+    longest = max(len(s.geometry.explained) for s in systems if s.geometry)
+    shown = min(longest, SHOWN_AXES)
+    series = []
+    for system in systems:
+        assert system.geometry is not None
+        explained = system.geometry.explained[:shown]
+        values: list[float | None] = [*explained, *[None] * (shown - len(explained))]
+        series.append(Series(system.name, _style(system), values))
+    return _line_chart(
+        "Variance in the first principal axes",
+        [float(number) for number in range(1, shown + 1)],
+        series,
+        Axis("axes:", lambda value: f"{value:.0f}", logarithmic=shown > 20),
+        Axis("share of the variance", figure, within=(0.0, 1.0)),
+        x_title="principal axes",
+        tabulated=False,
+    )
+
+
+def embedding_map(data: ReportData) -> dict[str, Any]:
+    """Return the points of the map, its groups, and what its script needs."""
+    systems = [system for system in data.systems if system.x]
+    if not systems:
+        return {"cloud": None}
+    sizes = Counter(data.groups)
+    groups = [
+        {"number": number, "name": name, "size": sizes[number]}
+        for number, name in enumerate(data.group_names)
+    ]
+    return {
+        "cloud": charts.cloud(systems[0].x, systems[0].y, data.groups, COLORED_GROUPS),
+        "map_systems": systems,
+        "map_groups": groups[:COLORED_GROUPS],
+        "other_groups": groups[COLORED_GROUPS:],
+    }
+
+
+def script_data(data: ReportData) -> dict[str, Any]:
+    """Return what the script of a page needs, as JSON values."""
+    found: dict[str, Any] = {}
+    counts = data.systems[0].similarities
+    if counts is not None and any(counts.matching) and any(counts.others):
+        chosen = next(iter(operating_points(counts).values()))
+        found["similarities"] = {**counts.model_dump(), "chosen": chosen.bin}
+    systems = [system for system in data.systems if system.x]
+    if systems:
+        shown = len(systems[0].x)
+        places = thumbnail_places(data)
+        found["map"] = {
+            "objects": data.objects[:shown],
+            "groups": data.groups[:shown],
+            "names": data.group_names,
+            "colored": COLORED_GROUPS,
+            "maps": {system.key: {"x": system.x, "y": system.y} for system in systems},
+            "places": {n: (place.sprite, place.index) for n, place in places.items() if n < shown},
+            "sprites": [sprite.columns for sprite in data.sprites],
+        }
+    return found
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the thumbnail of an object is."""
+
+    sprite: int
+    index: int
+    column: int
+    row: int
+
+
+def thumbnail_places(data: ReportData) -> Mapping[int, Place]:
+    """Return where each thumbnail is, in the first sprite that has it."""
+    places: dict[int, Place] = {}
+    for number, sprite in enumerate(data.sprites):
+        for index, shown in enumerate(sprite.objects):
+            row, column = divmod(index, sprite.columns)
+            places.setdefault(shown, Place(number, index, column, row))
+    return places
+
+
+def slices(data: ReportData) -> dict[str, Any]:
+    """Return the rows of the table of slices."""
+    if data.slices is None:
+        return {"slice_rows": []}
+    overall = data.slices.overall
+    ends = [end for part in data.slices.worst for end in _ends(part.estimate)]
+    low, high = round_extent([*ends, overall])
+
+    def row(part: Slice) -> dict[str, Any]:
+        triple = _triple(part.estimate)
+        return {
+            "slice": part,
+            "chart": charts.interval(low, high, [("s-model", *triple)], zero=overall),
+        }
+
+    return {"slice_rows": [row(part) for part in data.slices.worst]}
+
+
+def gallery(data: ReportData) -> dict[str, Any]:
+    """Return the filters of the gallery."""
+    counts = Counter(query.outcome for query in data.gallery)
+    return {
+        "outcomes": [
+            {"name": outcome, "count": counts[outcome]} for outcome in OUTCOMES if counts[outcome]
+        ],
+        "reference_name": data.names[data.reference] if data.reference else None,
+    }
+
+
+def _line_chart(
+    title: str,
+    positions: Sequence[float],
+    series: Sequence[Series],
+    x_axis: Axis,
+    y_axis: Axis,
+    *,
+    x_title: str | None = None,
+    marked: float | None = None,
+    tabulated: bool = True,
+) -> Chart:
+    svg = charts.lines(
+        positions, series, x_axis, y_axis, title=title, x_title=x_title, marked=marked
+    )
+    rows = [
+        [
+            x_axis.format(position),
+            *(
+                "–" if one.values[n] is None else y_axis.format(one.values[n] or 0)
+                for one in series
+            ),
+        ]
+        for n, position in enumerate(positions)
+    ]
+    return Chart(
+        title,
+        svg,
+        [LegendItem(one.name, one.style) for one in series],
+        [x_title or x_axis.title, *(one.name for one in series)] if tabulated else (),
+        rows if tabulated else (),
+    )
+
+
+def _style(system: System) -> str:
+    return f"s-{system.key}"
+
+
+def _triple(estimate: Estimate) -> tuple[float, float | None, float | None]:
+    return estimate.value, estimate.low, estimate.high
+
+
+def _ends(estimate: Estimate) -> list[float]:
+    return [value for value in _triple(estimate) if value is not None]
+
+
+def _p_value(p_value: float | None) -> str:
+    if p_value is None:
+        return "–"
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Join names to an enumeration.
+
+    Example:
+        >>> _listed(["a"]), _listed(["a", "b", "c"])
+        ('a', 'a, b and c')
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,0 +1,119 @@
+"""Tests of `quaterion report`, and of what `quaterion fit` saves for it."""
+
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from quaterion_core import SimilarityModel, evaluate_recipe
+from quaterion_core.cli import main
+from quaterion_report import gather, saved_data
+from quaterion_report.building import DATA_FILE
+
+
+@pytest.fixture
+def run(tmp_path):
+    def invoke(*arguments, code=0):
+        result = CliRunner().invoke(main, ["report", *map(str, arguments)])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return invoke
+
+
+def test_a_page_of_a_model_shows_the_figures_of_evaluate(run, faq, tmp_path):
+    target = tmp_path / "page.html"
+    assert f"Wrote {target}" in run(faq("first"), "-o", target)
+    page = target.read_text()
+    for name, value in evaluate_recipe(faq("first")).metrics.items():
+        assert f"{name}</th>" in page
+        assert f"<b>{value:.3f}</b>" in page
+    assert "untouched encoder" in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert(1)" not in page
+
+
+def test_a_page_compares_with_another_model(run, faq, tmp_path):
+    target = tmp_path / "page.html"
+    run(faq("first"), "--compare", faq("second", epochs=8), "-o", target)
+    page = target.read_text()
+    assert '<p class="value">' in page
+    assert ">second<" in page
+
+
+def test_fit_saves_the_figures_of_a_recipe_that_names_the_plugin(run, faq, tmp_path):
+    model = faq("with_page", plugins=["quaterion-report"])
+    assert saved_data(model).title == "with_page"
+    SimilarityModel.load(model)
+    moved = shutil.copytree(model, tmp_path / "elsewhere")
+    for name in ("recipe.yaml", "report.json"):  # neither data nor recipe are needed any more
+        (moved / name).unlink()
+    target = tmp_path / "page.html"
+    assert "Evaluating" not in run(moved, "-o", target)
+    assert "with_page" in target.read_text()
+
+
+def test_fit_saves_nothing_more_for_other_recipes(faq):
+    assert not (faq("first") / DATA_FILE).exists()
+    assert saved_data(faq("first")) is None
+
+
+def test_saved_figures_equal_those_of_an_evaluation(faq):
+    model = faq("with_page", plugins=["quaterion-report"])
+    saved, fresh = saved_data(model), gather(model).data
+    assert saved.model_copy(update={"created": fresh.created}) == fresh
+
+
+@pytest.mark.parametrize("content", ["no JSON", "{}", '{"format": "quaterion-report"}'])
+def test_figures_that_cannot_be_read_say_what_to_do(run, faq, tmp_path, content):
+    model = shutil.copytree(faq("first"), tmp_path / "model")
+    (model / DATA_FILE).write_text(content)
+    output = run(model, "-o", tmp_path / "page.html", code=1)
+    assert "--fresh" in output
+    assert not (tmp_path / "page.html").exists()
+    run(model, "-o", tmp_path / "page.html", "--fresh")
+
+
+def test_other_data_and_metrics_can_be_given(run, faq, tmp_path):
+    rows = [{"text": f"{kind} number {n}", "kind": kind} for kind in ("cat", "dog") for n in "1234"]
+    (tmp_path / "pets.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    target = tmp_path / "page.html"
+    run(
+        faq("first"), "--data", tmp_path / "pets.jsonl", "--column", "obj=text",
+        "--column", "group=kind", "--metric", "map-at-r", "-o", target,
+    )  # fmt: skip
+    page = target.read_text()
+    assert "map_at_r" in page
+    assert "2 groups" in page
+    assert "cat number 1" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["no_such_model"], "no_such_model cannot be read: no such file or directory."),
+        (["{model}", "--compare", "gone"], "gone cannot be read"),
+        (["{model}", "-o", "{folder}"], "Expected --output to be a file"),
+        (["{model}", "-o", "{folder}/no/page.html"], "There is no folder"),
+        (["{model}", "--split", "tset"], "has no split 'tset'"),
+        (["{model}", "--projector", "{folder}"], "already exists and is not empty"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_computed(run, faq, tmp_path, arguments, told):
+    (tmp_path / "something").touch()
+    model = faq("first")
+    filled = [argument.format(model=model, folder=tmp_path) for argument in arguments]
+    output = run(*filled, code=1)
+    assert told in " ".join(output.split())
+    assert "Traceback" not in output
+
+
+def test_a_column_without_a_file_is_a_mistake_in_usage(run, faq):
+    assert "Give --data, too" in run(faq("first"), "--column", "obj=text", code=2)
+
+
+def test_umap_says_how_to_install_it(run, faq, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    output = run(faq("first"), "--map", "umap", "-o", tmp_path / "page.html", code=1)
+    assert "pip install 'quaterion-report[umap]'" in output
