@@ -73,10 +73,20 @@ def quaterion_losses() -> dict[str, str | Component]:
 def quaterion_metrics() -> dict[str, str | Component]:
     """Declare core's metrics."""
     return {
+        "hit-rate": "quaterion_core.eval.retrieval_metrics.hit_rate:HitRate",
         "knn-accuracy": "quaterion_core.eval.group.knn_accuracy:KNNAccuracy",
+        "map": "quaterion_core.eval.retrieval_metrics.average_precision:MeanAveragePrecision",
         "map-at-r": Component(
             "quaterion_core.eval.group.map_at_r:MapAtR", former_ids=("quaterion-cv/map-at-r",)
         ),
+        "mrr": "quaterion_core.eval.retrieval_metrics.reciprocal_rank:MeanReciprocalRank",
+        "ndcg": "quaterion_core.eval.retrieval_metrics.ndcg:NDCG",
+        "pair-accuracy": "quaterion_core.eval.verification.best_threshold:PairAccuracy",
+        "pair-average-precision": (
+            "quaterion_core.eval.verification.average_precision:PairAveragePrecision"
+        ),
+        "pair-f1": "quaterion_core.eval.verification.best_threshold:PairF1",
+        "pair-mcc": "quaterion_core.eval.verification.best_threshold:PairMCC",
         "pair-roc-auc": Component(
             "quaterion_core.eval.verification.roc_auc:PairRocAuc",
             former_ids=("quaterion-cv/pair-roc-auc",),
@@ -89,6 +99,8 @@ def quaterion_metrics() -> dict[str, str | Component]:
             "quaterion_core.eval.pair.pearson_correlation:PearsonCorrelation",
             former_ids=("quaterion-nlp/pearson",),
         ),
+        "precision": "quaterion_core.eval.retrieval_metrics.precision:Precision",
+        "recall": "quaterion_core.eval.retrieval_metrics.recall:Recall",
         "recall-at-k": Component(
             "quaterion_core.eval.group.recall_at_k:RecallAtK",
             former_ids=("quaterion-cv/recall-at-k",),
@@ -112,6 +124,7 @@ def quaterion_metrics() -> dict[str, str | Component]:
             "quaterion_core.eval.verification.tar_at_far:TarAtFar",
             former_ids=("quaterion-cv/tar-at-far",),
         ),
+        "triplet-accuracy": "quaterion_core.eval.pair.triplet_accuracy:TripletAccuracy",
     }
 
 

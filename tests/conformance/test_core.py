@@ -106,4 +106,10 @@ test_conformance = conformance_tests(
         "parquet": Example(arguments={**QUESTIONS, "files": {"train": PARQUET}}),
         "queries-and-documents": Example(arguments={"data": {"name": "jsonl", **QUESTIONS}}),
     },
+    expected_failures={
+        "pair-average-precision": {
+            "ranking": "pairs of one similarity are accepted together, which is not the worst order"
+        },
+        "triplet-accuracy": {"ranking": "no two pairs of the batches share an anchor"},
+    },
 )  # fmt: skip

@@ -12,6 +12,7 @@ from quaterion_core.eval.pair.spearman_correlation import (
     SpearmanCorrelation,
     spearman_correlation,
 )
+from quaterion_core.eval.pair.triplet_accuracy import TripletAccuracy, triplet_accuracy
 
 __all__ = [
     "PairMetric",
@@ -20,8 +21,10 @@ __all__ = [
     "RetrievalPrecision",
     "RetrievalReciprocalRank",
     "SpearmanCorrelation",
+    "TripletAccuracy",
     "pearson_correlation",
     "retrieval_precision",
     "retrieval_reciprocal_rank",
     "spearman_correlation",
+    "triplet_accuracy",
 ]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from quaterion_core.eval.base_metric import BaseMetric
+from quaterion_core.eval.retrieval_metrics.retrieval_metric import RetrievalMetric
 from quaterion_core.eval.scoring import Scores
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ class BaseSampler(ABC):
         """Check that a metric is of this sampler's kind.
 
         Raises:
-            TypeError: It is not an instance of :attr:`metric_type`.
+            TypeError: It is neither an instance of :attr:`metric_type` nor a metric of both kinds.
         """
-        if not isinstance(metric, self.metric_type):
+        if not isinstance(metric, (self.metric_type, RetrievalMetric)):
             raise TypeError(
                 f"Expected a {self.metric_type.__name__} for {type(self).__name__}, got "
                 f"{metric!r:.80}. Use PairSampler for pair metrics and GroupSampler for group "
