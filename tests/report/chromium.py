@@ -121,15 +121,9 @@ class Chromium:
             self.send("Input.dispatchKeyEvent", type="keyDown", **options, **text)
             self.send("Input.dispatchKeyEvent", type="keyUp", **options)
 
-    def point_at(self, selector: str, x: float = 0.5, y: float = 0.5) -> None:
-        """Move the pointer to a place in an element, in shares of its width and height."""
-        box = self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
-            " e.scrollIntoView({block: 'center', behavior: 'instant'});"
-            " const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()"
-        )
-        place = {"x": box[0] + x * box[2], "y": box[1] + y * box[3]}
-        self.send("Input.dispatchMouseEvent", type="mouseMoved", **place)
+    def move_to(self, x: float, y: float) -> None:
+        """Move the pointer to a place in the window, in pixels."""
+        self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def screenshot(self, path: Path, selector: str = "body") -> None:
         """Save a picture of an element, which may be higher than the window."""

@@ -21,8 +21,11 @@ WIDTH: Final = 480.0
 HEIGHT: Final = 264.0
 _LEFT: Final = 40.0
 _RIGHT: Final = 12.0
-_TOP: Final = 18.0
+_TOP: Final = 26.0
 _BOTTOM: Final = 40.0
+
+_LOWEST_BAR: Final = 0.7
+"""Count at the foot of bars, so that a bar of 1 is seen."""
 
 Format = Callable[[float], str]
 
@@ -197,31 +200,35 @@ def interval(
 
 
 def bars(
-    labels: Sequence[str], values: Sequence[float], style: str, x_title: str, y_title: str,
-    *, title: str,
-) -> Markup:  # fmt: skip
-    """Return bars of counts, whose heights are on a logarithmic axis.
+    labels: Sequence[str], series: Sequence[Series], x_title: str, y_title: str, *, title: str
+) -> Markup:
+    """Return bars of counts side by side, whose heights are on a logarithmic axis.
 
     Args:
-        labels: What each bar stands for.
-        values: Counts, 0 or more.
-        style: Class of the bars.
+        labels: What each place stands for.
+        series: Counts at each place, 0 or more.
         x_title: What the labels are.
         y_title: What is counted.
         title: What the chart shows.
     """
-    highest = max([*values, 10.0])
-    axis = Axis(y_title, lambda value: f"{value:,.0f}", logarithmic=True)
-    y_scale = axis.scale(0.7, highest * 1.1, HEIGHT - _BOTTOM, _TOP)
-    step = (WIDTH - _RIGHT - _LEFT - 4) / max(1, len(values))
-    places = [_LEFT + 4 + step * (position + 0.5) for position in range(len(values))]
-    drawn = [
-        element(
-            "rect", x=place - step * 0.4, width=step * 0.8, y=y_scale(max(value, 0.7)),
-            height=y_scale(0.7) - y_scale(max(value, 0.7)), class_=f"bar {style}", rx=1.5,
-        )
-        for place, value in zip(places, values, strict=True)
-    ]  # fmt: skip
+    highest = max([10.0, *(value for one in series for value in one.all_values())])
+    y_axis = Axis(y_title, lambda value: f"{value:,.0f}", logarithmic=True)
+    y_scale = y_axis.scale(_LOWEST_BAR, highest * 1.1, HEIGHT - _BOTTOM, _TOP)
+    step = (WIDTH - _RIGHT - _LEFT - 4) / max(1, len(labels))
+    width = step * 0.8 / max(1, len(series))
+    places = [_LEFT + 4 + step * (position + 0.5) for position in range(len(labels))]
+    floor = y_scale(_LOWEST_BAR)
+    drawn = []
+    for number_, one in enumerate(series):
+        for place, value in zip(places, one.values, strict=True):
+            top = y_scale(max(value or 0, _LOWEST_BAR))
+            left = place - step * 0.4 + width * number_
+            drawn.append(
+                element(
+                    "rect", x=left, width=max(1.0, width - 1), y=top, height=floor - top,
+                    class_=f"bar {one.style}", rx=1.5,
+                )
+            )  # fmt: skip
     every = max(1, -(-len(labels) // 12))
     names = [
         element("text", text, x=place, y=HEIGHT - _BOTTOM + 16, text_anchor="middle")
@@ -231,18 +238,25 @@ def bars(
     readout = {
         "x": [round(place, 1) for place in places],
         "at": [f"{x_title}: {text}" for text in labels],
-        "series": [{
-            "name": y_title, "style": style,
-            "y": [round(y_scale(max(value, 0.7)), 1) for value in values],
-            "text": [f"{value:,.0f}" for value in values],
-        }],
-    }  # fmt: skip
+        "series": [
+            {
+                "name": one.name,
+                "style": one.style,
+                "y": [round(y_scale(max(value or 0, _LOWEST_BAR)), 1) for value in one.values],
+                "text": [f"{y_axis.format(value or 0)} {y_title}" for value in one.values],
+            }
+            for one in series
+        ],
+    }
     powers = [tick for tick in log_ticks(1, highest) if str(tick)[0] == "1"]
     return _chart(
         *_grid(y_scale, powers, label),
         *_titles(x_title, y_title),
-        *names, *drawn, title=title, readout=readout,
-    )  # fmt: skip
+        *names,
+        *drawn,
+        title=title,
+        readout=readout,
+    )
 
 
 def cloud(x: Sequence[int], y: Sequence[int], groups: Sequence[int], colored: int) -> Markup:
@@ -320,7 +334,7 @@ def _titles(x_title: str, y_title: str) -> list[Markup]:
             "text", x_title, x=(_LEFT + WIDTH - _RIGHT) / 2, y=HEIGHT - 5, text_anchor="middle",
             class_="axis",
         ),
-        element("text", y_title, x=0, y=_TOP - 6, class_="axis") if y_title else Markup(""),
+        element("text", y_title, x=0.0, y=_TOP - 14, class_="axis") if y_title else Markup(""),
     ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from quaterion_core.dataset.similarity_data_loader import loader_for
 from quaterion_core.eval import GroupMetric, PairMetric
 from quaterion_core.eval.retrieval import Retrieval
 from quaterion_core.types import Targets
+from quaterion_report.thumbnails import is_image
 
 BATCH_SIZE: Final = 128
 QUERIES: Final = "queries"
@@ -115,25 +116,24 @@ def _name(value: Hashable) -> str | None:
     return None if value is None else str(value)
 
 
-def text_of(obj: Any, longest: int) -> str:
+def text_of(obj: Any, longest: int, number: int) -> str:
     """Return what the page writes for an object.
 
     Args:
-        obj: A text is shown itself, a file by its folder and name, anything else by its form.
+        obj: A text is shown itself, and a file by its folder and name.
         longest: Number of characters beyond which a text is cut.
+        number: Number of the object, for one that has neither text nor name.
 
     Example:
-        >>> text_of("How do I  reset it?", 12), text_of(Path("/data/cats/001.png"), 40)
+        >>> text_of("How do I  reset it?", 12, 1), text_of(Path("/data/cats/001.png"), 40, 2)
         ('How do I re…', 'cats/001.png')
-        >>> text_of(torch.zeros(3, 2), 40)
-        'Tensor 3 × 2'
+        >>> text_of(torch.zeros(3, 2, 2), 40, 3), text_of({"a": 1}, 40, 4)
+        ('image 3', "{'a': 1}")
     """
     if isinstance(obj, Path):
         text = "/".join(obj.parts[-2:])
-    elif hasattr(obj, "shape"):
-        text = f"{type(obj).__name__} {' × '.join(map(str, obj.shape))}"
-    elif hasattr(obj, "size") and hasattr(obj, "mode"):
-        text = f"image of {obj.size[0]} × {obj.size[1]} pixels"
+    elif is_image(obj):
+        text = f"image {number:,}"
     else:
         text = str(obj)
     text = " ".join(text.encode("utf-8", "replace").decode().split())

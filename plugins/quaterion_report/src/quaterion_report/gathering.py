@@ -148,10 +148,10 @@ def page_data(
         run=run,
         notes=all_notes,
         objects=[
-            text_of(corpus.objects[obj], LONG_TEXT if obj in in_detail else SHORT_TEXT)
+            text_of(corpus.objects[obj], LONG_TEXT if obj in in_detail else SHORT_TEXT, obj + 1)
             for obj in shown
         ],
-        group_names=[text_of(name, SHORT_TEXT) for name in names],
+        group_names=[text_of(name, SHORT_TEXT, 0) for name in names],
         groups=[
             -1 if (name := corpus.groups[obj]) is None else number_of_group[name] for obj in shown
         ],

@@ -75,7 +75,8 @@ def _texts(gathered: Gathered) -> Iterator[str]:
     from quaterion_report.corpus import text_of
     from quaterion_report.gathering import LONG_TEXT
 
-    return (text_of(obj, LONG_TEXT) for obj in gathered.corpus.objects)
+    objects = enumerate(gathered.corpus.objects, start=1)
+    return (text_of(obj, LONG_TEXT, number) for number, obj in objects)
 
 
 def _cell(text: str) -> str:

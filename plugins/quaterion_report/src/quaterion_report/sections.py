@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from markupsafe import Markup
@@ -24,8 +25,10 @@ from quaterion_report.scales import round_extent
 from quaterion_report.thresholds import operating_points
 
 COLORED_GROUPS: Final = 10
-SHOWN_BINS: Final = 64
+SHOWN_BINS: Final = 48
 SHOWN_AXES: Final = 100
+_MAP_MARGIN: Final = 20
+
 SURE: Final = 0.05
 """Differences with a p value below this one count as sure."""
 
@@ -454,11 +457,7 @@ def hubs(data: ReportData) -> dict[str, Any]:
         [figure(g.uniformity) if g and g.uniformity is not None else None for g in geometry],
         "How evenly embeddings cover the sphere: lower is more even, 0 is one point.",
     )
-    drawn = [
-        _occurrence_chart(system)
-        for system in systems[:2]
-        if system.hubness is not None and system.hubness.counts
-    ]
+    drawn = [_occurrence_chart(systems)] if any(hubness) else []
     explained = [system for system in systems if system.geometry and system.geometry.explained]
     if explained:
         drawn.append(_explained_chart(explained))
@@ -469,36 +468,41 @@ def hubs(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _occurrence_chart(system: System) -> Chart:
-    assert system.hubness is not None
-    labels, values = _occurrence_bins(system.hubness.counts)
-    found = f"times among the {system.hubness.k} nearest"
+def _occurrence_chart(systems: Sequence[System]) -> Chart:
+    shown = [(system, system.hubness) for system in systems if system.hubness is not None]
+    edges = _occurrence_edges(max(len(hubness.counts) for _, hubness in shown))
+    labels = [
+        str(start) if end - start == 1 else f"{start}–{end - 1}" for start, end in pairwise(edges)
+    ]
+    series = [
+        Series(
+            system.name,
+            _style(system),
+            [float(sum(hubness.counts[start:end])) for start, end in pairwise(edges)],
+        )
+        for system, hubness in shown
+    ]
+    found = f"times among the {shown[0][1].k} nearest"
     return Chart(
-        f"How often objects are found: {system.name}",
-        charts.bars(
-            labels, values, _style(system), found, "objects",
-            title=f"Number of objects by how often {system.name} finds them",
-        ),
-        (),
-        (found, "objects"),
-        [[text, count(value)] for text, value in zip(labels, values, strict=True)],
-    )  # fmt: skip
+        "How often objects are found",
+        charts.bars(labels, series, found, "objects", title="Objects by how often they are found"),
+        [LegendItem(one.name, one.style) for one in series],
+        (found, *(one.name for one in series)),
+        [[text, *(count(one.values[n] or 0) for one in series)] for n, text in enumerate(labels)],
+    )
 
 
-def _occurrence_bins(counts: Sequence[int]) -> tuple[list[str], list[float]]:
-    """Return counts by powers of two: 0, 1, 2 to 3, 4 to 7, and so on.
+def _occurrence_edges(length: int) -> list[int]:
+    """Return the edges of bins for 0, 1, 2 to 3, 4 to 7, and so on.
 
     Example:
-        >>> _occurrence_bins([5, 4, 3, 2, 1, 0, 0, 0, 1])
-        (['0', '1', '2–3', '4–7', '8–15'], [5.0, 4.0, 5.0, 1.0, 1.0])
+        >>> _occurrence_edges(9)
+        [0, 1, 2, 4, 8, 16]
     """
-    labels, values = ["0"], [float(counts[0])]
-    start = 1
-    while start < len(counts):
-        labels.append(str(start) if start == 1 else f"{start}–{2 * start - 1}")
-        values.append(float(sum(counts[start : 2 * start])))
-        start *= 2
-    return labels, values
+    edges = [0, 1]
+    while edges[-1] < length:
+        edges.append(2 * edges[-1])
+    return edges
 
 
 def _explained_chart(systems: Sequence[System]) -> Chart:
@@ -532,11 +536,20 @@ def embedding_map(data: ReportData) -> dict[str, Any]:
         for number, name in enumerate(data.group_names)
     ]
     return {
+        "map_frame": _map_frame(systems),
         "cloud": charts.cloud(systems[0].x, systems[0].y, data.groups, COLORED_GROUPS),
         "map_systems": systems,
         "map_groups": groups[:COLORED_GROUPS],
         "other_groups": groups[COLORED_GROUPS:],
     }
+
+
+def _map_frame(systems: Sequence[System]) -> str:
+    """Return the box around the maps of all systems, as the attribute ``viewBox``."""
+    x = [place for system in systems for place in system.x]
+    y = [place for system in systems for place in system.y]
+    left, top = min(x) - _MAP_MARGIN, min(y) - _MAP_MARGIN
+    return f"{left} {top} {max(x) - left + _MAP_MARGIN} {max(y) - top + _MAP_MARGIN}"
 
 
 def script_data(data: ReportData) -> dict[str, Any]:

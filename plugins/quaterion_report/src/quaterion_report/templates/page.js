@@ -52,7 +52,7 @@
     const show = (next) => {
       position = Math.max(0, Math.min(readout.x.length - 1, next));
       const x = readout.x[position];
-      cursor.replaceChildren(draw("path", { d: `M${x} 18V224`, class: "cursor" }));
+      cursor.replaceChildren(draw("path", { d: `M${x} 26V224`, class: "cursor" }));
       box.replaceChildren(make("b", readout.at[position]));
       for (const series of readout.series) {
         const y = series.y[position];
@@ -100,7 +100,7 @@
       const value = low + ((high - low) * bin) / matching.length;
       const hits = sum(matching, bin), accepted = sum(others, bin);
       const x = left + ((value - from) / (to - from)) * (right - left);
-      line.setAttribute("d", `M${x} 18V224`);
+      line.setAttribute("d", `M${x} 26V224`);
       one("output", threshold).textContent =
         `At a similarity of ${value.toFixed(3)}: ${share(sum(matching) - hits, sum(matching))} of the matching pairs are missed, ` +
         `${share(accepted, sum(others))} of the other pairs are accepted, and ${share(hits, hits + accepted)} of the accepted pairs match.`;
