@@ -57,7 +57,7 @@ def test_thumbnails_shrink_until_they_fit():
     large, _ = sprite_of(objects, 10_000_000)
     assert large.size == SIZES[0]
     assert picture_of(large).size == (large.columns * 64, 14 * 64)
-    for budget in (300_000, 100_000, 20_000):
+    for budget in (300_000, 100_000, 8_000):
         sprite, _ = sprite_of(objects, budget)
         assert len(sprite.image) <= budget
         assert sprite.objects == list(range(len(sprite.objects)))

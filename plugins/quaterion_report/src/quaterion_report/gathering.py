@@ -64,8 +64,11 @@ MOST_ON_MAP: Final = 10_000
 QUERIES_OF_EACH_OUTCOME: Final = {"lost": 15, "won": 15, "wrong": 10, "right": 10}
 LONG_TEXT: Final = 280
 SHORT_TEXT: Final = 120
-GALLERY_BUDGET: Final = 700_000
-MAP_BUDGET: Final = 900_000
+NAME: Final = 60
+"""Number of characters of a text, of one that only the map shows, and of the name of an image."""
+
+GALLERY_BUDGET: Final = 500_000
+MAP_BUDGET: Final = 1_300_000
 """Most bytes of the thumbnails of the gallery, and of those of the map."""
 
 _CURVE: Final = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100)
@@ -148,7 +151,7 @@ def page_data(
         run=run,
         notes=all_notes,
         objects=[
-            text_of(corpus.objects[obj], LONG_TEXT if obj in in_detail else SHORT_TEXT, obj + 1)
+            text_of(corpus.objects[obj], _longest(corpus.objects[obj], obj in in_detail), obj + 1)
             for obj in shown
         ],
         group_names=[text_of(name, SHORT_TEXT, 0) for name in names],
@@ -165,6 +168,12 @@ def page_data(
         ],
         **figures,
     )
+
+
+def _longest(obj: Any, is_in_detail: bool) -> int:
+    if is_image(obj):
+        return NAME
+    return LONG_TEXT if is_in_detail else SHORT_TEXT
 
 
 def _chosen_queries(found: Search, reference: Search | None) -> dict[Outcome, list[int]]:

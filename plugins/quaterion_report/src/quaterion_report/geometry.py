@@ -105,11 +105,11 @@ def uniformity(embeddings: Tensor) -> float:
     count = len(embeddings)
     if count < 2:
         return float("nan")
-    unit = F.normalize(embeddings.double(), dim=1)
+    unit = F.normalize(embeddings.float(), dim=1)
     total = 0.0
     for rows in torch.split(unit, _BLOCK):
         squared_distances = (2 - 2 * rows @ unit.T).clamp(min=0)
-        total += float((-2 * squared_distances).exp().sum())
+        total += float(squared_distances.mul_(-2).exp_().sum(dtype=torch.float64))
     # Each row is at distance 0 from itself, which adds 1.
     mean = (total - count) / (count * (count - 1))
     return round(math.log(max(mean, math.exp(-8))), 6)

@@ -77,9 +77,11 @@ def search(corpus: Corpus, embeddings: Tensor, distance_name: Distance, k: int) 
         is_there = ordered.gather(1, order) < torch.inf
         answers = distances.masked_fill(~relevance, torch.inf).argmin(dim=1)
         found = candidates[columns].masked_fill(~is_there, -1)
-        for position, of_kind in enumerate((relevance, ~relevance & (distances < torch.inf))):
-            counted = torch.histc(similarities[of_kind], BINS, low, high)
-            counts[position] += counted.long().cpu()
+        matching = torch.histc(similarities[relevance], BINS, low, high).long().cpu()
+        others = torch.histc(similarities, BINS, low, high).long().cpu() - matching
+        # A query itself is infinitely far, in the first bin after clamping.
+        others[0] -= int((distances == torch.inf).sum())
+        counts += torch.stack((matching, others))
         parts.append(
             (
                 number[queries],

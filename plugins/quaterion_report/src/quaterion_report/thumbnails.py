@@ -17,13 +17,16 @@ from quaterion_report.report_data import Sprite
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SIZES: Final = (64, 48, 32, 24)
+SIZES: Final = (64, 48, 32, 24, 16)
 """Sides of thumbnails in pixels: the largest whose picture is small enough is taken."""
 
-_QUALITY: Final = 72
+_QUALITY: Final = 70
 _MOST_PIXELS: Final = 100_000_000
-_WIDEST: Final = 16_000
-"""Most pixels on a side of a WebP picture, which may have 16,383."""
+_WIDEST: Final = 16_383
+"""Most pixels on a side of a WebP picture."""
+
+_SAMPLE: Final = 100
+"""Number of thumbnails by which the size of all of them is estimated."""
 
 
 def is_image(obj: Any) -> bool:
@@ -96,33 +99,43 @@ def sprite_of(objects: Mapping[int, Any], budget: int) -> tuple[Sprite | None, S
             pictures[number] = thumbnail(obj, SIZES[0])
         except (OSError, ValueError, SyntaxError):  # Pillow raises the latter for broken PNG
             unreadable.append(number)
-    shown = list(pictures)
-    for size in SIZES:
-        sprite = _sprite(pictures, shown, size) if shown else None
-        if sprite is None or len(sprite.image) <= budget:
+    shown = list(pictures)[: (_WIDEST // SIZES[-1]) ** 2]
+    while shown:
+        size = _fitting_size([pictures[number] for number in shown], budget)
+        image = _encoded([pictures[number] for number in shown], size)
+        if len(image) <= budget:
+            sprite = Sprite(image=image, columns=_columns(len(shown)), size=size, objects=shown)
             return sprite, unreadable
-    while sprite is not None and len(sprite.image) > budget:
-        shown = shown[: int(len(shown) * 0.95 * budget / len(sprite.image))]
-        sprite = _sprite(pictures, shown, SIZES[-1]) if shown else None
-    return sprite, unreadable
+        shown = shown[: min(len(shown) - 1, int(len(shown) * 0.95 * budget / len(image)))]
+    return None, unreadable
 
 
-def _sprite(pictures: Mapping[int, Image], shown: Sequence[int], size: int) -> Sprite:
+def _fitting_size(pictures: Sequence[Image], budget: int) -> int:
+    """Return the largest size with which pictures probably fit, by a sample of them."""
+    sample = pictures[:: -(-len(pictures) // _SAMPLE)]
+    allowed = budget * len(sample) / len(pictures)
+    sizes = (size for size in SIZES if _columns(len(pictures)) * size <= _WIDEST)
+    return next((size for size in sizes if len(_encoded(sample, size)) <= allowed), SIZES[-1])
+
+
+def _columns(count: int) -> int:
+    return math.ceil(math.sqrt(count))
+
+
+def _encoded(pictures: Sequence[Image], size: int) -> str:
+    """Return pictures side by side in rows, as a data URI."""
     from PIL import Image
 
-    columns = min(math.ceil(math.sqrt(len(shown))), _WIDEST // size)
-    rows = math.ceil(len(shown) / columns)
-    sheet = Image.new("RGB", (columns * size, rows * size), "white")
-    for place, number in enumerate(shown):
+    columns = _columns(len(pictures))
+    sheet = Image.new("RGB", (columns * size, -(-len(pictures) // columns) * size), "white")
+    for place, picture in enumerate(pictures):
         row, column = divmod(place, columns)
-        picture = pictures[number]
         if size != picture.width:
             picture = picture.resize((size, size), Image.Resampling.LANCZOS)
         sheet.paste(picture, (column * size, row * size))
     stream = io.BytesIO()
     sheet.save(stream, "WEBP", quality=_QUALITY, method=4)
-    image = "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
-    return Sprite(image=image, columns=columns, size=size, objects=list(shown))
+    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def _pixels(obj: np.ndarray[Any, Any] | torch.Tensor) -> np.ndarray[Any, Any]:
