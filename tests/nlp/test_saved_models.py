@@ -142,7 +142,10 @@ def test_a_tokenizer_that_blows_texts_up_is_refused(saved):
     [
         r"'s|'t|'re| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
         r"(?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+",
-        r"[(+*)]+", r"\(a+\)+", "(ab)+", " {2,}",
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{M}]+(?i:'s|'t|'re)?|\p{N}{1,3}",
+        r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+| ?[\p{P}\p{S}]+[\r\n]*",
+        r"\p{N}{1,3}(?=(?:\p{N}{3})*(?:\P{N}|$))", r" ?[^(\s|[.,!?…。，、।۔،])]+",
+        r"[(+*)]+", r"\(a+\)+", "(ab)+", " {2,}", "(?i)a|b", "", "{}", "a{", "[[:punct:]]",
     ],
 )  # fmt: skip
 def test_regular_expressions_of_published_tokenizers_are_allowed(pattern):
@@ -150,11 +153,35 @@ def test_regular_expressions_of_published_tokenizers_are_allowed(pattern):
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(a+)+", "(a*)*b", "(a|a)*", "((a+)b?)+", "(?:x+x+)+y", r"(a)\1", "(a{2,}){3,}"]
-)
+    "pattern",
+    [
+        "(a+)+", "(a*)*b", "(a|a)*", "((a+)b?)+", "(?:x+x+)+y", r"(a)\1", "(a{2,}){3,}",
+        "a*a*a*a*a*b", "(a{1,30}){1,30}", "a{1,2}*b", "a?" * 30 + "b", "(a|a)" * 30, "(?=a+)+",
+    ],
+)  # fmt: skip
 def test_regular_expressions_that_take_exponential_time_are_refused(pattern):
     with pytest.raises(InvalidFolderError):
         check_regular_expression(pattern, "tokenizer.json")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(?#[)(a+)+b(?#])", r"\c[(a+)+b]", "(?x)(a+ #)\n)+b", "a(?i)b|c", "(?~ab)", "(a)?(?(1)b|c)",
+        r"(?<n>a|\g<n>)", r"\k<n>", r"\Qa\E", "[]a]", "[a", "(a", "a)", "*a", "a**", "(?:)*", "\\",
+        "a{5,1}", "a{9999}", "((((a{1000}){1000}){1000}){1000})", "(" * 30 + ")" * 30,
+    ],
+)  # fmt: skip
+def test_what_regular_expressions_of_tokenizers_are_not_made_of_is_refused(pattern):
+    with pytest.raises(InvalidFolderError):
+        check_regular_expression(pattern, "tokenizer.json")
+
+
+def test_a_text_that_a_tokenizer_cannot_read_is_an_error_that_can_be_caught():
+    model = models.Unigram([("a", -1.0)])  # without a token for unknown words
+    encoder = StaticEncoder(Tokenizer(model), embedding_size=2)
+    with pytest.raises(ValueError, match="tokenizer of StaticEncoder cannot tokenize a text"):
+        embed(encoder, ["b"])
 
 
 def test_missing_surplus_and_retyped_weights_are_refused(saved):

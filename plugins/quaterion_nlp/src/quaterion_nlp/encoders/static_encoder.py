@@ -22,7 +22,7 @@ from quaterion_core.utils.faults import Faults
 from quaterion_nlp.encoders.byte_pairs import check_byte_pairs, train_byte_pairs
 from quaterion_nlp.encoders.checks import check_flag, check_positive
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer, open_tokenizer
-from quaterion_nlp.encoders.texts import check_texts
+from quaterion_nlp.encoders.texts import check_texts, tokenizing
 from quaterion_nlp.encoders.token_vectors import (
     model_tokenizer,
     principal_components,
@@ -306,6 +306,11 @@ class StaticEncoder(Encoder):
         source = str(folder.path / _CONFIG_FILE)
         config = check(_SavedConfig, folder.read_json(_CONFIG_FILE), source)
         tokenizer, largest_id, _ = read_tokenizer(folder, _TOKENIZER_FILE)
+        if tokenizer.padding is not None or tokenizer.truncation is not None:
+            raise InvalidFolderError(
+                f"{folder.path / _TOKENIZER_FILE} pads or cuts texts, which a saved {cls.__name__} "
+                "does not do."
+            )
         with folder.open_tensors(_WEIGHTS_FILE) as weights:
             table = weights.tensors.get(_TABLE)
             shape = (largest_id + 1, config.embedding_size)
@@ -351,10 +356,12 @@ class TokenBags:
 
         Raises:
             TypeError: An object is not a string.
+            ValueError: The tokenizer cannot tokenize a text.
         """
         check_texts(texts, "StaticEncoder")
         # One by one: encode_batch starts threads, which do not survive the fork into a worker.
-        bags = [self.tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+        with tokenizing("StaticEncoder"):
+            bags = [self.tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
         lengths = torch.tensor([len(bag) for bag in bags], dtype=torch.int64)
         return {
             "input_ids": torch.tensor([token for bag in bags for token in bag], dtype=torch.int64),

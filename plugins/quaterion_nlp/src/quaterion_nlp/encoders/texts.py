@@ -1,9 +1,11 @@
-"""The check that a text encoder was given texts."""
+"""Checks of what a text encoder is given, and what is said of a text that cannot be tokenized."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
+from quaterion_core.storage import is_panic
 from quaterion_core.utils.objects import about_object
 
 
@@ -48,6 +50,29 @@ def check_texts(objects: Iterable[object], encoder: str) -> None:
                 ),
                 index,
             ) from None
+
+
+@contextmanager
+def tokenizing(encoder: str) -> Iterator[None]:
+    """Convert failures and panics of the library ``tokenizers`` into an error that can be caught.
+
+    A panic derives from ``BaseException``, so that it would end the worker of a server.
+
+    Args:
+        encoder: The name of the encoder, for the error.
+
+    Raises:
+        ValueError: The tokenizer failed.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error) is not Exception and not is_panic(error):
+            raise
+        raise ValueError(
+            f"The tokenizer of {encoder} cannot tokenize a text: {error}. It is damaged, or has no "
+            "token for unknown words. Build the encoder with another tokenizer."
+        ) from error
 
 
 def _way_out(value: object) -> str:

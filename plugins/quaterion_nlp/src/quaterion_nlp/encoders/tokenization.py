@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from quaterion_core.dataset.text_roles import RoleText
-from quaterion_nlp.encoders.texts import check_texts
+from quaterion_nlp.encoders.texts import check_texts, tokenizing
 from quaterion_nlp.encoders.truncation import TruncationNotice
 
 
@@ -54,7 +54,8 @@ class Tokenization:
 
         Raises:
             TypeError: An object is not a string.
-            ValueError: A text is not Unicode, or has no role where the model needs one.
+            ValueError: A text is not Unicode, has no role where the model needs one, or cannot be
+                tokenized.
         """
         check_texts(texts, "SentenceTransformerEncoder")
         rows_of: dict[tuple[str | None, str | None], list[int]] = {}
@@ -62,10 +63,11 @@ class Tokenization:
         for row, (text, prompt) in enumerate(zip(texts, prompts, strict=True)):
             task = text.role if self.by_role and isinstance(text, RoleText) else None
             rows_of.setdefault((task, prompt if self.by_prompt else None), []).append(row)
-        parts = [
-            self._tokenize([texts[row] for row in rows], [prompts[row] for row in rows], task)
-            for (task, _), rows in rows_of.items()
-        ]
+        with tokenizing("SentenceTransformerEncoder"):
+            parts = [
+                self._tokenize([texts[row] for row in rows], [prompts[row] for row in rows], task)
+                for (task, _), rows in rows_of.items()
+            ]
         if len(parts) == 1:
             return parts[0]
         if not parts:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from typing import Any, Final, NamedTuple
 
 from tokenizers import Tokenizer
 
-from quaterion_core.storage import InvalidFolderError, SavedFolder, parse_json, same_json
+from quaterion_core.storage import (
+    InvalidFolderError,
+    SavedFolder,
+    is_panic,
+    parse_json,
+    same_json,
+)
 from quaterion_nlp.saved.regular_expressions import check_regular_expression
 from quaterion_nlp.saved.schemas import explained
 
@@ -16,9 +24,16 @@ TOKENIZER_LIMIT: Final = 100 << 20
 
 _LARGEST_ID: Final = 10_000_000
 _LONGEST_REPLACEMENT: Final = 16
-_LARGEST_GROWTH: Final = 1024
+_LONGEST_NORMALIZED: Final = 128
+_LARGEST_GROWTH: Final = 4096
+_GROWTH: Final = {"BertNormalizer": 2, "ByteLevel": 2, "NFC": 3, "NFD": 3, "NFKC": 11, "NFKD": 11}
+"""How many times as many bytes a step can make of a text."""
+
+_TRIED: Final = ("", "Hello, \U0001f44b!")
 _MOST_PARTS: Final = 64
 _LARGEST_TYPE: Final = 255
+_MOST_PIECES: Final = 100
+_MOST_TOKENS: Final = 131_072
 
 
 class ReadTokenizer(NamedTuple):
@@ -41,8 +56,8 @@ def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> ReadToken
 
     Every entry of the file must be one that the library knows and would write: it is compared with
     the JSON that the tokenizer itself writes once it is built. Regular expressions that can take
-    exponential time, replacements that make texts much longer, and ids above ten million are
-    refused.
+    exponential time, steps that make texts much longer, ids above ten million, and a tokenizer
+    that panics at a short text are refused.
 
     Args:
         folder: The opened folder.
@@ -63,6 +78,7 @@ def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> ReadToken
     with explained(source):
         tokenizer = Tokenizer.from_str(data.decode())
         written = json.loads(tokenizer.to_str())
+        _try(tokenizer)
     _check_same(value, written, source, "")
     vocabulary = value["model"]["vocab"]
     ids = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
@@ -76,30 +92,92 @@ def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> ReadToken
     return ReadTokenizer(tokenizer, largest, largest_word)
 
 
+def _try(tokenizer: Tokenizer) -> None:
+    """Tokenize short texts; only a panic counts, since a tokenizer need not know all words."""
+    for text in _TRIED:
+        try:
+            tokenizer.encode(text)
+        except BaseException as error:
+            if not isinstance(error, Exception) or is_panic(error):
+                raise
+
+
 def _check_parts(value: dict[str, Any], source: str) -> None:
     normalizers = _parts(value.get("normalizer"), "normalizers", source)
     pre_tokenizers = _parts(value.get("pre_tokenizer"), "pretokenizers", source)
     decoders = _parts(value.get("decoder"), "decoders", source)
     _check_template(value.get("post_processor"), source)
     _check_unknown_token(value.get("model"), source)
+    for part in normalizers + pre_tokenizers + decoders:
+        _check_pattern(part, source)
     growth = 1
     for part in normalizers + pre_tokenizers:
-        for key in ("content", "prepend", "replacement"):
-            text = part.get(key)
-            if isinstance(text, str) and len(text) > _LONGEST_REPLACEMENT:
-                raise InvalidFolderError(
-                    f"{source} replaces characters by texts of {len(text):,} characters, more "
-                    f"than the {_LONGEST_REPLACEMENT} that are allowed."
-                )
-            growth *= max(1, len(text)) if isinstance(text, str) else 1
+        growth *= _growth(part, source)
     if growth > _LARGEST_GROWTH:
-        raise InvalidFolderError(f"{source} makes texts more than {_LARGEST_GROWTH} times as long.")
-    for part in normalizers + pre_tokenizers + decoders:
-        pattern = part.get("pattern")
-        if isinstance(pattern, dict) and isinstance(pattern.get("Regex"), str):
-            check_regular_expression(pattern["Regex"], source)
-    for key in ("truncation", "padding"):
-        _check_numbers(value.get(key), source)
+        raise InvalidFolderError(
+            f"{source} can make texts more than {_LARGEST_GROWTH:,} times as long."
+        )
+    _check_numbers(value.get("truncation"), source, _LARGEST_ID)
+    padding = value.get("padding")
+    if isinstance(padding, dict):
+        lengths = {key: item for key, item in padding.items() if key != "pad_id"}
+        _check_numbers(lengths, source, _MOST_TOKENS)
+
+
+def _check_pattern(part: dict[str, Any], source: str) -> None:
+    """Refuse patterns that take exponential time, and those that replace nothing by something."""
+    pattern = part.get("pattern")
+    if not isinstance(pattern, dict):
+        return
+    shortest = 1
+    if isinstance(pattern.get("Regex"), str):
+        shortest = check_regular_expression(pattern["Regex"], source).shortest
+    elif isinstance(pattern.get("String"), str):
+        shortest = len(pattern["String"])
+    if "content" in part and shortest == 0:
+        raise InvalidFolderError(f"{source} replaces {pattern!r:.200}, which can be nothing.")
+
+
+def _growth(part: dict[str, Any], source: str) -> int:
+    """Return how many times as many bytes a step can make of a text."""
+    kind = part.get("type")
+    if kind == "Precompiled":
+        return _check_precompiled(part.get("precompiled_charsmap"), source)
+    if kind == "FixedLength" and part.get("length") == 0:
+        raise InvalidFolderError(f"{source} splits texts into pieces of no character.")
+    growth = _GROWTH.get(kind, 1) if isinstance(kind, str) else 1
+    for key in ("content", "prepend", "replacement"):
+        text = part.get(key)
+        if not isinstance(text, str):
+            continue
+        if len(text) > _LONGEST_REPLACEMENT:
+            raise InvalidFolderError(
+                f"{source} replaces characters by texts of {len(text):,} characters, more "
+                f"than the {_LONGEST_REPLACEMENT} that are allowed."
+            )
+        growth *= max(1, len(text.encode()))
+    return growth
+
+
+def _check_precompiled(table: object, source: str) -> int:
+    """Check the sizes in a table of normalized characters, as sentencepiece compiles it.
+
+    It is the number of bytes of a trie, the trie, and the texts that it refers to, each with a null
+    byte at its end.
+
+    Returns:
+        The length of the longest text, in bytes.
+    """
+    try:
+        data = base64.b64decode(table if isinstance(table, str) else "", validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    size = int.from_bytes(data[:4], "little")
+    texts = data[4 + size :].split(b"\0")
+    longest = max(map(len, texts))
+    if not 0 < size <= len(data) - 4 or size % 4 or longest > _LONGEST_NORMALIZED:
+        raise InvalidFolderError(f"{source} has a table of normalized characters that is damaged.")
+    return max(1, longest)
 
 
 def _check_unknown_token(model: Any, source: str) -> None:
@@ -118,7 +196,15 @@ def _check_template(value: Any, source: str) -> None:
     for part in _parts(value, "processors", source):
         tokens = part.get("special_tokens")
         names = tokens.keys() if isinstance(tokens, dict) else set()
-        for piece in [*_listed(part.get("single")), *_listed(part.get("pair"))]:
+        pieces = [*_listed(part.get("single")), *_listed(part.get("pair"))]
+        token_ids = [
+            _listed(token.get("ids"))
+            for token in (tokens.values() if isinstance(tokens, dict) else ())
+            if isinstance(token, dict)
+        ]
+        if max([len(pieces), *map(len, token_ids)]) > _MOST_PIECES:
+            raise InvalidFolderError(f"{source} has a template of more than {_MOST_PIECES} pieces.")
+        for piece in pieces:
             kind = next(iter(piece.values()), None) if isinstance(piece, dict) else None
             if not isinstance(kind, dict):
                 raise InvalidFolderError(f"{source} has the template piece {piece!r:.80}.")
@@ -163,11 +249,11 @@ def _parts(value: Any, children: str, source: str) -> list[dict[str, Any]]:
     return found
 
 
-def _check_numbers(value: Any, source: str) -> None:
+def _check_numbers(value: Any, source: str, largest: int) -> None:
     if isinstance(value, dict):
         for item in value.values():
-            _check_numbers(item, source)
-    elif type(value) is int and not 0 <= value <= _LARGEST_ID:
+            _check_numbers(item, source, largest)
+    elif type(value) is int and not 0 <= value <= largest:
         raise InvalidFolderError(f"{source} pads or cuts texts to {value} tokens.")
 
 
