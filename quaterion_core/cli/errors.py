@@ -6,10 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import click
 
+from quaterion_core.storage.errors import printable
 from quaterion_core.train.errors import TrainingError
+
+_LONGEST_MESSAGE: Final = 50_000
 
 
 @contextmanager
@@ -17,7 +21,7 @@ def user_errors() -> Iterator[None]:
     """Turn errors in what the user gave into a message and the exit code 1.
 
     With ``QUATERION_TRACEBACK=1`` they are raised as they are. Ctrl-C ends with the exit code 130,
-    as in a shell.
+    as in a shell. Control characters, which may come from a file, are printed as escapes.
     """
     try:
         yield
@@ -27,6 +31,7 @@ def user_errors() -> Iterator[None]:
         if os.environ.get("QUATERION_TRACEBACK") == "1":
             raise
         message = "\n".join([str(error), *getattr(error, "__notes__", [])])
+        message = printable(message, longest=_LONGEST_MESSAGE)
         raise click.ClickException(
             f"{message}\n(QUATERION_TRACEBACK=1 shows where it was raised.)"
         ) from error

@@ -110,6 +110,6 @@ def columns_of(given: Sequence[str]) -> dict[str, str]:
 
 def metric_choices(given: Sequence[str]) -> list[Any]:
     """Return metrics as a recipe chooses them: names, or mappings written as YAML."""
-    from ruamel.yaml import YAML
+    from quaterion_core.recipe.yaml_text import parse_yaml
 
-    return [YAML(typ="safe", pure=True).load(text) for text in given]
+    return [parse_yaml(text, f"The metric {text!r:.60}") for text in given]

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from quaterion_core.components import Fault
+from quaterion_core.storage.errors import printable
+
+_LONGEST_MESSAGE: Final = 50_000
+_MOST_LISTED: Final = 100
 
 Place = tuple[str | int, ...]
 
@@ -18,7 +23,7 @@ class RecipeError(ValueError):
     """
 
     def __init__(self, message: str, faults: Iterable[Fault] = ()):
-        super().__init__(message)
+        super().__init__(printable(message, longest=_LONGEST_MESSAGE))
         self.faults = tuple(faults)
 
 
@@ -68,7 +73,10 @@ def recipe_error(
     lines = {fault.place: line_of(fault.place) for fault in unique}
     unique.sort(key=lambda fault: lines[fault.place] or 0)
     listed = [
-        f"  - {f'line {line}, ' if (line := lines[fault.place]) else ''}{fault}" for fault in unique
+        f"  - {f'line {line}, ' if (line := lines[fault.place]) else ''}{fault}"
+        for fault in unique[:_MOST_LISTED]
     ]
+    if len(unique) > _MOST_LISTED:
+        listed.append(f"  - and {len(unique) - _MOST_LISTED:,} more")
     count = "1 fault" if len(unique) == 1 else f"{len(unique)} faults"
     return RecipeError("\n".join([f"{name} cannot be run ({count}):", *listed]), unique)

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, get_args
 
 from pydantic import BaseModel
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from quaterion_core.components import Fault, constrained, value_fault
 from quaterion_core.components.validation import is_class
 from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.recipe.faults import Faults, Place, RecipeError, recipe_error
 from quaterion_core.recipe.settings import Recipe
+from quaterion_core.recipe.yaml_text import compose, line_of, parse_yaml
 
 RecipeLike: TypeAlias = "Recipe | str | os.PathLike[str] | Mapping[str, Any]"
 """A recipe, or its source: the path of a file, YAML text, or a mapping."""
+
+LARGEST_RECIPE: Final = 1 << 20
+"""The largest size of the file of a recipe, in bytes."""
 
 _STAND_IN: Final = "-"
 """Placeholder for a component that is missing or faulty, so that the rest can be checked."""
@@ -49,22 +51,8 @@ class Source:
 
     def error(self, faults: list[Fault]) -> RecipeError:
         """Return the error that lists faults, with their lines if there are any."""
-        return recipe_error(self.name, faults, self._line_of)
-
-    def _line_of(self, place: Place) -> int | None:
-        """Return the line of a place in the YAML, or of the nearest place above it."""
-        if self.text is None:
-            return None
-        node: Any = YAML().load(self.text)
-        line: int | None = None
-        for key in place:
-            try:
-                marks: Any = node.lc
-                row, _ = marks.item(key) if isinstance(node, list) else marks.key(key)
-                node, line = node[key], row + 1
-            except (AttributeError, KeyError, IndexError, TypeError):
-                break
-        return line
+        root = None if self.text is None else compose(self.text, self.name)
+        return recipe_error(self.name, faults, lambda place: line_of(place, root))
 
 
 def open_recipe(recipe: RecipeLike) -> Source:
@@ -89,7 +77,7 @@ def open_recipe(recipe: RecipeLike) -> Source:
             raise source.error(faults.found)
         return source
     if isinstance(recipe, str) and ("\n" in recipe or recipe.lstrip().startswith("{")):
-        return Source("The recipe", _parse(recipe, "The recipe"), Path.cwd(), recipe)
+        return _parsed(recipe, "The recipe", Path.cwd())
     if not isinstance(recipe, (str, os.PathLike)):
         raise RecipeError(
             "Expected a recipe as the path of a YAML file, as YAML text or as a mapping, got "
@@ -97,15 +85,13 @@ def open_recipe(recipe: RecipeLike) -> Source:
         )
     path = Path(recipe)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise RecipeError(f"{path} cannot be read: {error.strerror}.") from None
+        text = _read(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RecipeError(
             f"Expected {path} to be a text file in UTF-8, but it is not: {error.reason} at byte "
             f"{error.start}."
         ) from None
-    return Source(str(path), _parse(text, str(path)), path.absolute().parent, text)
+    return _parsed(text, str(path), path.absolute().parent)
 
 
 def parse_recipe(source: Source) -> Recipe:
@@ -220,17 +206,44 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _parse(text: str, name: str) -> dict[str, Any]:
+def _read(path: Path) -> bytes:
+    """Read a file, unless it is a pipe or a device, which may have no end, or is too large."""
     try:
-        content = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise RecipeError(f"{name} is not valid YAML: {error}") from None
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "a pipe, socket or device"
+            raise RecipeError(f"Expected {path} to be a file with a recipe, but it is {kind}.")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_RECIPE + 1)
+    except (OSError, ValueError) as error:  # ValueError for a null character in the path
+        if isinstance(error, RecipeError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise RecipeError(f"{path} cannot be read: {reason}.") from None
+    if len(content) > LARGEST_RECIPE:
+        raise RecipeError(
+            f"{path} has more than {LARGEST_RECIPE:,} bytes, the most that is read of a recipe. "
+            "Keep data in files of their own, and name them under data."
+        )
+    return content
+
+
+def _parsed(text: str, name: str, folder: Path) -> Source:
+    """Return the source of a recipe in YAML.
+
+    Raises:
+        RecipeError: It is not valid YAML, or not a mapping of plain data.
+    """
+    content = parse_yaml(text, name)
     if not isinstance(content, dict):
         raise RecipeError(
             f"{name} holds no recipe: expected keys such as data, encoder, loss, got "
             f"{content!r:.60}."
         )
-    return content
+    faults = Faults()
+    source = Source(name, _plain(content, (), faults), folder, text)
+    if faults.found:
+        raise source.error(faults.found)
+    return source
 
 
 def _plain(value: Any, place: Place, faults: Faults) -> Any:
@@ -244,5 +257,13 @@ def _plain(value: Any, place: Place, faults: Faults) -> Any:
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a scalar of NumPy or torch
         value = value.item()
     if value is not None and not isinstance(value, (str, bool, int, float)):
-        faults.add([Fault(place, f"Expected plain data, as in YAML, got {value!r:.80}.")])
+        faults.add(
+            [
+                Fault(
+                    place,
+                    "Expected plain data (text, a number, true, false, null, a list or a mapping), "
+                    f"got {value!r:.80}. Put a date in quotes.",
+                )
+            ]
+        )
     return value

@@ -19,7 +19,7 @@ _LONGEST_MESSAGE: Final = 4000
 _UNPRINTABLE: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
-def printable(text: str) -> str:
+def printable(text: str, *, longest: int = _LONGEST_MESSAGE) -> str:
     r"""Escape control characters and shorten very long text, for messages that quote a file.
 
     Line breaks stay. Everything else that a terminal could interpret, such as escape sequences
@@ -29,8 +29,8 @@ def printable(text: str) -> str:
         >>> printable("red: \x1b[31m")
         'red: \\x1b[31m'
     """
-    if len(text) > _LONGEST_MESSAGE:
-        text = f"{text[:_LONGEST_MESSAGE]} ..."
+    if len(text) > longest:
+        text = f"{text[:longest]} ..."
     return "".join(
         character.encode("unicode_escape").decode()
         if character != "\n" and unicodedata.category(character) in _UNPRINTABLE
