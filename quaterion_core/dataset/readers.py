@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 from quaterion_core.dataset.file_stream import FileStream
 from quaterion_core.dataset.sample_columns import Row, SampleColumns
@@ -20,6 +22,7 @@ from quaterion_core.dataset.splitting import check_fractions, divide
 from quaterion_core.dataset.text_files import (
     UTF_8,
     check_encoding_name,
+    check_expansion,
     check_is_file,
     read_csv,
     read_header,
@@ -28,6 +31,7 @@ from quaterion_core.dataset.text_files import (
     read_unquoted,
 )
 from quaterion_core.plugins.nearest import unknown_name
+from quaterion_core.storage.errors import printable
 
 Files: TypeAlias = str | Path | Sequence[str | Path]
 """A path, a pattern such as ``"data/*.csv"``, or several of either."""
@@ -40,6 +44,8 @@ Quoting: TypeAlias = Literal["auto", "standard", "none"]
 
 _FRACTION: Final = re.compile(r"0?\.\d+|\d+(\.\d+)?\s*%")
 """String that looks like a fraction."""
+
+_ROWS_AT_ONCE: Final = 8192
 
 _DIVIDED: Final = "train"
 """The split that fractions are taken from."""
@@ -398,8 +404,7 @@ def _no_object(text: str) -> ValueError:
 def _with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     row = dict(pairs)
     if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise ValueError(f"the key {twice!r} occurs more than once")
     return row
 
@@ -572,22 +577,35 @@ class ParquetDataset(TableDataset):
         except FileNotFoundError:
             raise
         except (ArrowException, OSError) as error:  # OSError for a broken header
-            raise ValueError(f"{path} is not a Parquet file: {error}") from None
+            raise ValueError(f"{path} is not a Parquet file: {printable(str(error))}") from None
         with file:
             self._columns.check(file.schema_arrow.names, str(path))
+            check_expansion(path, *_parquet_sizes(file.metadata, self._columns.names))
             number = 0
-            batches = file.iter_batches(columns=self._columns.names)
+            batches = file.iter_batches(_ROWS_AT_ONCE, columns=self._columns.names)
             while True:
                 try:
                     rows = next(batches, None)
                     rows = None if rows is None else rows.to_pylist()
                 except (ArrowException, OSError, UnicodeDecodeError) as error:
-                    raise ValueError(f"{path} is a broken Parquet file: {error}") from None
+                    raise ValueError(
+                        f"{path} is a broken Parquet file: {printable(str(error))}"
+                    ) from None
                 if rows is None:
                     return
                 for row in rows:
                     yield f"row {number}", row
                     number += 1
+
+
+def _parquet_sizes(metadata: Any, columns: Collection[str]) -> tuple[int, int]:
+    """Return the size of columns before compression, in bytes, and the number of rows."""
+    size = 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            if column.path_in_schema.partition(".")[0] in columns:
+                size += column.total_uncompressed_size
+    return size, metadata.num_rows
 
 
 class ExcelDataset(TableDataset):
@@ -668,19 +686,16 @@ class ExcelDataset(TableDataset):
     def _rows(self, path: Path) -> Iterator[tuple[str, Row]]:
         try:
             from openpyxl import load_workbook
-            from openpyxl.utils.exceptions import InvalidFileException
         except ImportError as error:
             raise ImportError(
                 "Reading Excel workbooks requires openpyxl. Install it with: "
                 'pip install "quaterion-core[excel]"'
             ) from error
-        try:
+        with _explained(path), ZipFile(path) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+        check_expansion(path, size)
+        with _explained(path):
             workbook = load_workbook(path, read_only=True, data_only=True)
-        except (InvalidFileException, BadZipFile, KeyError, ValueError) as error:
-            raise ValueError(
-                f"{path} is not an Excel workbook of the format .xlsx: {error}. Save it as .xlsx, "
-                "or read text with the dataset 'csv'."
-            ) from None
         try:
             if self._sheet is not None and self._sheet not in workbook.sheetnames:
                 statement = f"{path} has no sheet"
@@ -688,12 +703,16 @@ class ExcelDataset(TableDataset):
                     unknown_name(statement, self._sheet, workbook.sheetnames, known_as="Its sheets")
                 )
             sheet = workbook.active if self._sheet is None else workbook[self._sheet]
-            yield from self._rows_of_sheet(sheet, str(path))
+            if not hasattr(sheet, "iter_rows"):
+                raise ValueError(f"{path} has no sheet with cells.")
+            yield from self._rows_of_sheet(_sheet_rows(sheet, path), str(path))
         finally:
             workbook.close()
 
-    def _rows_of_sheet(self, sheet: Any, path: str) -> Iterator[tuple[str, Row]]:
-        rows = enumerate(sheet.iter_rows(values_only=True), 1)
+    def _rows_of_sheet(
+        self, listed: Iterator[tuple[Any, ...]], path: str
+    ) -> Iterator[tuple[str, Row]]:
+        rows = enumerate(listed, 1)
         filled = ((n, row) for n, row in rows if any(value is not None for value in row))
         number, header = next(filled, (1, ()))
         place = f"{path}, row {number}"
@@ -702,3 +721,32 @@ class ExcelDataset(TableDataset):
         self._columns.check(names, place)
         for number, row in filled:
             yield f"row {number}", dict(zip(names, row, strict=False))
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Convert errors of openpyxl and the libraries below it for a workbook that is damaged.
+
+    Raises:
+        ValueError: The file is no workbook, or is damaged.
+    """
+    try:
+        yield
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # of any kind, such as AttributeError and SyntaxError
+        raise ValueError(
+            f"{path} is not an Excel workbook of the format .xlsx, or is broken: "
+            f"{printable(str(error))}. Save it as .xlsx, or read text with the dataset 'csv'."
+        ) from None
+
+
+def _sheet_rows(sheet: Any, path: Path) -> Iterator[tuple[Any, ...]]:
+    """Yield the values of each row of a sheet."""
+    rows = sheet.iter_rows(values_only=True)
+    while True:
+        with _explained(path):
+            row = next(rows, None)
+        if row is None:
+            return
+        yield row

@@ -40,6 +40,9 @@ _WIDE: Final = {
 }
 _LONGEST: Final = 2**31 - 1
 """Maximum number of characters of a cell; the default of the csv module is 131,072."""
+_LARGEST_EXPANSION: Final = 200
+_SMALL_CONTENT: Final = 16 << 20
+_FEW_ROWS: Final = 1_000_000
 _MOST_LINES: Final = 1000
 """Maximum number of lines of a quoted value of a TSV file."""
 
@@ -76,8 +79,8 @@ def read_lines(path: Path, encoding: str = UTF_8) -> Iterator[tuple[int, str]]:
         encoding: Name of an encoding that Python knows.
 
     Raises:
-        ValueError: The file is of another format, is broken, is not in this encoding, or contains
-            NUL characters.
+        ValueError: The file is of another format, is broken, is not in this encoding, contains
+            NUL characters, or expands to more than 200 times its size and 16 MiB.
         ImportError: The file is compressed with Zstandard, and pyarrow is not installed.
     """
     is_utf_8 = _codec(encoding) == UTF_8
@@ -113,7 +116,7 @@ def check_encoding_name(encoding: str) -> None:
 
 
 @contextmanager
-def _decompressed(path: Path) -> Iterator[io.BufferedReader]:
+def _decompressed(path: Path) -> Iterator[io.BufferedReader[Any]]:
     """Open a file to read its bytes, decompressed if necessary."""
     with path.open("rb") as file:
         start = file.peek(8)
@@ -122,10 +125,57 @@ def _decompressed(path: Path) -> Iterator[io.BufferedReader]:
             yield file
             return
         try:
-            with io.BufferedReader(_opener(kind)(file)) as content:
+            with (
+                _opener(kind)(file) as opened,
+                io.BufferedReader(_Bounded(opened, path)) as content,
+            ):
                 yield content
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise ValueError(f"{path} is a broken {kind} file: {error}") from None
+
+
+class _Bounded(io.RawIOBase):
+    """Decompressed content of a file, refused once it is out of all proportion to the file.
+
+    Args:
+        content: The content.
+        path: The file.
+    """
+
+    def __init__(self, content: BinaryIO, path: Path):
+        self._content = content
+        self._path = path
+        self._size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._content.read(len(buffer))
+        self._size += len(block)
+        check_expansion(self._path, self._size)
+        buffer[: len(block)] = block
+        return len(block)
+
+
+def check_expansion(path: Path, size: int, rows: int = 0) -> None:
+    """Refuse a small file that expands to gigabytes, as a decompression bomb does.
+
+    Args:
+        path: The file.
+        size: Size of its content in bytes, so far or as the file states it.
+        rows: Its number of rows, if the file states it.
+
+    Raises:
+        ValueError: The content has more than 16 MiB and 200 times the size of the file, or more
+            than a million rows and 200 in each byte of the file.
+    """
+    largest = _LARGEST_EXPANSION * path.stat().st_size
+    if size > max(largest, _SMALL_CONTENT) or rows > max(largest, _FEW_ROWS):
+        raise ValueError(
+            f"{path} expands to more than {_LARGEST_EXPANSION} times its size, as a file that is "
+            "made to fill the memory does. If you trust it, decompress it first."
+        )
 
 
 def _opener(kind: str) -> Callable[[BinaryIO], Any]:
@@ -167,7 +217,7 @@ def _codec(encoding: str) -> str:
     return UTF_8 if name == "utf-8-sig" else name
 
 
-def _utf_8_lines(file: io.BufferedReader, path: Path) -> Iterator[tuple[int, str]]:
+def _utf_8_lines(file: io.BufferedReader[Any], path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     for part in file:
         for line in part.splitlines():
@@ -183,7 +233,7 @@ def _utf_8_lines(file: io.BufferedReader, path: Path) -> Iterator[tuple[int, str
                 ) from None
 
 
-def _decoded_lines(file: io.BufferedReader, path: Path, encoding: str) -> Iterator[tuple[int, str]]:
+def _decoded_lines(file: io.BufferedReader[Any], path: Path, encoding: str) -> Iterator[tuple[int, str]]:
     number = 0
     text = io.TextIOWrapper(file, encoding)
     try:

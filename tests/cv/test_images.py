@@ -175,6 +175,20 @@ def test_bytes_that_are_no_image_are_refused():
         read_image(b"bytes", channels=3)
 
 
+def test_a_format_for_which_another_program_would_be_started_is_refused():
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    with pytest.raises(ValueError, match=r"its format is not known. Expected one of .*PNG"):
+        read_image(postscript, channels=3)
+
+
+def test_more_pixels_than_pillow_allows_are_refused_before_they_are_decoded(monkeypatch):
+    data = content(Image.new("L", (60, 50)), format="PNG")
+    assert read_image(data, channels=1).size == (60, 50)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2999)
+    with pytest.raises(ValueError, match=r"3,000 pixels, more than the 2,999 of PIL.Image.MAX_IM"):
+        read_image(data, channels=1)
+
+
 def test_of_an_animated_image_the_first_frame_is_taken():
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     data = content(frames[0], format="GIF", save_all=True, append_images=frames[1:])

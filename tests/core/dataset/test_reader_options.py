@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import random
+import zipfile
 
 import openpyxl
 import pyarrow
@@ -65,6 +66,62 @@ def test_a_compressed_file_that_is_cut_off_is_named(tmp_path, compression):
     file.write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=rf"intents.csv is a broken {compression} file"):
         CsvDataset({"train": file}, **GROUPS).load("train")
+
+
+@pytest.mark.parametrize("compression", [name for name in COMPRESSIONS if name != "none"])
+def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path, compression):
+    file = tmp_path / "intents.csv"
+    file.write_bytes(COMPRESSIONS[compression](b"text,intent\n" + b"a" * (40 << 20)))
+    with pytest.raises(ValueError, match=r"intents.csv expands to more than 200 times its size"):
+        CsvDataset({"train": file}, **GROUPS).load("train")
+
+
+def test_parquet_files_and_workbooks_that_would_fill_the_memory_are_refused(tmp_path):
+    file = tmp_path / "intents"
+    table = pyarrow.table({"text": ["a" * (20 << 20)], "intent": ["b"]})
+    parquet.write_table(table, file, compression="zstd")
+    with pytest.raises(ValueError, match="intents expands to more than 200 times its size"):
+        ParquetDataset({"train": file}, **GROUPS).load("train")
+    column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 5_000_000), ["a"])
+    parquet.write_table(pyarrow.table({"text": column, "intent": column}), file)
+    with pytest.raises(ValueError, match="intents expands to more than 200 times its size"):
+        ParquetDataset({"train": file}, **GROUPS).load("train")
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", bytes(40 << 20))
+    with pytest.raises(ValueError, match="intents expands to more than 200 times its size"):
+        ExcelDataset({"train": file}, **GROUPS).load("train")
+
+
+@pytest.mark.parametrize(
+    ("part", "before", "after"),
+    [
+        ("xl/worksheets/sheet1.xml", b'r="A1"', b'r="@@"'),
+        ("xl/worksheets/sheet1.xml", b"</sheetData>", b"<"),
+        ("xl/_rels/workbook.xml.rels", b"worksheets/sheet1.xml", b"../../../etc/passwd"),
+        ("xl/workbook.xml", b"<sheets>", b"<nothing>"),
+    ],
+    ids=["place", "cut off", "path", "tags"],
+)
+def test_a_damaged_workbook_is_named(tmp_path, part, before, after):
+    whole, file = tmp_path / "whole.xlsx", tmp_path / "damaged.xlsx"
+    workbook = openpyxl.Workbook()
+    workbook.active.append(["text", "intent"])
+    workbook.save(whole)
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(file, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            assert name != part or before in content
+            target.writestr(name, content.replace(before, after) if name == part else content)
+    with pytest.raises(ValueError, match=r"damaged.xlsx (is not an Excel workbook|has no sheet)"):
+        ExcelDataset({"train": file}, **GROUPS).load("train")
+
+
+def test_a_key_twice_among_thousands_is_found_at_once(tmp_path):
+    file = tmp_path / "intents.jsonl"
+    keys = ",".join(f'"k{number}":1' for number in range(100_000))
+    file.write_text(f'{{{keys},"k7":2}}')
+    with pytest.raises(ValueError, match="the key 'k7' occurs more than once"):
+        JsonLinesDataset({"train": file}, **GROUPS).load("train")
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "windows-1252", "utf-16", "utf-16-le", "utf-32"])

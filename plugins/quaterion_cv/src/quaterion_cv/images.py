@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -13,9 +14,15 @@ import torch
 from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from quaterion_core.storage.errors import printable
+
 Background: TypeAlias = str | Sequence[int]
 """A colour: its name, ``#rrggbb``, or red, green and blue from 0 to 255."""
 
+_FORMATS: Final = (
+    "AVIF", "BMP", "DDS", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM",
+    "PSD", "QOI", "SGI", "TGA", "TIFF", "WEBP",
+)  # fmt: skip
 _MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}
 _LUMA: Final = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights that Pillow uses
 _QUARTER_TURNS: Final = {
@@ -167,16 +174,33 @@ def _open(path: Path) -> Image.Image:
     return _decode(path, f"the file {path}")
 
 
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return the formats that are read, of those that this version of Pillow has.
+
+    Formats for which Pillow starts another program, or that are documents, are not among them.
+    """
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
 def _decode(file: Path | io.BytesIO, source: str) -> Image.Image:
+    refused = f"{source[0].upper()}{source[1:]} cannot be read as an image"
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=_formats()) as image:
+            largest, size = Image.MAX_IMAGE_PIXELS, image.width * image.height
+            if largest is not None and size > largest:
+                raise ValueError(
+                    f"it has {size:,} pixels, more than the {largest:,} of PIL.Image."
+                    "MAX_IMAGE_PIXELS. Shrink it, or raise that limit if you trust the file."
+                )
             return ImageOps.exif_transpose(image)
     except UnidentifiedImageError:
-        source = source[0].upper() + source[1:]
-        raise ValueError(f"{source} cannot be read as an image: its format is not known.") from None
+        raise ValueError(
+            f"{refused}: its format is not known. Expected one of {', '.join(_formats())}."
+        ) from None
     except Exception as error:  # Pillow's decoders raise any error, such as SyntaxError
-        source = source[0].upper() + source[1:]
-        raise ValueError(f"{source} cannot be read as an image: {error}") from error
+        raise ValueError(f"{refused}: {printable(str(error))}") from error
 
 
 def _is_transparent(image: Image.Image) -> bool:
