@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from quaterion_core.dataset.embedded import Embedded
 from quaterion_core.storage import NotWritableError
+from quaterion_core.storage.regular_files import kind_of_file
 
 _READ_ONLY: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -44,7 +46,8 @@ class EmbeddingTable:
         is_writable: Whether it can be written to; an existing file may be read-only.
 
     Raises:
-        NotWritableError: The file cannot be created, or there is not enough disk space.
+        NotWritableError: The file cannot be created, is no regular file, or there is not enough
+            disk space.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class EmbeddingTable:
             self._values = torch.empty(places, size, dtype=dtype)
             return
         length = places * size * dtype.itemsize
-        self.is_new = not file.exists() or file.stat().st_size != length
+        self.is_new = _size_of(file) != length
         try:
             _reserve(file, length)
         except OSError as error:
@@ -120,6 +123,24 @@ class EmbeddingTable:
         if self._values.is_cuda:
             return DeviceRows(self._values, places)
         return Embedded(self._values.index_select(0, places).float())
+
+
+def _size_of(file: Path) -> int | None:
+    """Return the size of a file, or ``None`` if there is none.
+
+    Raises:
+        NotWritableError: It is a link, which could lead to another file, or no regular file.
+    """
+    try:
+        status = file.lstat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise NotWritableError(
+            f"The cache cannot be kept in {file}: it is {kind_of_file(status.st_mode)}. Remove it, "
+            "or choose another save_dir."
+        )
+    return status.st_size
 
 
 def _reserve(file: Path, length: int) -> None:

@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader
 
 from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.storage import InvalidFolderError, NotWritableError, json_text, read_json
+from quaterion_core.storage.json_files import JSON_LIMIT
 from quaterion_core.train.cache.embedding_table import EmbeddingTable
 from quaterion_core.train.cache.object_source import CollatedBatches, ObjectSource
 from quaterion_core.types import CollateFnType
@@ -35,6 +36,8 @@ from quaterion_core.utils.tensors import move_to_device
 
 SECONDS_BETWEEN_COMMITS: Final = 2.0
 _MOST_TIMES_BATCH_SIZE: Final = 8
+_LONGEST_CHECKSUM: Final = 9
+"""Characters of a checksum in the record, with a blank."""
 
 
 def plan_batches(
@@ -82,13 +85,18 @@ class FillProgress:
     def __init__(self, file: Path | None):
         self._file = file
 
-    def read(self) -> list[int]:
-        """Return the checksums of the batches that are known to be filled, from the first on."""
+    def read(self, batches: int) -> list[int]:
+        """Return the checksums of the batches that are known to be filled, from the first on.
+
+        Args:
+            batches: Number of batches of the table; surplus checksums are left out.
+        """
         if self._file is None or not self._file.exists():
             return []
+        limit = JSON_LIMIT + _LONGEST_CHECKSUM * batches
         try:
-            checksums = str(read_json(self._file).get("checksums", ""))
-            return [int(checksum, 16) for checksum in checksums.split()]
+            checksums = str(read_json(self._file, limit=limit).get("checksums", ""))
+            return [int(checksum, 16) for checksum in checksums.split()[:batches]]
         except (InvalidFolderError, ValueError):
             return []
 
@@ -103,7 +111,8 @@ class FillProgress:
         text = " ".join(f"{checksum:x}" for checksum in checksums)
         temporary = self._file.with_suffix(".new")
         try:
-            with temporary.open("w") as stream:
+            temporary.unlink(missing_ok=True)  # of a process that was killed
+            with temporary.open("x") as stream:
                 stream.write(json_text({"batches": len(checksums), "checksums": text}))
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -147,7 +156,7 @@ def fill_table(
         NotWritableError: The table is incomplete or damaged, and cannot be written to.
     """
     steps = [(torch.from_numpy(b), view) for view in range(table.views) for b in batches]
-    checksums = [] if table.is_new else progress.read()
+    checksums = [] if table.is_new else progress.read(len(steps))
     todo = [
         step
         for step, (rows, view) in enumerate(steps)

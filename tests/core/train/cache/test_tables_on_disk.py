@@ -18,6 +18,7 @@ from quaterion_core.model import SimilarityModel
 from quaterion_core.storage import NotWritableError
 from quaterion_core.train.cache import CacheConfig, embedding_table
 from quaterion_core.train.cache.embedding_table import EmbeddingTable
+from quaterion_core.train.cache.filling import FillProgress
 from quaterion_core.train.cache.fingerprint import encoder_fingerprint
 from quaterion_core.train.cache.table_folder import (
     locked_folder,
@@ -73,6 +74,30 @@ def test_space_is_reserved(tmp_path):
     found = (tmp_path / "table").stat()
     assert found.st_size == 400_000
     assert found.st_blocks * 512 >= 400_000
+
+
+@pytest.mark.parametrize("name", ["embeddings.bin", "progress.json", "progress.new"])
+def test_a_link_in_a_cache_leads_nowhere(tmp_path, name):
+    fill(cache_type="disk", save_dir=str(tmp_path / "cache"))
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"outside")
+    (table,) = (tmp_path / "cache").iterdir()
+    (table / name).unlink(missing_ok=True)
+    (table / name).symlink_to(outside)
+    if name == "embeddings.bin":
+        with pytest.raises(NotWritableError, match=r"embeddings.bin: it is a link. Remove it"):
+            fill(cache_type="disk", save_dir=str(tmp_path / "cache"))
+    else:
+        found, _, _ = fill(cache_type="disk", save_dir=str(tmp_path / "cache"))
+        assert torch.equal(found, EXPECTED)
+    assert outside.read_bytes() == b"outside"
+
+
+def test_the_record_of_millions_of_batches_is_read(tmp_path):
+    checksums = [2**32 - 1] * 200_000  # more than the usual limit of JSON files
+    record = FillProgress(tmp_path / "progress.json")
+    record.write(checksums)
+    assert record.read(200_000) == checksums
 
 
 def test_a_full_disk_is_an_error_that_tells_what_is_needed(tmp_path, monkeypatch):
