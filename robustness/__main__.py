@@ -10,6 +10,7 @@ from collections import Counter
 from functools import partial
 
 from robustness.crashes import CRASH_SUBJECTS, Trial, try_crashes
+from robustness.hostile_caches import try_caches
 from robustness.hostile_files import try_files
 from robustness.hostile_input import try_folders
 from robustness.listed_cases import try_listed
@@ -47,7 +48,7 @@ def main() -> int:
     for number, subject in enumerate(CRASH_SUBJECTS):  # first, while this process is small
         progress(f"crashes while writing a {subject.name}", number, len(CRASH_SUBJECTS))
         trials += try_crashes(subject, options.crashes, first_seed=options.seed)
-    folders = options.cases * 3 // 4
+    folders, caches = options.cases * 7 // 10, options.cases // 10
     cases = [
         *try_listed(jobs=options.jobs, report=partial(progress, "listed cases")),
         *try_folders(
@@ -56,8 +57,14 @@ def main() -> int:
             jobs=options.jobs,
             report=partial(progress, "hostile folders"),
         ),
+        *try_caches(
+            caches,
+            first_seed=options.seed,
+            jobs=options.jobs,
+            report=partial(progress, "hostile caches"),
+        ),
         *try_files(
-            options.cases - folders,
+            options.cases - folders - caches,
             first_seed=options.seed,
             jobs=options.jobs,
             report=partial(progress, "hostile files"),

@@ -135,7 +135,7 @@ def _write_cache(path: Path, _: int) -> None:
 
 def _read_cache(path: Path) -> int:
     """Check all batches that are said to be filled."""
-    checksums = filling.FillProgress(path / "progress.json").read()
+    checksums = filling.FillProgress(path / "progress.json").read(len(_CACHE_BATCHES))
     if not checksums:
         return 1
     stored = np.fromfile(path / "embeddings.bin", dtype=np.float32).reshape(-1, _CACHE_SIZE)

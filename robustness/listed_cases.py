@@ -15,12 +15,11 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from quaterion_core.plugins import PluginError
-from quaterion_core.storage import StorageError
 from robustness.hostile_folders import read_tensors, sign, write_tensors
-from robustness.hostile_input import PACKAGES, Tried
+from robustness.hostile_input import PACKAGES, Tried, embed
+from robustness.listed_tokenizers import loaded_tokenizers, refused_tokenizers
 from robustness.sandbox import Case, Outcome, Watch, run_cases
-from robustness.subjects import Subject, load, make_subjects
+from robustness.subjects import Subject, make_subjects
 
 Apply: TypeAlias = Callable[[Path], object]
 
@@ -93,11 +92,10 @@ def _case(subject: Subject, listed: ListedCase) -> Case:
 
 
 def _load(subject: Subject, folder: Path) -> Outcome:
-    try:
-        found = load(folder).encode(subject.objects)
-    except (StorageError, PluginError) as error:
-        return Outcome(REFUSED, str(error)[:300])
-    return Outcome(LOADED if np.array_equal(found, subject.expected) else OTHER)
+    found = embed(folder, subject.objects)
+    if isinstance(found, Outcome):
+        return found
+    return Outcome(LOADED if np.array_equal(found[1], subject.expected) else OTHER)
 
 
 def listed_cases() -> list[ListedCase]:
@@ -111,6 +109,7 @@ def listed_cases() -> list[ListedCase]:
         *_sentence_transformers(),
         *_transformer(),
         *_tokenizer(),
+        *_static(),
         *_timm(),
     ]
 
@@ -758,6 +757,20 @@ def _tokenizer() -> list[ListedCase]:
         either = (REFUSED, OTHER, LOADED)
         listed.append(ListedCase(f"tokenizer: {key}", "sentence-transformers", apply, either))
     return listed
+
+
+def _static() -> list[ListedCase]:
+    """Return cases of tokenizers of a static encoder."""
+    return [
+        *(
+            ListedCase(f"static: {key}", "static", apply)
+            for key, apply in refused_tokenizers().items()
+        ),
+        *(
+            ListedCase(f"static: {key}", "static", apply, (OTHER,))
+            for key, apply in loaded_tokenizers().items()
+        ),
+    ]
 
 
 def _timm() -> list[ListedCase]:

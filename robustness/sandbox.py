@@ -42,6 +42,7 @@ _FORBIDDEN: Final = {
     "os.spawn": "code executed",
     "pickle.find_class": "code executed",
 }
+_OWN: Final = ("quaterion_core", "quaterion_nlp", "quaterion_cv")
 _STANDARD: Final = frozenset(sys.stdlib_module_names)
 _READABLE: Final = tuple(
     str(Path(place).resolve())
@@ -102,7 +103,7 @@ class Watch:
         if not self.is_active:
             return
         if event == "open" and isinstance(arguments[0], (str, bytes)):
-            self._check_path(os.fsdecode(arguments[0]))
+            self._check_path(os.fsdecode(arguments[0]), arguments[2])
         elif event == "import":
             package = arguments[0].partition(".")[0]
             if package not in _STANDARD and package not in self.packages:
@@ -113,10 +114,13 @@ class Watch:
         elif event in _FORBIDDEN:
             self.found.append(f"{_FORBIDDEN[event]}: {event} {arguments!r:.200}")
 
-    def _check_path(self, path: str) -> None:
+    def _check_path(self, path: str, flags: int) -> None:
         if not path.startswith("/"):
             return  # relative to a folder that was opened, or to the working folder
-        real = os.path.realpath(path)
+        if flags & os.O_NOFOLLOW:  # a link itself is not opened
+            real = str(Path(path).parent.resolve() / Path(path).name)
+        else:
+            real = os.path.realpath(path)
         if not real.startswith((*self.readable, *_READABLE)):
             self.found.append(f"outside read: {real}")
 
@@ -126,6 +130,15 @@ Case: TypeAlias = Callable[[Path, Watch], Outcome]
 
 Temporary files go to the subfolder ``tmp``.
 """
+
+
+def is_explained(error: BaseException) -> bool:
+    """Whether an error was raised by a package of this project, rather than passed through."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return str(module).partition(".")[0] in _OWN
 
 
 def run_cases(

@@ -27,7 +27,7 @@ from quaterion_core.heads import (
 )
 from quaterion_core.model import SimilarityModel
 
-TEXTS = ["delete a file", "open the folder", "", "a b c d e f"]
+TEXTS = ["delete a file", "open the folder", "", "a b c d e f", "na " * 40 + "banana" * 40]
 
 
 class Letters(Encoder):

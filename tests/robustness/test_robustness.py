@@ -17,6 +17,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # the program beside 
 
 from robustness import __main__ as program
 from robustness import crashes, sandbox
+from robustness.hostile_caches import try_caches
 from robustness.hostile_files import try_files
 from robustness.hostile_input import try_folders
 from robustness.listed_cases import try_listed
@@ -46,6 +47,12 @@ def test_hostile_files_are_read_or_refused():
     cases = try_files(60)
     assert len(cases) >= 60
     assert [str(case) for case in cases if not case.outcome.is_right] == []
+
+
+def test_hostile_caches_are_filled_again_or_refused():
+    cases = try_caches(40)
+    assert [str(case) for case in cases if not case.outcome.is_right] == []
+    assert {case.outcome.kind for case in cases} == {"our error", "same result"}
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
