@@ -233,7 +233,9 @@ def _utf_8_lines(file: io.BufferedReader[Any], path: Path) -> Iterator[tuple[int
                 ) from None
 
 
-def _decoded_lines(file: io.BufferedReader[Any], path: Path, encoding: str) -> Iterator[tuple[int, str]]:
+def _decoded_lines(
+    file: io.BufferedReader[Any], path: Path, encoding: str
+) -> Iterator[tuple[int, str]]:
     number = 0
     text = io.TextIOWrapper(file, encoding)
     try:
