@@ -12,7 +12,7 @@ from quaterion_core import SimilarityModel
 from quaterion_core.recipe.evaluate import RECIPE_FILE, evaluation_data, recipe_of
 from quaterion_core.recipe.reading import RecipeLike
 from quaterion_report.corpus import Corpus
-from quaterion_report.figures import metric_table
+from quaterion_report.figures import Figures
 from quaterion_report.gathering import PCA, UMAP, Evaluated, evaluated, page_data
 from quaterion_report.projection import check_umap
 from quaterion_report.report_data import MODEL, OTHER, UNTOUCHED, ReportData, SystemKey
@@ -107,6 +107,7 @@ def gather(
         systems[OTHER] = (name, SimilarityModel.load(Path(compare)))
     corpus = Corpus.of(given.samples, given.candidates)
     found = evaluated(corpus, systems, given.metrics[0].metric.distance_metric_name)
+    figures = Figures(corpus, found, given.metrics)
     searched = given.split if given.reference is None else f"{given.split} among {given.reference}"
     result = page_data(
         corpus,
@@ -116,7 +117,8 @@ def gather(
         map_method=MAP_METHODS[map_method],
         run=run_of(folder),
         notes=notes,
-        metrics=metric_table(corpus, found, given.metrics),
+        metrics=figures.metrics(),
+        slices=figures.slices(),
     )
     return Gathered(result, corpus, found)
 

@@ -1,38 +1,199 @@
-"""Metrics of all systems over the same queries."""
+"""Metrics of all systems over the same queries: intervals, differences, and the worst slices."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
-from quaterion_core.eval import AttachedMetric
-from quaterion_core.eval.scoring import score
-from quaterion_report.corpus import Corpus
-from quaterion_report.gathering import Evaluated
-from quaterion_report.report_data import Estimate, Metric, SystemKey
+import torch
+from torch import Tensor
+
+from quaterion_core.eval import AttachedMetric, GroupMetric
+from quaterion_core.eval.scoring import Scores, score
+from quaterion_report.corpus import Corpus, text_of
+from quaterion_report.gathering import SHORT_TEXT, Evaluated
+from quaterion_report.report_data import (
+    MODEL,
+    OTHER,
+    UNTOUCHED,
+    Difference,
+    Estimate,
+    Metric,
+    Slice,
+    Slices,
+    SystemKey,
+)
+from quaterion_report.statistics import (
+    Clusters,
+    bootstrap_means,
+    holm,
+    interval,
+    randomization_p_values,
+)
+
+SMALLEST_SLICE: Final = 10
+SHOWN_SLICES: Final = 12
+LENGTH_PARTS: Final = 4
 
 
-def metric_table(
-    corpus: Corpus, systems: Mapping[SystemKey, Evaluated], metrics: Sequence[AttachedMetric]
-) -> list[Metric]:
-    """Return the metrics of all systems.
+class Figures:
+    """Metrics of several systems.
 
     Args:
         corpus: What was searched.
-        systems: The systems, by key.
+        systems: The systems by key, the model first.
         metrics: The metrics.
     """
-    by_name = {metric.name: metric.metric for metric in metrics}
-    values = {
-        key: score(by_name, corpus.retrieval(system.embeddings)).values
-        for key, system in systems.items()
-    }
-    return [
-        Metric(
-            name=name,
-            values={
-                key: Estimate(value=round(float(of_system[name]), 6))
-                for key, of_system in values.items()
-            },
-        )
-        for name in by_name
-    ]
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        systems: Mapping[SystemKey, Evaluated],
+        metrics: Sequence[AttachedMetric],
+    ):
+        by_name = {metric.name: metric.metric for metric in metrics}
+        self._corpus = corpus
+        self._scores: dict[SystemKey, Scores] = {
+            key: score(by_name, corpus.retrieval(system.embeddings))
+            for key, system in systems.items()
+        }
+        self._names = list(by_name)
+        model = self._scores[MODEL]
+        self._queries = corpus.number[model.queries.cpu()]
+        # Metrics that are no mean over queries, such as ROC AUC, have no interval.
+        self._means = [name for name in by_name if _is_mean(model, name)]
+        self._clusters = Clusters(self._groups(), len(self._queries))
+
+    def metrics(self) -> list[Metric]:
+        """Return the metrics, with intervals and differences where they are means over queries."""
+        values = {key: self._query_values(key) for key in self._scores}
+        samples = {
+            key: bootstrap_means(of_queries, self._clusters) for key, of_queries in values.items()
+        }
+        differences = {
+            key: self._differences(values[MODEL] - values[key], samples[MODEL] - samples[key])
+            for key in values
+            if key != MODEL
+        }
+        table = []
+        for name in self._names:
+            column = self._means.index(name) if name in self._means else None
+            of_systems = {key: float(scores.values[name]) for key, scores in self._scores.items()}
+            table.append(
+                Metric(
+                    name=name,
+                    values={
+                        key: _estimate(value, None if column is None else samples[key][:, column])
+                        for key, value in of_systems.items()
+                    },
+                    differences={
+                        key: of_metrics[name]
+                        for key, of_metrics in differences.items()
+                        if name in of_metrics
+                    },
+                    is_share=all(0 <= value <= 1 for value in of_systems.values()),
+                )
+            )
+        return table
+
+    def slices(self) -> Slices | None:
+        """Return the slices with the lowest values of the first metric that is a mean."""
+        if not self._means:
+            return None
+        name = self._means[0]
+        values = self._scores[MODEL].query_values[name].cpu()
+        reference = next((key for key in (OTHER, UNTOUCHED) if key in self._scores), None)
+        others = None if reference is None else self._scores[reference].query_values[name].cpu()
+        found = []
+        for by, part, chosen in self._parts(~values.isnan()):
+            if int(chosen.sum()) < SMALLEST_SLICE:
+                continue
+            of_part = values[chosen]
+            samples = bootstrap_means(of_part.unsqueeze(1), Clusters(None, len(of_part)))
+            estimate = _estimate(float(of_part.double().mean()), samples[:, 0])
+            before = None if others is None else round(float(others[chosen].double().mean()), 6)
+            found.append(
+                Slice(
+                    by=by, name=part, queries=len(of_part), estimate=estimate, reference=before
+                )
+            )  # fmt: skip
+        if not found:
+            return None
+        found.sort(key=lambda part: (part.estimate.high or part.estimate.value, part.name))
+        overall = round(float(values[~values.isnan()].double().mean()), 6)
+        return Slices(metric=name, overall=overall, worst=found[:SHOWN_SLICES])
+
+    def _query_values(self, key: SystemKey) -> Tensor:
+        """Return the values of all queries, a column for each metric that is a mean."""
+        columns = [self._scores[key].query_values[name].cpu().double() for name in self._means]
+        empty = torch.zeros(len(self._queries), 0, dtype=torch.float64)
+        return torch.stack(columns, dim=1) if columns else empty
+
+    def _differences(self, of_queries: Tensor, of_samples: Tensor) -> dict[str, Difference]:
+        p_values = holm(randomization_p_values(of_queries, self._clusters))
+        found = {}
+        for column, name in enumerate(self._means):
+            values = of_queries[:, column]
+            answered = values[~values.isnan()]
+            if not len(answered):
+                continue
+            found[name] = Difference(
+                estimate=_estimate(float(answered.mean()), of_samples[:, column]),
+                p_value=p_values[column],
+                wins=int((answered > 0).sum()),
+                losses=int((answered < 0).sum()),
+                ties=int((answered == 0).sum()),
+            )
+        return found
+
+    def _groups(self) -> Tensor | None:
+        """Return the group of each query if several share one."""
+        if not issubclass(self._corpus.metric_type, GroupMetric):
+            return None
+        return self._numbered_groups()[1]
+
+    def _numbered_groups(self) -> tuple[list[str | None], Tensor]:
+        """Return the groups of the queries, and the number of that of each query."""
+        names = [self._corpus.groups[obj] for obj in self._queries.tolist()]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return list(numbers), torch.tensor([numbers[name] for name in names])
+
+    def _parts(self, answered: Tensor) -> Iterator[tuple[str, str, Tensor]]:
+        """Yield parts of the queries: by what, which, and the queries of it."""
+        objects = [self._corpus.objects[obj] for obj in self._queries.tolist()]
+        if not self._corpus.are_roles:
+            names, numbers = self._numbered_groups()
+            for number in (torch.bincount(numbers) >= SMALLEST_SLICE).nonzero().flatten().tolist():
+                name = text_of(names[number], SHORT_TEXT, 0)
+                yield "group", name, (numbers == number) & answered
+        if all(isinstance(obj, str) for obj in objects):
+            lengths = torch.tensor([len(obj.split()) for obj in objects])
+            yield from _parts_by_length(lengths, answered)
+
+
+def _parts_by_length(lengths: Tensor, answered: Tensor) -> Iterator[tuple[str, str, Tensor]]:
+    """Yield parts of about the same size, from short texts to long ones."""
+    known = lengths[answered].sort().values
+    if not len(known):
+        return
+    edges = [int(known[len(known) * part // LENGTH_PARTS]) for part in range(LENGTH_PARTS)]
+    starts = sorted(set(edges))
+    for start, end in zip(starts, [*starts[1:], int(known[-1]) + 1], strict=True):
+        last = end - 1
+        words = f"{start} to {last} words" if last > start else f"{start} words"
+        yield "length", words, (lengths >= start) & (lengths < end) & answered
+
+
+def _is_mean(scores: Scores, name: str) -> bool:
+    """Whether a metric is the mean of its values of the queries."""
+    if name not in scores.query_values:
+        return False
+    values = scores.query_values[name]
+    mean = values[~values.isnan()].double().mean()
+    return bool((mean - scores.values[name]).abs() < 1e-4)
+
+
+def _estimate(value: float, samples: Tensor | None) -> Estimate:
+    ends = None if samples is None else interval(samples)
+    low, high = ends or (None, None)
+    return Estimate(value=round(value, 6), low=low, high=high)

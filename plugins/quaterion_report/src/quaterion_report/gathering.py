@@ -35,11 +35,13 @@ from quaterion_report.report_data import (
     Geometry,
     Hub,
     Hubness,
+    Metric,
     Neighbor,
     Outcome,
     Query,
     ReportData,
     Run,
+    Slices,
     Sprite,
     System,
     SystemKey,
@@ -110,7 +112,8 @@ def page_data(
     map_method: str = PCA,
     run: Run | None = None,
     notes: Sequence[str] = (),
-    **figures: Any,
+    metrics: Sequence[Metric] = (),
+    slices: Slices | None = None,
 ) -> ReportData:
     """Return the data of a page.
 
@@ -122,7 +125,8 @@ def page_data(
         map_method: ``PCA`` or ``UMAP``.
         run: The training run, if it is known.
         notes: What a reader has to know.
-        **figures: The metrics and slices, as :class:`ReportData` takes them.
+        metrics: Metrics of all systems.
+        slices: The worst slices.
     """
     found = systems[MODEL].search
     compared: tuple[SystemKey, ...] = (OTHER, UNTOUCHED)
@@ -166,7 +170,8 @@ def page_data(
             for outcome, positions in chosen.items()
             for position in positions
         ],
-        **figures,
+        metrics=list(metrics),
+        slices=slices,
     )
 
 
