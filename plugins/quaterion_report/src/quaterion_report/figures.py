@@ -91,7 +91,6 @@ class Figures:
                         for key, of_metrics in differences.items()
                         if name in of_metrics
                     },
-                    is_share=all(0 <= value <= 1 for value in of_systems.values()),
                 )
             )
         return table

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from quaterion_core import SimilarityModel
 from quaterion_core.distances import Distance
+from quaterion_core.eval import GroupMetric
 from quaterion_report.corpus import Corpus, text_of
 from quaterion_report.geometry import (
     alignment,
@@ -162,6 +163,7 @@ def page_data(
         groups=[
             -1 if (name := corpus.groups[obj]) is None else number_of_group[name] for obj in shown
         ],
+        by_group=issubclass(corpus.metric_type, GroupMetric),
         are_roles=corpus.are_roles,
         map_method=map_method,
         sprites=sprites,

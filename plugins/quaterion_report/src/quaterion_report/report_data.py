@@ -119,13 +119,11 @@ class Metric(_Part):
         name: Its name.
         values: By system.
         differences: By the system that the model is compared with.
-        is_share: Whether its values are between 0 and 1.
     """
 
     name: _Short
     values: dict[str, Estimate]
     differences: dict[str, Difference] = {}
-    is_share: bool = True
 
 
 class Curve(_Part):
@@ -339,6 +337,7 @@ class ReportData(_Part):
         objects: Text of each object of the map, the hubs and the gallery.
         group_names: Names of the groups, the largest first.
         groups: Number of the group of each object; -1 for none.
+        by_group: Whether intervals are over groups of queries.
         are_roles: Whether the groups are roles of objects, queries and documents, for pairs
             without subgroups.
         map_method: How the map was drawn, such as ``PCA``.
@@ -362,6 +361,7 @@ class ReportData(_Part):
     objects: list[_Short] = Field(default=[], max_length=2 * MOST_OBJECTS)
     group_names: list[_Short] = []
     groups: list[int] = []
+    by_group: bool = False
     are_roles: bool = False
     map_method: _Short = "PCA"
     sprites: list[Sprite] = []

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from quaterion_report import charts
 from quaterion_report.charts import Axis, Series
 from quaterion_report.report_data import (
+    UNTOUCHED,
     Difference,
     Estimate,
     Metric,
@@ -21,7 +22,7 @@ from quaterion_report.report_data import (
     Slice,
     System,
 )
-from quaterion_report.scales import round_extent
+from quaterion_report.scales import extent, round_extent
 from quaterion_report.thresholds import operating_points
 
 COLORED_GROUPS: Final = 10
@@ -161,26 +162,31 @@ def _verdict(data: ReportData, system: System) -> Verdict | None:
     }
     if not compared:
         return None
-    better = [name for name, difference in compared.items() if tone(difference) == "good"]
-    worse = [name for name, difference in compared.items() if tone(difference) == "bad"]
-    against, model = system.name, data.systems[0].name
-    if better and not worse:
-        rest = "" if len(better) == len(compared) else "; the others show no clear difference"
-        names = _listed(better)
-        return Verdict(f"{model} is better than {against} in {names}{rest}.", "good")
-    if worse and not better:
-        rest = "" if len(worse) == len(compared) else "; the others show no clear difference"
-        return Verdict(f"{model} is worse than {against} in {_listed(worse)}{rest}.", "bad")
-    if better:
+    better = [_by(*item) for item in compared.items() if tone(item[1]) == "good"]
+    worse = [_by(*item) for item in compared.items() if tone(item[1]) == "bad"]
+    model = data.systems[0].name
+    against = f"the {system.name}" if system.key == UNTOUCHED else system.name
+    rest = (
+        "" if len(better) + len(worse) == len(compared) else " Other metrics: no clear difference."
+    )
+    if better and worse:
         return Verdict(
             f"{model} is better than {against} in {_listed(better)}, but worse in "
-            f"{_listed(worse)}.",
+            f"{_listed(worse)}.{rest}",
             "open",
         )
+    if better:
+        return Verdict(f"{model} is better than {against} in {_listed(better)}.{rest}", "good")
+    if worse:
+        return Verdict(f"{model} is worse than {against} in {_listed(worse)}.{rest}", "bad")
     return Verdict(
-        f"These queries cannot tell {model} from {against}: in no metric is the difference clear.",
-        "open",
+        f"These queries cannot tell {model} from {against}: no metric differs clearly.", "open"
     )
+
+
+def _by(name: str, difference: Difference) -> str:
+    """Return a metric with the size of its difference."""
+    return f"{name} (by {figure(abs(difference.estimate.value))})"
 
 
 def tone(difference: Difference) -> str:
@@ -248,7 +254,7 @@ def metrics(data: ReportData) -> dict[str, Any]:
 
 def _interval_chart(data: ReportData, metric: Metric) -> Markup:
     ends = [end for value in metric.values.values() for end in _ends(value)]
-    low, high = (0.0, 1.0) if metric.is_share and min(ends) >= 0 else round_extent([*ends, 0.0])
+    low, high = extent(ends, at_least=0.02)
     rows = [
         (_style(system), *_triple(metric.values[system.key]))
         for system in data.systems
