@@ -107,6 +107,7 @@ class Quaterion:
         *,
         batch_sampler: Any = None,
         grad_cache_chunk: int | None = None,
+        keep_best: str | None = None,
         plugins: Sequence[Any] = (),
     ) -> None:
         """Train a model.
@@ -132,6 +133,9 @@ class Quaterion:
             grad_cache_chunk: Number of objects to embed at once. The loss is that of the whole
                 batch, and the gradient too, but the memory that encoders take is that of so many
                 objects; they run twice. By default the whole batch is embedded at once.
+            keep_best: Value by which to keep the weights of the best epoch instead of those of the
+                last one: ``validation_loss``, ``train_loss`` or a metric by its name. By default
+                the default trainer keeps the best by what it monitors, and others the last.
             plugins: Plugins whose lifecycle hooks take part, by distribution name, or as modules.
                 No plugin takes part unless it is named here. They may propose arguments for the
                 trainer only where ``fit`` makes it.
@@ -148,6 +152,7 @@ class Quaterion:
             ckpt_path,
             batch_sampler=batch_sampler,
             grad_cache_chunk=grad_cache_chunk,
+            keep_best=keep_best,
             plugins=plugins,
         ) as train:
             train()
@@ -164,6 +169,7 @@ class Quaterion:
         *,
         batch_sampler: Any = None,
         grad_cache_chunk: int | None = None,
+        keep_best: str | None = None,
         plugins: Sequence[Any] | Lifecycle = (),
         evaluated: Sequence[SimilarityDataLoader[Any]] = (),
     ) -> Iterator[Callable[[], None]]:
@@ -181,6 +187,7 @@ class Quaterion:
             ckpt_path: A Lightning checkpoint to resume from.
             batch_sampler: Which training samples come together in a batch, as in :meth:`fit`.
             grad_cache_chunk: Number of objects to embed at once, as in :meth:`fit`.
+            keep_best: Value by which to keep the weights of the best epoch, as in :meth:`fit`.
             plugins: Plugins whose lifecycle hooks take part, as in :meth:`fit`; or what
                 :func:`~quaterion_core.plugins.activate` made of them.
             evaluated: Loaders of what is evaluated on besides validation data, such as a
@@ -234,6 +241,7 @@ class Quaterion:
             batch_sampler=batch_sampler,
             grad_cache_chunk=grad_cache_chunk,
             evaluated=evaluated,
+            keep_best=keep_best,
         )
         with training.prepared():
             yield training

@@ -17,6 +17,7 @@ from quaterion_core.eval.ranking import Needs, Ranking, rank_matrix, relevant
 from quaterion_core.eval.relevance import RelevanceBuilder
 from quaterion_core.eval.retrieval import Retrieval
 from quaterion_core.eval.scoring import score
+from quaterion_core.types import Targets
 
 ReduceFunction: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -53,6 +54,9 @@ class BaseMetric(CheckedArguments, ABC):
     """
 
     accumulator_type: ClassVar[type[Accumulator]]
+
+    higher_is_better: ClassVar[bool] = True
+    """Whether the higher of two values is the better one, when epochs are compared."""
 
     needs_all_queries: ClassVar[bool] = False
     """Whether its value cannot be put together from blocks of queries by :meth:`query_values`.
@@ -273,6 +277,19 @@ class BaseMetric(CheckedArguments, ABC):
         batch = self.accumulator_type()
         batch.update(embeddings, **targets)
         return self._value(batch)
+
+    @torch.no_grad()
+    def value_over_samples(self, state: Targets) -> Tensor:
+        """Return the value over samples, as an evaluation of these samples reports it.
+
+        Each first object of a pair queries all second objects; each object of groups queries all
+        others.
+
+        Args:
+            state: Embeddings and targets that an accumulator has collected.
+        """
+        targets = dict(state)
+        return self.of_retrieval(Retrieval.of_samples(targets.pop("embeddings"), targets))
 
     @torch.no_grad()
     def _value(self, accumulator: Accumulator) -> Tensor:

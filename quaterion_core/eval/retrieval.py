@@ -86,6 +86,22 @@ class Retrieval:
         self._selects_candidates = candidates is not None or len(self.candidates) < len(rows)
         self._targets = targets
 
+    @classmethod
+    def of_samples(cls, embeddings: Tensor, targets: Targets) -> Retrieval:
+        """Return the retrieval that evaluations of samples are about.
+
+        Each first object of a pair queries all second objects, such as a question all answers;
+        each object of groups queries all others.
+
+        Args:
+            embeddings: Shape (N, D).
+            targets: Targets of all N objects: those of pairs or those of groups.
+        """
+        if "pairs" not in targets:
+            return cls(embeddings, targets)
+        first, second = targets["pairs"].unbind(dim=1)
+        return cls(embeddings, targets, torch.unique(first), torch.unique(second))
+
     @property
     def targets(self) -> Targets:
         """The targets of all N objects."""

@@ -10,6 +10,7 @@ from typing_extensions import Self
 
 from quaterion_core.components import CheckedArguments
 from quaterion_core.distances import Distance
+from quaterion_core.loss.group_index import GroupIndex
 from quaterion_core.utils.accepted import accepted
 
 SampleKind: TypeAlias = Literal["groups", "pairs"]
@@ -76,6 +77,19 @@ class SimilarityLoss(CheckedArguments, nn.Module):
         """
         loss: Tensor = self(embeddings=embeddings, **accepted(self.forward, targets))
         return loss
+
+    def counts(self, targets: Mapping[str, Tensor]) -> bool:
+        """Return whether any sample of a batch enters the loss.
+
+        In evaluation, objects of groups for which a loss has no weights do not. A batch without any
+        other is left out of the logged loss.
+
+        Args:
+            targets: Targets by name, as loaders yield them.
+        """
+        indices = [module for module in self.modules() if isinstance(module, GroupIndex)]
+        groups = targets.get("groups")
+        return groups is None or all(bool((index(groups) >= 0).any()) for index in indices)
 
     def memory_loss(
         self,

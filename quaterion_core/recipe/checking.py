@@ -20,7 +20,7 @@ from quaterion_core.dataset.batch_samplers import BatchSampler, build_batch_samp
 from quaterion_core.dataset.batch_samplers.choices import batch_sampler_faults
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.metric_choices import attached_metrics
-from quaterion_core.plugins.nearest import unknown_name
+from quaterion_core.eval.monitored import unknown_monitor
 from quaterion_core.recipe.faults import Faults, Place, message_of
 from quaterion_core.recipe.settings import DEFAULT_OPTIMIZER, component_choices
 from quaterion_core.train.optimizers import (
@@ -108,25 +108,6 @@ def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) ->
     return ComponentCheck(faults.found, metrics, optimizer, schedule, sampler)
 
 
-def monitored(monitor: str, metrics: Iterable[AttachedMetric]) -> tuple[str, str]:
-    """Return Lightning's name of the monitored value of a recipe, and its mode.
-
-    Args:
-        monitor: A loss or a metric, as named in the recipe.
-        metrics: The metrics of the recipe.
-
-    Example:
-        >>> monitored("validation_loss", [])
-        ('validation_loss', 'min')
-    """
-    for metric in metrics:
-        if monitor in (metric.name, f"{metric.name}_validation"):
-            return f"{metric.name}_validation", "max"
-        if monitor == f"{metric.name}_train":
-            return monitor, "max"
-    return monitor, "min"
-
-
 def loader_faults(arguments: Mapping[str, Any]) -> list[Fault]:
     """Find all faults in further arguments of the data loader."""
     faults = Faults()
@@ -155,11 +136,7 @@ def monitors(content: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
 def _monitor_faults(
     place: Place, monitor: str, metrics: Iterable[AttachedMetric]
 ) -> Iterator[Fault]:
-    known = ["validation_loss", "train_loss", *(metric.name for metric in metrics)]
-    logged = [*known, *(f"{n}_{stage}" for n in known[2:] for stage in ("validation", "train"))]
-    if monitor not in logged:
-        statement = "There is nothing to monitor called"
-        message = unknown_name(statement, monitor, known, known_as="Choose one of")
+    if message := unknown_monitor(monitor, metrics):
         yield Fault(place, message, ValueError)
 
 

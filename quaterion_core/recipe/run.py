@@ -18,6 +18,7 @@ from quaterion_core.recipe.data import Evaluation, load_reference
 from quaterion_core.recipe.faults import RecipeError
 from quaterion_core.recipe.fit import FitResult
 from quaterion_core.recipe.preparation import Preparation, interrupted_run
+from quaterion_core.recipe.reference_metrics import ReferenceMetrics
 from quaterion_core.recipe.report import (
     REPORT_FILE,
     changed_splits,
@@ -52,6 +53,8 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     evaluation, train = _load(prepared)
     validation = evaluation.samples
+    if evaluation.reference is not None and not evaluation.is_empty:
+        trainer.callbacks.append(ReferenceMetrics(evaluation))  # type: ignore[attr-defined]
     write(f"Data: {counted(len(train), 'training sample')}, {len(validation):,} for validation.")
     facts = data_facts(_splits(evaluation, train))
     if changed := changed_splits(recipe, facts):

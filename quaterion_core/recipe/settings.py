@@ -26,8 +26,8 @@ class Splits(_Section):
             dataset has it.
         reference: For group samples, the split in which validation samples are searched, such as
             ``train``; by default each is searched among the others of its own split. It applies to
-            the metrics before and after training and to ``quaterion evaluate``. Metrics that are
-            logged after each epoch use only the validation samples.
+            the metrics before and after training, to those that are logged after each epoch, and to
+            ``quaterion evaluate``.
     """
 
     train: str = "train"
@@ -130,7 +130,8 @@ class Recipe(_Section):
         early_stopping: Early stopping; none by default.
         keep_best: Value that determines the best epoch, whose weights are kept:
             ``validation_loss``, ``train_loss`` or a metric, as for ``early_stopping``. By default
-            the weights of the last epoch are kept.
+            it is what ``early_stopping`` monitors; without early stopping, the weights of the last
+            epoch are kept.
         loader: Further arguments of the data loader, such as ``num_workers``.
         trainer: Further arguments of Lightning's ``Trainer``, such as ``accelerator``,
             ``devices``, ``strategy``, ``precision``.

@@ -8,15 +8,15 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
 from quaterion_core.components import Fault, argument_faults, callable_arguments
 from quaterion_core.eval.attached_metric import AttachedMetric
+from quaterion_core.eval.monitored import monitored
 from quaterion_core.plugins.lifecycle import Lifecycle
-from quaterion_core.recipe.checking import monitored
 from quaterion_core.recipe.faults import RecipeError
 from quaterion_core.recipe.settings import EarlyStop, Recipe
 from quaterion_core.train.callbacks.best_epoch import BestEpoch
@@ -112,9 +112,8 @@ def build_trainer(
     if recipe.early_stopping is not None:
         stated["callbacks"] = [_early_stopping(recipe.early_stopping, metrics)]
     best = None
-    if recipe.keep_best is not None:
-        monitor, mode = monitored(recipe.keep_best, metrics)
-        best = BestEpoch(monitor, "max" if mode == "max" else "min")
+    if (compared := _compared(recipe, metrics)) is not None:
+        best = BestEpoch(*compared)
         defaults["callbacks"].append(best)
     arguments = lifecycle.trainer_arguments(defaults, given=stated)
     with quiet_lightning():
@@ -125,6 +124,18 @@ def trainer_faults(arguments: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield unknown arguments of the trainer, and values of the wrong type."""
     known = callable_arguments(pl.Trainer)
     yield from argument_faults("The trainer", known, arguments, ("trainer",))
+
+
+def _compared(
+    recipe: Recipe, metrics: Sequence[AttachedMetric]
+) -> tuple[str, Literal["min", "max"]] | None:
+    """Return the value by which epochs are compared, and its mode, if the best one is kept."""
+    if recipe.keep_best is not None:
+        return monitored(recipe.keep_best, metrics)
+    if recipe.early_stopping is None:
+        return None
+    monitor, mode = monitored(recipe.early_stopping.monitor, metrics)
+    return monitor, recipe.early_stopping.mode or mode
 
 
 def _early_stopping(settings: EarlyStop, metrics: Sequence[AttachedMetric]) -> EarlyStopping:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_warn
 from torch.utils.data import IterableDataset
 
@@ -148,18 +147,3 @@ def check_chunk(chunk: object) -> None:
         raise ValueError(
             f"Expected grad_cache_chunk to be a positive number of objects or None, got {chunk!r}."
         )
-
-
-def check_early_stopping(trainer: pl.Trainer, *, has_validation: bool) -> None:
-    """Check that no callback monitors validation metrics if there are no validation data.
-
-    Raises:
-        ValueError: A callback does.
-    """
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        monitor = getattr(callback, "monitor", None) or ""
-        if not has_validation and "validation" in monitor:
-            raise ValueError(
-                f"The trainer's {type(callback).__name__} monitors {monitor!r}, but fit() got no "
-                "val_dataloader. Pass one, or create the callback with monitor='train_loss'."
-            )

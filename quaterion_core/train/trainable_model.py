@@ -230,12 +230,12 @@ class TrainableModel(pl.LightningModule, ABC):
             if stage == TrainStage.TRAIN:
                 if not self._is_logged(attached, batch_idx):
                     continue
-                with torch.no_grad():
-                    compute = attached.metric.compute
-                    value = compute(embeddings.detach(), **accepted(compute, targets))
+                metric = attached.metric
+                collected = metric.accumulator_type()
+                collected.update(embeddings.detach(), **accepted(metric.update, targets))
                 self.log(
                     f"{attached.name}_{stage.value}",
-                    value,
+                    metric.value_over_samples(collected.state),
                     batch_size=len(embeddings),
                     **attached.log_options,
                 )
@@ -260,9 +260,12 @@ class TrainableModel(pl.LightningModule, ABC):
         """
         from quaterion_core.train.callbacks import LossParametersCallback, MetricsCallback
 
-        present = {type(callback) for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
-        ours: list[pl.Callback] = [MetricsCallback(), LossParametersCallback()]
-        return [callback for callback in ours if type(callback) not in present]
+        present: list[pl.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
+        return [
+            kind()
+            for kind in (MetricsCallback, LossParametersCallback)
+            if not any(isinstance(callback, kind) for callback in present)
+        ]
 
     def setup_dataloader(self, dataloader: Any) -> None:
         """Do nothing: loaders need no setup.
@@ -348,15 +351,16 @@ class TrainableModel(pl.LightningModule, ABC):
             self._warn_of_collapse(embeddings)
         if self._xbm_config is not None and stage == TrainStage.TRAIN:
             loss = loss + self._memory_loss(embeddings, targets, self._xbm_config)
-        self.log(
-            f"{stage.value}_loss",
-            loss,
-            batch_size=len(embeddings),
-            prog_bar=True,
-            on_step=stage == TrainStage.TRAIN,
-            on_epoch=True,
-            sync_dist=stage != TrainStage.TRAIN,
-        )
+        if stage == TrainStage.TRAIN or self.loss.counts(targets):
+            self.log(
+                f"{stage.value}_loss",
+                loss,
+                batch_size=len(embeddings),
+                prog_bar=True,
+                on_step=stage == TrainStage.TRAIN,
+                on_epoch=True,
+                sync_dist=stage != TrainStage.TRAIN,
+            )
         # Metrics over a whole dataset gather their states from all processes themselves.
         seen, stated = (embeddings, targets) if stage == TrainStage.TRAIN else own
         self.process_results(

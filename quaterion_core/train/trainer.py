@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pytorch_lightning.callbacks import EarlyStopping, ModelSummary
 
@@ -20,6 +20,7 @@ def trainer_defaults(
     train_dataloader: SimilarityDataLoader[Any] | None = None,
     *,
     monitor: str = "validation_loss",
+    mode: Literal["min", "max"] = "min",
 ) -> dict[str, Any]:
     """Return arguments for ``pl.Trainer``, which stops when ``monitor`` no longer improves.
 
@@ -32,7 +33,7 @@ def trainer_defaults(
     defaults: dict[str, Any] = {
         "callbacks": [
             QuaterionProgressBar(),
-            EarlyStopping(monitor, min_delta=1e-3 if on_training else 0.0),
+            EarlyStopping(monitor, min_delta=1e-3 if on_training else 0.0, mode=mode),
             ModelSummary(max_depth=3),
         ],
         "max_epochs": EPOCHS_WITHOUT_VALIDATION if on_training else -1,

@@ -23,6 +23,7 @@ from quaterion_core.encoders.encoder import (
     meta_extractors,
     train_collate_functions,
 )
+from quaterion_core.eval.monitored import monitored
 from quaterion_core.plugins.lifecycle import Lifecycle
 from quaterion_core.train.cache.table_encoder import TableEncoder
 from quaterion_core.train.cache.training_cache import TrainingCache
@@ -31,6 +32,7 @@ from quaterion_core.train.callbacks import (
     MetricsCallback,
     ResumeCallback,
 )
+from quaterion_core.train.callbacks.best_epoch import BestEpoch
 from quaterion_core.train.callbacks.guard_callback import GuardCallback
 from quaterion_core.train.callbacks.interruption_callback import InterruptionCallback
 from quaterion_core.train.callbacks.release_callback import ReleaseCallback
@@ -38,9 +40,9 @@ from quaterion_core.train.checkpoint_io import write_whole_checkpoints
 from quaterion_core.train.epoch_batches import BatchPlan, SamplerPlan, ordered_plan
 from quaterion_core.train.epoch_loader import EpochLoader, StreamLoader, epoch_loader
 from quaterion_core.train.interruption import interruptible
+from quaterion_core.train.monitoring import check_keep_best, check_monitors, default_monitor
 from quaterion_core.train.preflight import (
     check_chunk,
-    check_early_stopping,
     check_loader,
     check_loss_fits,
     check_shares,
@@ -82,6 +84,7 @@ class Training:
         batch_sampler: Any = None,
         grad_cache_chunk: int | None = None,
         evaluated: Sequence[SimilarityDataLoader[Any]] = (),
+        keep_best: str | None = None,
     ):
         check_model_and_trainer(trainable_model, trainer)
         check_checkpoint(ckpt_path)
@@ -96,11 +99,16 @@ class Training:
             check_loader(loader, f"evaluated[{number}]")
         check_chunk(grad_cache_chunk)
         if trainer is None:
-            monitor = "train_loss" if val_dataloader is None else "validation_loss"
-            defaults = trainer_defaults(trainable_model, train_dataloader, monitor=monitor)
+            monitor, mode = default_monitor(trainable_model, train_dataloader, val_dataloader)
+            keep_best = keep_best or monitor
+            defaults = trainer_defaults(
+                trainable_model, train_dataloader, monitor=monitor, mode=mode
+            )
             arguments = lifecycle.trainer_arguments(defaults)
             trainer = pl.Trainer(**without_switched_off(arguments))
-        check_early_stopping(trainer, has_validation=val_dataloader is not None)
+        if keep_best is not None:
+            check_keep_best(keep_best, trainable_model, has_validation=val_dataloader is not None)
+        check_monitors(trainer, trainable_model, train_dataloader, val_dataloader)
         if ckpt_path is None:
             check_trainer(trainer, trainable_model)
             reset_callbacks(trainer)
@@ -117,6 +125,9 @@ class Training:
         self._train_data = train_dataloader
         self._validation_data = val_dataloader
         self._evaluated = evaluated
+        self._best = None
+        if keep_best is not None:
+            self._best = BestEpoch(*monitored(keep_best, trainable_model.metrics))
         self._ckpt_path = ckpt_path
         self._lifecycle = lifecycle
         self._plan = _plan(batch_sampler, train_dataloader, trainer)
@@ -179,13 +190,16 @@ class Training:
         """
         own = self.trainer.callbacks  # type: ignore[attr-defined]
         given = [callback for callback in own if isinstance(callback, InterruptionCallback)]
-        callbacks = [
-            MetricsCallback(),
+        has_metrics = any(isinstance(callback, MetricsCallback) for callback in own)
+        callbacks: list[pl.Callback] = [] if has_metrics else [MetricsCallback()]
+        callbacks += [
             LossParametersCallback(),
             ResumeCallback(self.train_loader),
             ReleaseCallback(self._tables.values()),
             GuardCallback(),
         ]
+        if self._best is not None:
+            callbacks.append(self._best)
         interruption = given[0] if given else InterruptionCallback()
         last: list[pl.Callback] = [] if given else [interruption]
         write_whole_checkpoints(self.trainer)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
 
+from quaterion_core.eval.accumulators.either_accumulator import EitherAccumulator
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.base_metric import BaseMetric
+from quaterion_core.eval.retrieval import Retrieval
+from quaterion_core.eval.scoring import score
 from quaterion_core.train.gather import is_distributed
 from quaterion_core.train.trainable_model import TrainableModel
+from quaterion_core.types import Targets
 from quaterion_core.utils.enums import TrainStage
 
 
@@ -32,7 +39,10 @@ class MetricsCallback(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the metrics of the whole validation set."""
-        self._log(pl_module, TrainStage.VALIDATION)
+        if trainer.sanity_checking:
+            self.reset_metrics(pl_module)
+        else:
+            self._log(pl_module, TrainStage.VALIDATION)
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reset the metrics."""
@@ -43,24 +53,59 @@ class MetricsCallback(Callback):
         self._log(pl_module, TrainStage.TEST)
 
     def _log(self, trainable_model: LightningModule, stage: TrainStage) -> None:
-        for attached in _metrics(trainable_model):
-            _gather_state(attached.metric)
-            options = {**attached.log_options, "on_step": False, "on_epoch": True}
-            trainable_model.log(
-                f"{attached.name}_{stage.value}", attached.metric.compute(), **options
-            )
+        attached_metrics = _metrics(trainable_model)
+        values = self.values(attached_metrics, trainable_model)
+        for attached in attached_metrics:
+            if attached.name in values:
+                options = {**attached.log_options, "on_step": False, "on_epoch": True}
+                name = f"{attached.name}_{stage.value}"
+                trainable_model.log(name, values[attached.name], **options)
         self.reset_metrics(trainable_model)
 
+    def values(
+        self, attached_metrics: Sequence[AttachedMetric], trainable_model: LightningModule
+    ) -> Mapping[str, Tensor | float]:
+        """Return the value of each metric by name, over what was collected in all processes.
 
-def _gather_state(metric: BaseMetric) -> None:
-    """Merge the states of a metric of all processes, in the order of their ranks."""
+        Metrics that have collected the same share one search.
+        """
+        collected: list[tuple[Targets, dict[str, BaseMetric]]] = []
+        for attached in attached_metrics:
+            state = gathered(attached.metric.accumulator.state)
+            same = (metrics for known, metrics in collected if _is_same(known, state))
+            metrics = next(same, None)
+            if metrics is None:
+                collected.append((state, metrics := {}))
+            metrics[attached.name] = attached.metric
+        values: dict[str, Tensor] = {}
+        for state, metrics in collected:
+            if not len(state["embeddings"]):
+                raise RuntimeError(
+                    f"The metrics {', '.join(metrics)} have nothing to evaluate: no batch was "
+                    "passed to their update()."
+                )
+            targets = dict(state)
+            retrieval = Retrieval.of_samples(targets.pop("embeddings"), targets)
+            values |= score(metrics, retrieval).values
+        return values
+
+
+def gathered(state: Targets) -> Targets:
+    """Merge what all processes have collected, in the order of their ranks."""
     if not is_distributed():
-        return
+        return state
     states: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(states, metric.accumulator.state)
-    metric.reset()
-    for state in states:
-        metric.accumulator.update(**state)
+    dist.all_gather_object(states, state)
+    merged = EitherAccumulator()
+    for each in states:
+        merged.update(**each)
+    return merged.state
+
+
+def _is_same(state: Targets, other: Targets) -> bool:
+    return state.keys() == other.keys() and all(
+        torch.equal(values, other[name]) for name, values in state.items()
+    )
 
 
 def _metrics(trainable_model: LightningModule) -> list[AttachedMetric]:

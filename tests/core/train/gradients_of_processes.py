@@ -33,7 +33,7 @@ from quaterion_core.eval.pair import RetrievalPrecision
 from quaterion_core.heads import GatedHead
 from quaterion_core.model import SimilarityModel
 from quaterion_core.plugins import registry
-from quaterion_core.train.callbacks.metrics_callback import _gather_state
+from quaterion_core.train.callbacks.metrics_callback import gathered
 from quaterion_core.train.gather import gather_batch
 from quaterion_core.train.grad_cache import embed_in_chunks
 from quaterion_core.train.xbm import XbmBuffer, XbmConfig, XbmPairBuffer
@@ -137,7 +137,7 @@ def compare(rank, address, sizes):
     pairs, pair_parts = batches(is_group=False, sizes=sizes)
     objects, targets = pairs.pre_collate_fn(pair_parts[rank])
     metric.update(torch.tensor(objects), **targets)
-    _gather_state(metric)
+    collected = gathered(metric.accumulator.state)
     dist.destroy_process_group()
 
     for record in registry.components("loss"):
@@ -153,8 +153,10 @@ def compare(rank, address, sizes):
         order = [memory[:, 0].argsort(), whole[:, 0].argsort()]
         differences["memory"][record.id] = difference(memory[order[0]], whole[order[1]])
     objects, targets = pairs.pre_collate_fn([*chain.from_iterable(pair_parts)])
-    at_once = RetrievalPrecision(k=2).compute(torch.tensor(objects), **targets)
-    differences["metric"] = float((metric.compute() - at_once).abs())
+    metric.reset()
+    metric.update(torch.tensor(objects), **targets)
+    at_once = metric.value_over_samples(metric.accumulator.state)
+    differences["metric"] = float((metric.value_over_samples(collected) - at_once).abs())
     if rank == 0:
         print(json.dumps(differences))
 

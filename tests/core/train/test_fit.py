@@ -8,9 +8,16 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from quaterion_core import Quaterion, SimilarityModel, TrainableModel
 from quaterion_core.dataset import GroupSimilarityDataLoader, PairsSimilarityDataLoader
-from quaterion_core.eval.attached_metric import AttachedMetric
-from quaterion_core.eval.group import RetrievalRPrecision
-from quaterion_core.eval.pair import RetrievalPrecision
+from quaterion_core.eval import (
+    AttachedMetric,
+    Evaluator,
+    MeanReciprocalRank,
+    PairRocAuc,
+    PairSampler,
+    RetrievalPrecision,
+    RetrievalRPrecision,
+)
+from quaterion_core.eval.retrieval import Retrieval
 from quaterion_core.heads import EmptyHead, SkipConnectionHead
 from quaterion_core.loss import (
     ArcFaceLoss,
@@ -96,9 +103,9 @@ def test_metrics_of_training_are_computed_where_they_are_logged(
     computed = []
 
     class Counted(RetrievalPrecision):
-        def compute(self, *arguments, **targets):
-            computed.append(len(arguments))
-            return super().compute(*arguments, **targets)
+        def ranking_values(self, ranking):
+            computed.append(ranking)
+            return super().ranking_values(ranking)
 
     metrics = [AttachedMetric("counted", Counted(), **options)]
     trainer = make_trainer(max_epochs=1, log_every_n_steps=2)
@@ -121,6 +128,35 @@ def test_validation_metrics_are_over_the_whole_set(make_model, make_trainer, gro
         embeddings, **GroupSimilarityDataLoader.collate_labels(groups)
     )
     assert float(trainer.callback_metrics["r_precision_validation"]) == pytest.approx(float(whole))
+
+
+def test_logged_metrics_are_those_of_an_evaluation(make_model, make_trainer, pairs):
+    """Each obj_a queries all obj_b, in validation, in training batches and in an evaluation."""
+    metrics = {"p@1": RetrievalPrecision(k=1), "mrr": MeanReciprocalRank(), "auc": PairRocAuc()}
+    attached = [AttachedMetric(name, metric) for name, metric in metrics.items()]
+    model = make_model(MultipleNegativesRankingLoss(), metrics=attached)
+    trainer = make_trainer(max_epochs=2)
+    loader = PairsSimilarityDataLoader(pairs, batch_size=8)
+    Quaterion.fit(model, trainer, loader, loader)
+    sampler = PairSampler(distinguish=True, log_progress=False)
+    values = Evaluator(metrics, sampler).evaluate(pairs, model.model)
+    for name, value in values.items():
+        assert float(trainer.callback_metrics[f"{name}_validation"]) == pytest.approx(float(value))
+
+
+def test_metrics_of_the_same_data_share_one_search(make_model, make_trainer, pairs, monkeypatch):
+    searches = []
+    original = Retrieval.scores
+    monkeypatch.setattr(
+        Retrieval, "scores", lambda self, *rest: searches.append(rest) or original(self, *rest)
+    )
+    metrics = [AttachedMetric(f"p@{k}", RetrievalPrecision(k)) for k in (1, 2, 5)]
+    model = make_model(MultipleNegativesRankingLoss(), metrics=metrics)
+    trainer = make_trainer(max_epochs=3, log_every_n_steps=100, num_sanity_val_steps=0)
+    loader = PairsSimilarityDataLoader(pairs, batch_size=len(pairs))
+    Quaterion.fit(model, trainer, loader, loader)
+    of_validation, of_training = 3, 3 * len(metrics)  # the only batch is the last one of an epoch
+    assert len(searches) == of_validation + of_training
 
 
 def test_parameters_of_a_loss_are_trained_under_the_usual_optimizer(
