@@ -1,6 +1,7 @@
 """Tests of the page: what it says, and that data cannot become markup."""
 
 import html
+import json
 import re
 from html.parser import HTMLParser
 
@@ -133,3 +134,18 @@ def test_a_page_is_replaced_as_a_whole(examples, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     (tmp_path / "other.html").touch()
     assert target.stat().st_mode == (tmp_path / "other.html").stat().st_mode
+
+
+def test_a_distribution_shows_all_pairs_wherever_they_are(examples):
+    """The areas of a narrow distribution at the very end and of a wide one add up to 1."""
+    data = examples.page_data(systems=("model",))
+    for matching in ([0] * 511 + [50], [0] * 250 + [1] * 262, [3] + [0] * 511):
+        counts = {"low": -1, "high": 1, "matching": matching, "others": [1] * 512}
+        changed = data.model_dump()
+        changed["systems"][0]["similarities"] = counts
+        page = render(ReportData(**changed))
+        found = re.search(r'id="similarities".*?data-readout="([^"]*)"', page, re.DOTALL)
+        readout = json.loads(html.unescape(found.group(1)))
+        for series in readout["series"]:
+            shares = [float(text.rstrip("%")) for text in series["text"]]
+            assert sum(shares) == pytest.approx(100, abs=4)  # each is rounded to 0.1

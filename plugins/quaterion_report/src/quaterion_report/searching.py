@@ -13,7 +13,7 @@ from quaterion_core.eval.ranking import first_rank, relevant
 from quaterion_report.corpus import Corpus
 from quaterion_report.report_data import Similarities
 
-BINS: Final = 512
+BINS: Final = 2048
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -383,32 +384,30 @@ def similarities(data: ReportData) -> dict[str, Any]:
     model = shown[0][1]
     return {
         "similarity_charts": [
-            _distribution(system, counts, _occupied([counts for _, counts in shown]))
-            for system, counts in shown
+            _distribution(system, counts, _occupied(counts)) for system, counts in shown
         ],
         "operating_points": rows,
         "pair_counts": (sum(model.matching), sum(model.others)),
     }
 
 
-def _occupied(several: Sequence[Similarities]) -> tuple[float, float]:
-    """Return the range of the similarities that occur for any system, the same for all charts."""
-    ends = []
-    for counts in several:
-        width = (counts.high - counts.low) / len(counts.matching)
-        present = [
-            bin_
-            for bin_, pairs in enumerate(zip(counts.matching, counts.others, strict=True))
-            if any(pairs)
-        ]
-        ends += [counts.low + width * present[0], counts.low + width * (present[-1] + 1)]
-    return round_extent(ends)
+def _occupied(counts: Similarities) -> tuple[float, float]:
+    """Return the range of the similarities that occur."""
+    width = (counts.high - counts.low) / len(counts.matching)
+    present = [
+        number
+        for number, pairs in enumerate(zip(counts.matching, counts.others, strict=True))
+        if any(pairs)
+    ]
+    return round_extent([counts.low + width * present[0], counts.low + width * (present[-1] + 1)])
 
 
 def _distribution(system: System, counts: Similarities, shown: tuple[float, float]) -> Chart:
     # About as many bins as are shown, whatever part of all bins that is.
     part = (shown[1] - shown[0]) / (counts.high - counts.low)
-    factor = max(1, int(len(counts.matching) * part) // SHOWN_BINS)
+    factor = 2 ** max(0, round(math.log2(len(counts.matching) * part / SHOWN_BINS)))
+    while len(counts.matching) % factor:
+        factor //= 2
     bins = len(counts.matching) // factor
     width = (counts.high - counts.low) / len(counts.matching) * factor
     edges = [counts.low + width * position for position in range(bins + 1)]
