@@ -10,6 +10,7 @@ from torch import Tensor
 
 from quaterion_core.eval import AttachedMetric, GroupMetric
 from quaterion_core.eval.scoring import Scores, score
+from quaterion_core.eval.statistics import RESAMPLES, bootstrap_interval, holm, randomization_test
 from quaterion_report.corpus import Corpus, text_of
 from quaterion_report.gathering import SHORT_TEXT, Evaluated
 from quaterion_report.report_data import (
@@ -23,17 +24,11 @@ from quaterion_report.report_data import (
     Slices,
     SystemKey,
 )
-from quaterion_report.statistics import (
-    Clusters,
-    bootstrap_means,
-    holm,
-    interval,
-    randomization_p_values,
-)
 
 SMALLEST_SLICE: Final = 10
 SHOWN_SLICES: Final = 12
 LENGTH_PARTS: Final = 4
+_SLICE_RESAMPLES: Final = 2000
 
 
 class Figures:
@@ -62,38 +57,28 @@ class Figures:
         self._queries = corpus.number[model.queries.cpu()]
         # Metrics that are no mean over queries, such as ROC AUC, have no interval.
         self._means = [name for name in by_name if _is_mean(model, name)]
-        self._clusters = Clusters(self._groups(), len(self._queries))
+        self._clusters = self._groups()
 
     def metrics(self) -> list[Metric]:
         """Return the metrics, with intervals and differences where they are means over queries."""
-        values = {key: self._query_values(key) for key in self._scores}
-        samples = {
-            key: bootstrap_means(of_queries, self._clusters) for key, of_queries in values.items()
-        }
-        differences = {
-            key: self._differences(values[MODEL] - values[key], samples[MODEL] - samples[key])
-            for key in values
-            if key != MODEL
-        }
-        table = []
-        for name in self._names:
-            column = self._means.index(name) if name in self._means else None
-            of_systems = {key: float(scores.values[name]) for key, scores in self._scores.items()}
-            table.append(
-                Metric(
-                    name=name,
-                    values={
-                        key: _estimate(value, None if column is None else samples[key][:, column])
-                        for key, value in of_systems.items()
-                    },
-                    differences={
-                        key: of_metrics[name]
-                        for key, of_metrics in differences.items()
-                        if name in of_metrics
-                    },
-                )
+        differences = {key: self._differences(key) for key in self._scores if key != MODEL}
+        return [
+            Metric(
+                name=name,
+                values={
+                    key: self._estimate(scores.query_values[name])
+                    if name in self._means
+                    else Estimate(value=round(float(scores.values[name]), 6))
+                    for key, scores in self._scores.items()
+                },
+                differences={
+                    key: of_metrics[name]
+                    for key, of_metrics in differences.items()
+                    if name in of_metrics
+                },
             )
-        return table
+            for name in self._names
+        ]
 
     def slices(self) -> Slices | None:
         """Return the slices with the lowest values of the first metric that is a mean."""
@@ -108,8 +93,7 @@ class Figures:
             if int(chosen.sum()) < SMALLEST_SLICE:
                 continue
             of_part = values[chosen]
-            samples = bootstrap_means(of_part.unsqueeze(1), Clusters(None, len(of_part)))
-            estimate = _estimate(float(of_part.double().mean()), samples[:, 0])
+            estimate = _estimate(of_part, None, _SLICE_RESAMPLES)
             before = None if others is None else round(float(others[chosen].double().mean()), 6)
             found.append(
                 Slice(
@@ -122,28 +106,38 @@ class Figures:
         overall = round(float(values[~values.isnan()].double().mean()), 6)
         return Slices(metric=name, overall=overall, worst=found[:SHOWN_SLICES])
 
-    def _query_values(self, key: SystemKey) -> Tensor:
-        """Return the values of all queries, a column for each metric that is a mean."""
-        columns = [self._scores[key].query_values[name].cpu().double() for name in self._means]
-        empty = torch.zeros(len(self._queries), 0, dtype=torch.float64)
-        return torch.stack(columns, dim=1) if columns else empty
-
-    def _differences(self, of_queries: Tensor, of_samples: Tensor) -> dict[str, Difference]:
-        p_values = holm(randomization_p_values(of_queries, self._clusters))
-        found = {}
-        for column, name in enumerate(self._means):
-            values = of_queries[:, column]
-            answered = values[~values.isnan()]
+    def _differences(self, key: SystemKey) -> dict[str, Difference]:
+        """Return the differences of the model from another system, by metric."""
+        ours, theirs = self._scores[MODEL].query_values, self._scores[key].query_values
+        found, p_values = {}, {}
+        for name in self._means:
+            of_queries = (ours[name].double() - theirs[name].double()).cpu()
+            answered = of_queries[~of_queries.isnan()]
             if not len(answered):
                 continue
             found[name] = Difference(
-                estimate=_estimate(float(answered.mean()), of_samples[:, column]),
-                p_value=p_values[column],
+                estimate=self._estimate(of_queries),
                 wins=int((answered > 0).sum()),
                 losses=int((answered < 0).sum()),
                 ties=int((answered == 0).sum()),
             )
-        return found
+            p_values[name] = randomization_test(answered, self._clusters_of(of_queries))
+        corrected = holm(p_values)
+        return {
+            name: difference.model_copy(update={"p_value": round(corrected[name], 6)})
+            for name, difference in found.items()
+        }
+
+    def _estimate(self, of_queries: Tensor) -> Estimate:
+        """Return the mean of values of queries, NaN where there is none, with its interval."""
+        values = of_queries[~of_queries.isnan()]
+        if not len(values):
+            return Estimate(value=0.0)
+        return _estimate(values, self._clusters_of(of_queries))
+
+    def _clusters_of(self, of_queries: Tensor) -> Tensor | None:
+        """Return the clusters of the queries that have a value."""
+        return None if self._clusters is None else self._clusters[~of_queries.isnan().cpu()]
 
     def _groups(self) -> Tensor | None:
         """Return the group of each query if several share one."""
@@ -192,7 +186,7 @@ def _is_mean(scores: Scores, name: str) -> bool:
     return bool((mean - scores.values[name]).abs() < 1e-4)
 
 
-def _estimate(value: float, samples: Tensor | None) -> Estimate:
-    ends = None if samples is None else interval(samples)
-    low, high = ends or (None, None)
-    return Estimate(value=round(value, 6), low=low, high=high)
+def _estimate(values: Tensor, clusters: Tensor | None, resamples: int = RESAMPLES) -> Estimate:
+    low, high = bootstrap_interval(values, clusters, resamples=resamples)
+    mean = float(values.double().mean())
+    return Estimate(value=round(mean, 6), low=round(low, 6), high=round(high, 6))
