@@ -117,3 +117,32 @@ def test_umap_says_how_to_install_it(run, faq, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     output = run(faq("first"), "--map", "umap", "-o", tmp_path / "page.html", code=1)
     assert "pip install 'quaterion-report[umap]'" in output
+
+
+def test_a_recipe_without_metrics_has_usual_ones(faq):
+    model = faq("bare", metrics=[], plugins=["quaterion-report"])
+    data = saved_data(model)
+    assert [metric.name for metric in data.metrics] == [
+        "retrieval_precision@1", "retrieval_reciprocal_rank",
+    ]  # fmt: skip
+
+
+def test_figures_of_training_data_say_so(faq, run, tmp_path):
+    target = tmp_path / "page.html"
+    run(faq("first"), "--split", "train", "-o", target)
+    assert "The model was trained on these data" in target.read_text()
+    run(faq("first"), "-o", target)
+    assert "The model was trained on these data" not in target.read_text()
+
+
+def test_the_projector_is_written_beside_the_page(faq, run, tmp_path):
+    output = run(faq("first"), "-o", tmp_path / "page.html", "--projector", tmp_path / "projector")
+    assert "tensorboard --logdir" in output
+    assert (tmp_path / "projector" / "projector_config.pbtxt").is_file()
+
+
+def test_a_trainable_encoder_is_untouched_as_before_training(faq):
+    """The static encoder is built anew from seed and data, so it equals the one before training."""
+    report = json.loads((faq("first") / "report.json").read_text())
+    untouched = {m.name: m.values["untouched"].value for m in gather(faq("first")).data.metrics}
+    assert untouched == pytest.approx(report["before"], abs=1e-6)

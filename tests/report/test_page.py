@@ -149,3 +149,13 @@ def test_a_distribution_shows_all_pairs_wherever_they_are(examples):
         for series in readout["series"]:
             shares = [float(text.rstrip("%")) for text in series["text"]]
             assert sum(shares) == pytest.approx(100, abs=4)  # each is rounded to 0.1
+
+
+def test_ten_thousand_groups_take_less_than_three_megabytes(examples):
+    data = examples.page_data(10_000, text="a text of the usual length of a text of a group {}")
+    changed = data.model_dump()
+    changed["group_names"] = [
+        f"the name of a group of just one object, number {n}" for n in range(10_000)
+    ]
+    changed["groups"] = list(range(10_000))
+    assert len(render(ReportData(**changed)).encode()) < 3_000_000

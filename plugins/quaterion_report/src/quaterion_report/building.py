@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from quaterion_core import SimilarityModel
+from quaterion_core.eval import GroupMetric, PairMetric
+from quaterion_core.eval.metric_choices import attached_metrics
 from quaterion_core.recipe.evaluate import RECIPE_FILE, evaluation_data, recipe_of
-from quaterion_core.recipe.reading import RecipeLike
+from quaterion_core.recipe.reading import RecipeLike, open_recipe, parse_recipe
 from quaterion_report.corpus import Corpus
 from quaterion_report.figures import Figures
 from quaterion_report.gathering import PCA, UMAP, Evaluated, evaluated, page_data
@@ -25,6 +27,13 @@ DATA_FILE: Final = "report_page.json"
 
 MOST_BYTES: Final = 16_000_000
 _EVALUATE_AGAIN: Final = "Evaluate the model again with --fresh."
+
+_ANY_METRIC: Final = ("retrieval-precision",)
+_USUAL_METRICS: Final = {
+    PairMetric: [{"name": "retrieval-precision", "k": 1}, "retrieval-reciprocal-rank"],
+    GroupMetric: [{"name": "recall-at-k", "k": 1}, "map-at-r"],
+}
+"""Metrics where neither the caller nor the recipe names any."""
 
 MAP_METHODS: Final = {"pca": PCA, "umap": UMAP}
 
@@ -67,7 +76,7 @@ def gather(
         data: What to evaluate on instead; this and the following are as for
             :func:`quaterion_core.evaluate_recipe`.
         columns: Columns of the file.
-        metrics: Metrics; by default those of the recipe.
+        metrics: Metrics; by default those of the recipe or, if it names none, usual ones.
         split: The split to evaluate on.
         reference: For group samples, the split whose objects are searched.
         map_method: ``pca`` or ``umap``.
@@ -77,7 +86,7 @@ def gather(
         RecipeError: There is no recipe, or it is invalid.
         FileNotFoundError: The data do not exist.
         ImportError: The map needs a package that is not installed.
-        ValueError: There are no samples or metrics, or no such split or map.
+        ValueError: There are no samples, or there is no such split or map.
     """
     if map_method not in MAP_METHODS:
         raise ValueError(f"Expected map_method to be 'pca' or 'umap', got {map_method!r}.")
@@ -89,11 +98,17 @@ def gather(
         recipe,
         data=data,
         columns=columns,
-        metrics=metrics,
+        metrics=metrics or _stated_metrics(folder, recipe) or _ANY_METRIC,
         split=split,
         reference=reference,
     )
+    corpus = Corpus.of(given.samples, given.candidates)
+    chosen = given.metrics
+    if not (metrics or _stated_metrics(folder, recipe)):
+        chosen = attached_metrics(_USUAL_METRICS[corpus.metric_type])
     notes: list[str] = []
+    if given.recipe is not None and given.split == given.recipe.splits.train:
+        notes.append("The model was trained on these data: on others its figures are lower.")
     systems: dict[SystemKey, tuple[str, SimilarityModel]] = {
         MODEL: (_name_of(folder), loaded or SimilarityModel.load(folder))
     }
@@ -105,9 +120,8 @@ def gather(
         if name == systems[MODEL][0]:
             name = str(compare)
         systems[OTHER] = (name, SimilarityModel.load(Path(compare)))
-    corpus = Corpus.of(given.samples, given.candidates)
-    found = evaluated(corpus, systems, given.metrics[0].metric.distance_metric_name)
-    figures = Figures(corpus, found, given.metrics)
+    found = evaluated(corpus, systems, chosen[0].metric.distance_metric_name)
+    figures = Figures(corpus, found, chosen)
     searched = given.split if given.reference is None else f"{given.split} among {given.reference}"
     result = page_data(
         corpus,
@@ -153,6 +167,14 @@ def saved_data(folder: Path) -> ReportData | None:
         return ReportData.from_json(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path} cannot be read: {error} {_EVALUATE_AGAIN}") from error
+
+
+def _stated_metrics(folder: Path, recipe: RecipeLike | None) -> Any:
+    """Return the metrics of the recipe that the model is evaluated with, if there is one."""
+    if recipe is None and not (folder / RECIPE_FILE).exists():
+        return None
+    stated = recipe_of(folder) if recipe is None else parse_recipe(open_recipe(recipe))
+    return stated.metrics
 
 
 def _name_of(folder: Path) -> str:

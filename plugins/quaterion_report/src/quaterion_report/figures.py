@@ -70,6 +70,7 @@ class Figures:
                     if name in self._means
                     else Estimate(value=round(float(scores.values[name]), 6))
                     for key, scores in self._scores.items()
+                    if scores.values[name].isfinite()
                 },
                 differences={
                     key: of_metrics[name]

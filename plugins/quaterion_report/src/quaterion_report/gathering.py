@@ -159,7 +159,7 @@ def page_data(
             text_of(corpus.objects[obj], _longest(corpus.objects[obj], obj in in_detail), obj + 1)
             for obj in shown
         ],
-        group_names=[text_of(name, SHORT_TEXT, 0) for name in names],
+        group_names=[text_of(name, NAME, 0) for name in names],
         groups=[
             -1 if (name := corpus.groups[obj]) is None else number_of_group[name] for obj in shown
         ],

@@ -27,6 +27,7 @@ from quaterion_report.scales import extent, round_extent
 from quaterion_report.thresholds import operating_points
 
 COLORED_GROUPS: Final = 10
+LISTED_GROUPS: Final = 200
 SHOWN_BINS: Final = 48
 SHOWN_AXES: Final = 100
 _MAP_MARGIN: Final = 20
@@ -255,6 +256,8 @@ def metrics(data: ReportData) -> dict[str, Any]:
 
 def _interval_chart(data: ReportData, metric: Metric) -> Markup:
     ends = [end for value in metric.values.values() for end in _ends(value)]
+    if not ends:
+        return Markup("")
     low, high = extent(ends, at_least=0.02)
     rows = [
         (_style(system), *_triple(metric.values[system.key]))
@@ -545,7 +548,7 @@ def embedding_map(data: ReportData) -> dict[str, Any]:
         "cloud": charts.cloud(systems[0].x, systems[0].y, data.groups, COLORED_GROUPS),
         "map_systems": systems,
         "map_groups": groups[:COLORED_GROUPS],
-        "other_groups": groups[COLORED_GROUPS:],
+        "other_groups": groups[COLORED_GROUPS:LISTED_GROUPS],
     }
 
 
