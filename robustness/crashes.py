@@ -34,6 +34,8 @@ from robustness.subjects import Letters, load
 _WRITING_CALLS: Final = ("fsync", "posix_fallocate", "ftruncate", "write")
 """Functions of ``os`` that write and have no audit event."""
 
+_SECONDS_BETWEEN_WRITES: Final = 30.0
+
 _WRITING_EVENTS: Final = {"os.mkdir", "os.rename", "os.chmod", "os.remove", "os.rmdir"}
 
 
@@ -187,7 +189,7 @@ def try_crashes(subject: CrashSubject, count: int, *, first_seed: int = 0) -> li
         trials += kill_at_each_call(subject, count, exchange=exchange)
     trials += kill_at_random(subject, count, rng)
     trials += full_disk(subject, count)
-    trials += read_only(subject, min(count, 20))
+    trials += read_only(subject, count)
     trials += two_writers_and_a_reader(subject, count)
     return trials
 
@@ -195,9 +197,12 @@ def try_crashes(subject: CrashSubject, count: int, *, first_seed: int = 0) -> li
 def kill_at_each_call(subject: CrashSubject, count: int, *, exchange: bool) -> list[Trial]:
     """Kill a writer at its first writing system call, at its second one, and so on.
 
+    Once each call has had its turn, a second writer is killed too, which finds what the first one
+    left.
+
     Args:
         subject: What is written.
-        count: How many calls at most, spread over all of them.
+        count: How often; fewer kills than there are calls are spread over all of them.
         exchange: Whether the system can exchange folders.
     """
     how = "exchange" if exchange else "two renames"
@@ -205,13 +210,19 @@ def kill_at_each_call(subject: CrashSubject, count: int, *, exchange: bool) -> l
         calls = _child(lambda: _count_calls(subject, Path(root, "count"), exchange))
     step = max(1, calls // count)
     trials = []
-    for number in range(1, calls + 1, step):
+    for number in range(max(count, len(range(0, calls, step)))):
+        kills = [1 + number * step % calls]
+        what = f"killed at a writing call, {how}"
+        if number * step >= calls:
+            kills.append(1 + number * 7 % calls)
+            what = f"killed, and the next one too, {how}"
         with tempfile.TemporaryDirectory() as root:
             path = Path(root, "saved")
             if subject.replaces:
                 subject.write(path, 1)
-            _child(lambda path=path, number=number: _killed_write(subject, path, number, exchange))
-            trials.append(_checked(subject, path, f"killed at a writing call, {how}", (1, 2)))
+            for call in kills:
+                _child(lambda path=path, call=call: _killed_write(subject, path, call, exchange))
+            trials.append(_checked(subject, path, what, (1, 2)))
     return trials
 
 
@@ -296,7 +307,7 @@ def read_only(subject: CrashSubject, count: int) -> list[Trial]:
 
 
 def two_writers_and_a_reader(subject: CrashSubject, count: int) -> list[Trial]:
-    """Read while two processes replace what is read."""
+    """Read while two processes replace what is read; each time until it was replaced once more."""
     trials = []
     with tempfile.TemporaryDirectory() as root:
         path = Path(root, "saved")
@@ -314,9 +325,15 @@ def two_writers_and_a_reader(subject: CrashSubject, count: int) -> list[Trial]:
         try:
             for _ in range(count):
                 trial = Trial(subject.name, "read while two write")
+                before, end = _identity(path), time.monotonic() + _SECONDS_BETWEEN_WRITES
                 try:
-                    if subject.read(path) not in (1, 2):
-                        trial.fault = "is another version"
+                    while not trial.fault:
+                        if subject.read(path) not in (1, 2):
+                            trial.fault = "is another version"
+                        if not subject.replaces or _identity(path) != before:
+                            break
+                        if time.monotonic() > end:
+                            trial.fault = "was not replaced"
                 except BaseException as error:
                     trial.fault = f"{type(error).__name__}: {error}"
                 trials.append(trial)
@@ -330,6 +347,11 @@ def two_writers_and_a_reader(subject: CrashSubject, count: int) -> list[Trial]:
                     os.waitpid(writer, 0)
         trials.append(_checked(subject, path, "read while two write", (1, 2)))
     return trials
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_ctime_ns
 
 
 def _checked(subject: CrashSubject, path: Path, what: str, versions: Any) -> Trial:

@@ -377,13 +377,13 @@ def _tensors(name: str, seed: int, kind: str) -> Change:
             return
         try:
             header, data = read_tensors(file)
-        except (OSError, ValueError, struct.error):
-            return
-        header.pop("__metadata__", None)
-        tensors = {
-            key: (entry["dtype"], entry["shape"], data[slice(*entry["data_offsets"])])
-            for key, entry in header.items()
-        }
+            header.pop("__metadata__", None)
+            tensors = {
+                key: (entry["dtype"], entry["shape"], data[slice(*entry["data_offsets"])])
+                for key, entry in header.items()
+            }
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, struct.error):
+            return  # another change has destroyed it
         keys = list(tensors)
         if not keys:
             return

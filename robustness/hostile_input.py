@@ -172,6 +172,8 @@ def _load(
 def _is_kept(model: Any, folder: Path, place: tuple[str, tuple[Any, ...], Any]) -> bool:
     """Whether a changed value is in what the loaded model saves."""
     name, keys, value = place
+    if name == "config.json" and keys[:1] in (("files",), ("checksum",)):
+        return True  # they were computed again
     if name == "config.json":
         return (keys[:1] != ("unknown",) and keys[-1:] == ("version",)) or keys == ("core_version",)
     target = Path(tempfile.mkdtemp()) / "again"

@@ -29,7 +29,7 @@ from quaterion_core.testing.comparing import (
     require_same,
 )
 from quaterion_core.testing.devices import require_other_device
-from quaterion_core.testing.folders import loaded, require_data_only, saved
+from quaterion_core.testing.folders import loaded, require_data_only, require_surplus_refused, saved
 from quaterion_core.testing.report import Report
 from quaterion_core.testing.subject import Example, Subject, subject_of
 
@@ -294,6 +294,15 @@ def saved_without_pickle(subject: EncoderSubject) -> None:
     """
     with saved(model_of(subject.fresh())) as folder:
         require_data_only(folder)
+
+
+@ENCODER_CHECKS.add
+def surplus_files(subject: EncoderSubject) -> None:
+    """Loading ignores a file that saving does not write, so that it could hide in a saved model.
+
+    Name the files that `save` writes in `saved_files`, or call `folder.require` in `load_from`.
+    """
+    require_surplus_refused(subject.fresh())
 
 
 @ENCODER_CHECKS.add

@@ -14,13 +14,16 @@ from torch import Tensor
 from quaterion_core.encoders import Encoder
 from quaterion_core.heads import EncoderHead
 from quaterion_core.model import SimilarityModel
+from quaterion_core.plugins import registry
+from quaterion_core.storage import InvalidFolderError, load_component, open_saved_folder
 from quaterion_core.testing.checks import CheckError
 from quaterion_core.types import CollateFnType
-from quaterion_core.utils.child_components import component_id
+from quaterion_core.utils.child_components import component_id, remembered_classes
 
 _CODE_OR_PICKLE: Final = {
     ".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth", ".py", ".pyc", ".so",
 }  # fmt: skip
+_SURPLUS: Final = "surplus.json"
 _PICKLE: Final = b"\x80"
 _ZIP: Final = b"PK\x03\x04"
 _FIRST_PICKLE_PROTOCOL: Final = 2
@@ -78,6 +81,22 @@ def loaded(folder: Path, model: SimilarityModel) -> SimilarityModel:
     ids = {component_id(kind, type(part)): type(part) for kind, part in parts}
     given = {name: cls for name, cls in ids.items() if name.startswith("local/")}
     return SimilarityModel.load(folder, components=given)
+
+
+def require_surplus_refused(part: Encoder | EncoderHead) -> None:
+    """Fail if loading ignores a file that saving does not write."""
+    with tempfile.TemporaryDirectory(prefix="quaterion-testing-") as name:
+        part.save(name)
+        Path(name, _SURPLUS).write_text("{}")
+        with registry.given(remembered_classes(name)), open_saved_folder(name) as folder:
+            try:
+                load_component(type(part), folder)
+            except InvalidFolderError:
+                return
+    raise CheckError(
+        f"expected an InvalidFolderError for the file {_SURPLUS!r}, which save() does not write, "
+        "but it was ignored"
+    )
 
 
 def require_data_only(folder: Path) -> None:

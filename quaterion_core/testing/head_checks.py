@@ -19,7 +19,13 @@ from quaterion_core.testing.comparing import (
     require_same,
 )
 from quaterion_core.testing.devices import require_other_device
-from quaterion_core.testing.folders import IdentityEncoder, loaded, require_data_only, saved
+from quaterion_core.testing.folders import (
+    IdentityEncoder,
+    loaded,
+    require_data_only,
+    require_surplus_refused,
+    saved,
+)
 from quaterion_core.testing.report import Report
 from quaterion_core.testing.subject import Example, Subject, subject_of
 
@@ -238,6 +244,15 @@ def saved_without_pickle(subject: HeadSubject) -> None:
     """
     with saved(_model_of(subject.fresh())) as folder:
         require_data_only(folder)
+
+
+@HEAD_CHECKS.add
+def surplus_files(subject: HeadSubject) -> None:
+    """Loading ignores a file that saving does not write, so that it could hide in a saved model.
+
+    Name the files that `save` writes in `saved_files`, or call `folder.require` in `load_from`.
+    """
+    require_surplus_refused(subject.fresh())
 
 
 @HEAD_CHECKS.add

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import get_worker_info
 
 from quaterion_core.encoders import Encoder
-from quaterion_core.storage import read_json
+from quaterion_core.storage import load_weights, read_json
 from quaterion_core.testing import Status, check_encoder
 from quaterion_core.testing.encoder_checks import ENCODER_CHECKS
 
@@ -132,6 +132,18 @@ class Pickles(Good):
         torch.save(self.layer, Path(output_path) / "layer")
 
 
+class ReadsWhatItNeeds(Good):
+    @classmethod
+    def load(cls, input_path):
+        encoder = cls.from_config(read_json(Path(input_path) / "config.json"))
+        load_weights(encoder, input_path)
+        return encoder
+
+
+class NamesItsFiles(ReadsWhatItNeeds):
+    saved_files = ("config.json", "weights.safetensors")
+
+
 class CollatesWithALambda(Good):
     def get_collate_fn(self):
         return lambda objects: torch.tensor(objects)
@@ -239,6 +251,7 @@ MUTANTS = {
     "config_round_trip": [lambda: ForgetsAnArgument(scale=2.0)],
     "model_folder_round_trip": [LoadsNoWeights],
     "saved_without_pickle": [Pickles],
+    "surplus_files": [ReadsWhatItNeeds],
     "collate_is_picklable": [CollatesWithALambda, CollatesWithItsWeights],
     "collate_in_worker": [CollatesInTheMainProcess],
     "facts": [TellsNegativeLengths],
@@ -275,6 +288,10 @@ def test_a_good_encoder_passes_all_checks(good):
     assert {r.check for r in trainable.results if r.status is Status.NOT_APPLICABLE} == {
         "frozen", "cached_equals_uncached",
     }  # fmt: skip
+
+
+def test_an_encoder_that_names_its_files_passes():
+    assert check(NamesItsFiles)["surplus_files"].status is Status.PASSED
 
 
 def test_each_check_has_a_mutant():

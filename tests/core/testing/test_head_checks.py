@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from quaterion_core.heads import EncoderHead
-from quaterion_core.storage import read_json
+from quaterion_core.storage import load_weights, read_json
 from quaterion_core.testing import Status, check_head
 from quaterion_core.testing.head_checks import HEAD_CHECKS
 
@@ -108,6 +108,18 @@ class Pickles(Good):
         torch.save(self.layer, Path(output_path) / "layer")
 
 
+class ReadsWhatItNeeds(Good):
+    @classmethod
+    def load(cls, input_path):
+        head = cls.from_config(read_json(Path(input_path) / "config.json"))
+        load_weights(head, input_path)
+        return head
+
+
+class NamesItsFiles(ReadsWhatItNeeds):
+    saved_files = ("config.json", "weights.safetensors")
+
+
 class GivesFloats(Good):
     def transform(self, input_vectors):
         return super().transform(input_vectors).float()
@@ -139,6 +151,7 @@ MUTANTS = {
     "config_round_trip": [lambda: ForgetsAnArgument(scale=2.0)],
     "model_folder_round_trip": [LoadsNoWeights],
     "saved_without_pickle": [Pickles],
+    "surplus_files": [ReadsWhatItNeeds],
     "precision": [GivesFloats],
     "device": [KeepsAPlainTensor],
     "degenerate": [DividesByLength],
@@ -149,6 +162,10 @@ def test_a_good_head_passes_all_checks():
     report = check_head(lambda: Good(scale=2.0, dropout=0.3))
     report.raise_for_failures()
     assert report.ran == len(HEAD_CHECKS)
+
+
+def test_a_head_that_names_its_files_passes():
+    assert check_head(NamesItsFiles)["surplus_files"].status is Status.PASSED
 
 
 def test_each_check_has_a_mutant():

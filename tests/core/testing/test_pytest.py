@@ -110,7 +110,7 @@ def test_each_check_is_a_test_and_all_are_counted(run, arguments):
         result.stdout
     )
     assert "conformance of acme-similarity" in result.stdout
-    assert "38 checks ran: 37 passed, 1 expected failure" in result.stdout
+    assert "40 checks ran: 39 passed, 1 expected failure" in result.stdout
     assert (
         "expected failure: halving: precision: it gives single precision on purpose (the output "
         "for torch.float64: expected torch.float64, got torch.float32)"
@@ -124,7 +124,7 @@ def test_a_failure_says_what_to_do(run):
         "the output for torch.float64: expected torch.float64, got torch.float32" in result.stdout
     )
     assert "Create tensors with the `dtype` of the input" in result.stdout
-    assert "14 checks ran: 13 passed, 1 failed" in result.stdout
+    assert "15 checks ran: 14 passed, 1 failed" in result.stdout
 
 
 def test_an_example_that_is_missing_is_a_failure_that_says_how_to_give_it(run):
@@ -132,7 +132,7 @@ def test_an_example_that_is_missing_is_a_failure_that_says_how_to_give_it(run):
     assert result.returncode == 1
     assert "The head 'acme-similarity/sized' needs 'size'" in result.stdout
     assert "examples={'sized': Example(arguments={...})}" in result.stdout
-    assert "1 check ran: 1 failed, 13 not applicable" in result.stdout
+    assert "1 check ran: 1 failed, 14 not applicable" in result.stdout
     assert "the component cannot be built: see the check 'construction'" in result.stdout
 
 

@@ -265,7 +265,7 @@ def _known_keys(config_class: Any, config: Mapping[str, Any]) -> set[str]:
     if "rope_parameters" in names:
         names |= {"rope_theta", "rope_scaling"}
     code = _model_code(config_class.__module__)
-    names |= {key for key in config if re.search(rf"\b{re.escape(key)}\b", code)}
+    names |= {key for key in config if re.search(rf"config(\.|, ?[\"']){re.escape(key)}\b", code)}
     return {name for name in names | _ALWAYS if not _NEVER.search(name)}
 
 
