@@ -3,7 +3,9 @@
 import html
 import json
 import re
+import zipfile
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -100,9 +102,19 @@ def test_data_that_do_not_fit_are_rejected(examples, change, told):
         ReportData(**changed)
 
 
-def test_an_image_is_only_accepted_as_data(examples):
+@pytest.mark.parametrize(
+    "image",
+    [
+        "https://example.com/x.png",
+        "data:text/html;base64,PGI+",
+        'data:image/png;base64,AAAA"); } body { display: none',
+        "data:image/png;base64,AAAA\n} body { display: none",
+        "data:image/png;base64,AAAA==\n",
+    ],
+)
+def test_an_image_is_only_accepted_as_data(examples, image):
     data = examples.page_data(images=True).model_dump()
-    data["sprites"][0]["image"] = 'https://example.com/x.png"); } body { display: none'
+    data["sprites"][0]["image"] = image
     with pytest.raises(ValueError, match="image"):
         ReportData(**data)
 
@@ -159,3 +171,11 @@ def test_ten_thousand_groups_take_less_than_three_megabytes(examples):
     ]
     changed["groups"] = list(range(10_000))
     assert len(render(ReportData(**changed)).encode()) < 3_000_000
+
+
+def test_a_wheel_has_what_a_page_is_made_of(build_wheel):
+    wheel = build_wheel(Path(__file__).parents[2] / "plugins" / "quaterion_report")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {Path(name).name for name in archive.namelist() if "/templates/" in name}
+    assert {"page.html", "page.css", "page.js", "macros.html"} <= names
+    assert {f"{section.id}.html" for section in SECTIONS} <= names

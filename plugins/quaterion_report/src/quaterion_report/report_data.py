@@ -32,7 +32,8 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 _Count = Annotated[int, Field(ge=0)]
 _Text = Annotated[str, Field(max_length=20_000)]
 _Short = Annotated[str, Field(max_length=400)]
-_Image = Annotated[str, Field(max_length=4_000_000, pattern=r"^data:image/(webp|png|jpeg);base64,")]
+_DATA_URI: Final = r"^data:image/(webp|png|jpeg);base64,[A-Za-z0-9+/]+={0,2}$"
+_Image = Annotated[str, Field(max_length=4_000_000, pattern=_DATA_URI)]
 
 
 class _Part(BaseModel):
