@@ -185,7 +185,7 @@ def test_queries_without_a_relevant_object_are_left_out_and_told():
 
 def test_a_large_corpus_is_sampled_for_the_map(monkeypatch):
     monkeypatch.setattr("quaterion_report.gathering.MOST_ON_MAP", 30)
-    monkeypatch.setattr("quaterion_report.gathering.QUERIES_OF_EACH_OUTCOME",
+    monkeypatch.setattr("quaterion_report.gallery.QUERIES_OF_EACH_OUTCOME",
                         {"lost": 1, "won": 1, "wrong": 1, "right": 1})  # fmt: skip
     _, _, data = gathered(groups(100))
     assert len(data.objects) == len(data.systems[0].x) < 100

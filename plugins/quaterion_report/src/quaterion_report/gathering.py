@@ -16,6 +16,7 @@ from quaterion_core import SimilarityModel
 from quaterion_core.distances import Distance
 from quaterion_core.eval import GroupMetric
 from quaterion_report.corpus import Corpus, text_of
+from quaterion_report.gallery import chosen_queries, neighbors_of, query_of
 from quaterion_report.geometry import (
     alignment,
     effective_rank,
@@ -32,14 +33,11 @@ from quaterion_report.report_data import (
     UNTOUCHED,
     Curve,
     Estimate,
-    Found,
     Geometry,
     Hub,
     Hubness,
     Metric,
-    Neighbor,
     Outcome,
-    Query,
     ReportData,
     Run,
     Slices,
@@ -61,10 +59,8 @@ UMAP: Final = "UMAP"
 
 HUB_K: Final = 10
 SHOWN_AXES: Final = 256
-SHOWN_NEIGHBORS: Final = 5
 SHOWN_HUBS: Final = 8
 MOST_ON_MAP: Final = 10_000
-QUERIES_OF_EACH_OUTCOME: Final = {"lost": 15, "won": 15, "wrong": 10, "right": 10}
 LONG_TEXT: Final = 280
 SHORT_TEXT: Final = 120
 NAME: Final = 60
@@ -129,10 +125,11 @@ def page_data(
         metrics: Metrics of all systems.
         slices: The worst slices.
     """
-    found = systems[MODEL].search
+    searches = {key: system.search for key, system in systems.items()}
+    found = searches[MODEL]
     compared: tuple[SystemKey, ...] = (OTHER, UNTOUCHED)
     reference = next((key for key in compared if key in systems), None)
-    chosen = _chosen_queries(found, systems[reference].search if reference else None)
+    chosen = chosen_queries(found, searches[reference] if reference else None)
     hubs = {key: _hubs(system.search) for key, system in systems.items()}
     shown = _shown_objects(corpus, systems, chosen, hubs)
     # Texts of the gallery are longer than those that only the map shows.
@@ -168,7 +165,7 @@ def page_data(
         map_method=map_method,
         sprites=sprites,
         gallery=[
-            _query(systems, position, outcome, on_page)
+            query_of(searches, position, outcome, on_page)
             for outcome, positions in chosen.items()
             for position in positions
         ],
@@ -181,32 +178,6 @@ def _longest(obj: Any, is_in_detail: bool) -> int:
     if is_image(obj):
         return NAME
     return LONG_TEXT if is_in_detail else SHORT_TEXT
-
-
-def _chosen_queries(found: Search, reference: Search | None) -> dict[Outcome, list[int]]:
-    """Return positions of queries for the gallery: those that changed most, and some of the rest.
-
-    Queries are ordered by how much their reciprocal rank has changed.
-    """
-    is_right = found.ranks == 1
-    changed = torch.zeros(len(found.queries))
-    if reference is not None:
-        changed = 1 / found.ranks - 1 / reference.ranks
-    changed = changed.masked_fill(~found.is_answerable, 0)
-    kinds: dict[Outcome, Tensor] = {
-        "lost": changed < 0,
-        "won": changed > 0,
-        "wrong": (changed == 0) & ~is_right & found.is_answerable,
-        "right": (changed == 0) & is_right & found.is_answerable,
-    }
-    order = changed.abs().argsort(descending=True, stable=True).tolist()
-    chosen: dict[Outcome, list[int]] = {}
-    for outcome, is_of_kind in kinds.items():
-        positions = [position for position in order if is_of_kind[position]]
-        if outcome in ("wrong", "right"):  # none of them stands out: a sample
-            random.Random(0).shuffle(positions)
-        chosen[outcome] = positions[: QUERIES_OF_EACH_OUTCOME[outcome]]
-    return chosen
 
 
 def _hubs(found: Search) -> list[tuple[int, int, int]]:
@@ -229,14 +200,10 @@ def _objects_in_detail(
     for position in (position for positions in chosen.values() for position in positions):
         objects.append(int(systems[MODEL].search.queries[position]))
         for system in systems.values():
-            objects += _neighbors(system.search, position)
+            objects += neighbors_of(system.search, position)
         objects.append(int(systems[MODEL].search.nearest_relevant[position]))
     objects += [obj for found in hubs.values() for obj, _, _ in found]
     return list(dict.fromkeys(objects))
-
-
-def _neighbors(found: Search, position: int) -> list[int]:
-    return [obj for obj in found.neighbors[position, :SHOWN_NEIGHBORS].tolist() if obj >= 0]
 
 
 def _shown_objects(
@@ -391,34 +358,3 @@ def _notes(
         yield f"The map shows a sample of {len(shown):,} of {len(corpus.objects):,} objects."
     if unreadable:
         yield f"{len(unreadable):,} objects cannot be read as images and have no thumbnail."
-
-
-def _query(
-    systems: Mapping[SystemKey, Evaluated],
-    position: int,
-    outcome: Outcome,
-    on_page: Mapping[int, int],
-) -> Query:
-    model = systems[MODEL].search
-    answer = int(model.nearest_relevant[position])
-    seen = set(_neighbors(model, position))
-    return Query(
-        object=on_page[int(model.queries[position])],
-        outcome=outcome,
-        found={key: _found(system.search, position, on_page) for key, system in systems.items()},
-        expected=None if answer in seen else on_page[answer],
-    )
-
-
-def _found(found: Search, position: int, on_page: Mapping[int, int]) -> Found:
-    return Found(
-        rank=int(found.ranks[position]) if found.is_answerable[position] else None,
-        neighbors=[
-            Neighbor(
-                object=on_page[obj],
-                similarity=round(float(found.similarities[position, place]), 4),
-                relevant=bool(found.is_relevant[position, place]),
-            )
-            for place, obj in enumerate(_neighbors(found, position))
-        ],
-    )

@@ -13,7 +13,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from quaterion_report import sections
+from quaterion_report import formatting, sections
 from quaterion_report.report_data import ReportData
 from quaterion_report.whole_files import write_whole
 
@@ -85,11 +85,11 @@ def _environment() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     environment.filters |= {
-        "figure": sections.figure,
-        "signed": sections.signed,
-        "count": sections.count,
-        "ordinal": sections.ordinal,
-        "percent": sections.percent,
+        "figure": formatting.figure,
+        "signed": formatting.signed,
+        "count": formatting.count,
+        "ordinal": formatting.ordinal,
+        "percent": formatting.percent,
     }
     return environment
 

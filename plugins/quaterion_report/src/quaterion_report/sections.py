@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from quaterion_report import charts
 from quaterion_report.charts import Axis, Series
+from quaterion_report.formatting import count, enumerated, figure, p_value, percent
 from quaterion_report.report_data import (
     UNTOUCHED,
     Difference,
@@ -87,59 +88,6 @@ class Verdict:
     tone: str
 
 
-def figure(value: float) -> str:
-    """Return a value of a metric.
-
-    Example:
-        >>> figure(0.76706), figure(-0.0004), figure(12.34567), figure(1234.5)
-        ('0.767', '0.000', '12.3', '1,234')
-    """
-    if abs(value) >= 1000:
-        return f"{value:,.0f}".replace("-", "−")
-    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-    return "0.000" if text == "-0.000" else text.replace("-", "−")
-
-
-def signed(value: float) -> str:
-    """Return a difference with its sign.
-
-    Example:
-        >>> signed(0.0123), signed(-0.5), signed(0.0)
-        ('+0.012', '−0.500', '0.000')
-    """
-    text = figure(value)
-    return text if text.startswith("−") or text == "0.000" else f"+{text}"
-
-
-def count(value: float) -> str:
-    """Return a number of things, with a comma for thousands."""
-    return f"{value:,.0f}"
-
-
-def ordinal(value: int) -> str:
-    """Return a rank as a word.
-
-    Example:
-        >>> [ordinal(value) for value in (1, 2, 3, 11, 112, 1021)]
-        ['1st', '2nd', '3rd', '11th', '112th', '1,021st']
-    """
-    suffix = "th" if value % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(value % 10)
-    return f"{value:,}{suffix or 'th'}"
-
-
-def percent(share: float) -> str:
-    """Return a share in percent, with three digits.
-
-    Example:
-        >>> percent(0.123456), percent(0.000012), percent(0.0), percent(1.0)
-        ('12.3 %', '0.0012 %', '0 %', '100 %')
-    """
-    if share in (0, 1):
-        return f"{share:.0%}".replace("%", " %")
-    digits = f"{100 * share:.3g}" if abs(share) >= 1e-4 else f"{100 * share:.4f}"
-    return f"{digits} %"
-
-
 def summary(data: ReportData) -> dict[str, Any]:
     """Return the first metric of all systems, and a sentence on each comparison."""
     if not data.metrics:
@@ -173,14 +121,14 @@ def _verdict(data: ReportData, system: System) -> Verdict | None:
     )
     if better and worse:
         return Verdict(
-            f"{model} is better than {against} in {_listed(better)}, but worse in "
-            f"{_listed(worse)}.{rest}",
+            f"{model} is better than {against} in {enumerated(better)}, but worse in "
+            f"{enumerated(worse)}.{rest}",
             "open",
         )
     if better:
-        return Verdict(f"{model} is better than {against} in {_listed(better)}.{rest}", "good")
+        return Verdict(f"{model} is better than {against} in {enumerated(better)}.{rest}", "good")
     if worse:
-        return Verdict(f"{model} is worse than {against} in {_listed(worse)}.{rest}", "bad")
+        return Verdict(f"{model} is worse than {against} in {enumerated(worse)}.{rest}", "bad")
     return Verdict(
         f"These queries cannot tell {model} from {against}: no metric differs clearly.", "open"
     )
@@ -235,7 +183,7 @@ def metrics(data: ReportData) -> dict[str, Any]:
                         "name": name,
                         "difference": difference,
                         "tone": tone(difference),
-                        "p": _p_value(difference.p_value),
+                        "p": p_value(difference.p_value),
                         "chart": charts.interval(
                             low,
                             high,
@@ -675,19 +623,3 @@ def _triple(estimate: Estimate) -> tuple[float, float | None, float | None]:
 
 def _ends(estimate: Estimate) -> list[float]:
     return [value for value in _triple(estimate) if value is not None]
-
-
-def _p_value(p_value: float | None) -> str:
-    if p_value is None:
-        return "–"
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Join names to an enumeration.
-
-    Example:
-        >>> _listed(["a"]), _listed(["a", "b", "c"])
-        ('a', 'a, b and c')
-    """
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
