@@ -37,6 +37,23 @@ def user_errors() -> Iterator[None]:
         ) from error
 
 
+def check_writable(*paths: Path | None) -> None:
+    """Check that files can be written, before slow work.
+
+    Raises:
+        FileNotFoundError: The folder of a file does not exist.
+        PermissionError: A file or its folder cannot be written to.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{path} cannot be written: there is no folder {folder}.")
+        if not os.access(path if path.exists() else folder, os.W_OK):
+            raise PermissionError(f"{path} cannot be written: permission denied.")
+
+
 def check_exists(*paths: Path | None) -> None:
     """Check that paths exist, before slow imports.
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from quaterion_core.cli.errors import check_exists, user_errors
+from quaterion_core.cli.errors import check_exists, check_writable, user_errors
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
+@click.argument("file", metavar="[DATA]", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--recipe",
     type=click.Path(path_type=Path),
@@ -21,14 +22,14 @@ from quaterion_core.cli.errors import check_exists, user_errors
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="File to evaluate on instead; it is read like the files of the recipe.",
+    help="The same as DATA.",
 )
 @click.option(
     "--column",
     "columns",
     multiple=True,
     metavar="FIELD=COLUMN",
-    help="A column of --data, such as obj_a=question; may be given several times. By default the "
+    help="A column of DATA, such as obj_a=question; may be given several times. By default the "
     "columns of the recipe.",
 )
 @click.option(
@@ -46,27 +47,60 @@ from quaterion_core.cli.errors import check_exists, user_errors
     help="For data of groups, split whose objects are found; by default the recipe's, or else the "
     "one that is evaluated, whose objects find each other.",
 )
+@click.option(
+    "--slice",
+    "slices",
+    multiple=True,
+    metavar="BY",
+    help="Also show the metrics over parts of the queries: by group (for pairs, subgroup), length, "
+    "seen (whether training has seen the group), or a column of the data; may be given several "
+    "times.",
+)
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the 1,000 nearest objects of each query to a TREC run file.",
+)
+@click.option(
+    "--qrels",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what is relevant to each query to a TREC qrels file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     model: Path,
+    file: Path | None,
     recipe: Path | None,
     data: Path | None,
     columns: tuple[str, ...],
     metrics: tuple[str, ...],
     split: str | None,
     reference: str | None,
+    slices: tuple[str, ...],
+    run: Path | None,
+    qrels: Path | None,
     as_json: bool,
 ) -> None:
-    """Compute the metrics of the saved MODEL over a split of its dataset, or over a new file."""
+    """Compute the metrics of the saved MODEL over a split of its dataset, or over DATA.
+
+    DATA is a file that is read like those of the recipe, or a folder in the format of BEIR:
+    corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv. Each metric has a 95 % bootstrap interval over
+    queries, of which those that are not independent are drawn together.
+    """
+    if file is not None and data is not None:
+        raise click.UsageError("DATA and --data are the same. Give one of them.")
+    data = file if data is None else data
     fields = columns_of(columns)
     if fields and data is None:
-        raise click.UsageError("--column names columns of a file. Give --data, too.")
+        raise click.UsageError("--column names columns of a file. Give DATA, too.")
     with user_errors():
         check_exists(model, recipe, data)
+        check_writable(run, qrels)
         from rich.console import Console
 
-        from quaterion_core.cli.metrics_table import metrics_table
+        from quaterion_core.cli.metrics_table import results_table, slices_table
         from quaterion_core.recipe import evaluate_recipe
+        from quaterion_core.recipe.trec import RUN_DEPTH, write_qrels, write_run
         from quaterion_core.storage import json_text
 
         result = evaluate_recipe(
@@ -77,20 +111,26 @@ def evaluate(
             metrics=metric_choices(metrics) or None,
             split=split,
             reference=reference,
+            slices=slices,
+            nearest=0 if run is None else RUN_DEPTH,
         )
+        assert result.results is not None
+        if run is not None:
+            write_run(run, result.results, result.dataset)
+        if qrels is not None:
+            write_qrels(qrels, result.results, result.dataset)
     if as_json:
-        report = {
-            "split": result.split,
-            "reference": result.reference,
-            "samples": result.samples,
-            "metrics": result.metrics,
-        }
-        click.echo(json_text(report), nl=False)
+        click.echo(json_text(result.to_dict()), nl=False)
     else:
         title = f"{result.split} ({result.samples:,} samples)"
         if result.reference is not None:
             title += f" among {result.reference} ({result.reference_samples:,})"
-        Console().print(metrics_table({title: result.metrics}))
+        console = Console()
+        console.print(title)
+        console.print(results_table(result))
+        for by in dict.fromkeys(part.by for part in result.slices):
+            console.print()
+            console.print(slices_table(by, [part for part in result.slices if part.by == by]))
 
 
 def columns_of(given: Sequence[str]) -> dict[str, str]:

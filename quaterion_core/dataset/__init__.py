@@ -8,6 +8,7 @@ from quaterion_core.dataset.batch_samplers import (
     build_batch_sampler,
     read_facts,
 )
+from quaterion_core.dataset.beir_dataset import BeirDataset
 from quaterion_core.dataset.file_stream import FileStream
 from quaterion_core.dataset.hugging_face_dataset import HuggingFaceDataset
 from quaterion_core.dataset.queries_and_documents import QueriesAndDocuments
@@ -34,6 +35,7 @@ from quaterion_core.dataset.text_roles import Document, Query, with_roles
 
 __all__ = [
     "BatchSampler",
+    "BeirDataset",
     "CsvDataset",
     "Document",
     "ExcelDataset",

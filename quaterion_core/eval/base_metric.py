@@ -221,6 +221,14 @@ class BaseMetric(CheckedArguments, ABC):
             )
         return score({"": self}, retrieval).values[""]
 
+    def scored_pairs(self, retrieval: Retrieval) -> tuple[Tensor, Tensor] | None:
+        """Return similarity and label of each pair that the value is computed from, (P,) each.
+
+        ``None`` for a metric that is not one of given pairs alone. Such a metric has no values of
+        queries; its interval is computed from samples of the pairs.
+        """
+        return None
+
     def precompute(self, embeddings: Tensor, **targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return labels and distances of a batch, both (N, N), as :meth:`raw_compute` takes them.
 

@@ -132,6 +132,7 @@ def quaterion_metrics() -> dict[str, str | Component]:
 def quaterion_datasets() -> dict[str, str | Component]:
     """Declare core's readers of files."""
     return {
+        "beir": "quaterion_core.dataset.beir_dataset:BeirDataset",
         "csv": "quaterion_core.dataset.readers:CsvDataset",
         "excel": Component("quaterion_core.dataset.readers:ExcelDataset", extra="excel"),
         "hugging-face": Component(
@@ -185,6 +186,9 @@ def quaterion_commands() -> dict[str, Component]:
         "components": Component(
             f"{package}.components:components",
             summary="List what is installed, and the arguments that it takes.",
+        ),
+        "compare": Component(
+            f"{package}.compare:compare", summary="Compare two models over the same queries."
         ),
         "evaluate": Component(
             f"{package}.evaluate:evaluate", summary="Compute the metrics of a saved model."

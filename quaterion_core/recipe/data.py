@@ -14,6 +14,7 @@ from quaterion_core.eval.samplers.group_sampler import GroupSampler
 from quaterion_core.eval.samplers.pair_sampler import PairSampler
 from quaterion_core.model import SimilarityModel
 from quaterion_core.recipe.paths import resolved
+from quaterion_core.recipe.query_results import QueryResults
 from quaterion_core.recipe.settings import Recipe
 
 
@@ -75,12 +76,14 @@ class Evaluation:
         self.is_empty = not samples or not metrics
         if self.is_empty:
             return
-        sampler = (
+        self._sampler = (
             PairSampler(distinguish=True, encode_batch_size=128, log_progress=False)
             if isinstance(samples[0], SimilarityPairSample)
             else GroupSampler(encode_batch_size=128, log_progress=False, reference=reference)
         )
-        self._evaluator = Evaluator({metric.name: metric.metric for metric in metrics}, sampler)
+        self._evaluator = Evaluator(
+            {metric.name: metric.metric for metric in metrics}, self._sampler
+        )
 
     def evaluate(self, model: SimilarityModel) -> dict[str, float]:
         """Return the value of each metric by name, rounded to six digits; empty if there are none.
@@ -92,3 +95,27 @@ class Evaluation:
             return {}
         values = self._evaluator.evaluate(self.samples, model)
         return {name: round(float(value), 6) for name, value in values.items()}
+
+    def results(self, model: SimilarityModel, nearest: int = 0) -> QueryResults:
+        """Return the values of the metrics, of individual queries, and what these find.
+
+        Args:
+            model: The model.
+            nearest: Number of nearest candidates of each query to return; 0 for none.
+
+        Raises:
+            ValueError: There are no samples or no metrics.
+        """
+        if self.is_empty:
+            raise ValueError("Expected samples and metrics, got none.")
+        sampler = self._sampler
+        try:
+            scores = sampler.scores(self.samples, self._evaluator.metrics, model, nearest)
+            targets = sampler.accumulator.state
+            retrieval = sampler.retrieval(self.samples, model)
+        finally:
+            sampler.reset()
+        objects = list(sampler.objects_of(self.samples))
+        if self.reference is not None and self.reference is not self.samples:
+            objects += sampler.objects_of(self.reference)
+        return QueryResults(scores, targets, objects, retrieval)

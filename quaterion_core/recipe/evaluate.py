@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,16 +16,37 @@ from quaterion_core.components import (
     component_faults,
     split_choice,
 )
+from quaterion_core.dataset.beir_dataset import (
+    CORPUS,
+    QRELS,
+    QUERIES,
+    BeirDataset,
+    is_beir_folder,
+)
+from quaterion_core.dataset.similarity_samples import SimilarityPairSample
 from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.metric_choices import attached_metrics
+from quaterion_core.eval.statistics import Interval
 from quaterion_core.model import SimilarityModel
 from quaterion_core.plugins import registry
 from quaterion_core.recipe.data import Evaluation, build_dataset, load_reference
 from quaterion_core.recipe.faults import RecipeError
 from quaterion_core.recipe.paths import resolved, spelled_out
+from quaterion_core.recipe.query_results import QueryResults
 from quaterion_core.recipe.reading import RecipeLike, open_recipe, parse_recipe
 from quaterion_core.recipe.settings import Recipe
+from quaterion_core.recipe.slices import (
+    BY_GROUP,
+    BY_LENGTH,
+    BY_SEEN,
+    Slice,
+    column_labels,
+    group_labels,
+    length_labels,
+    seen_labels,
+    sliced,
+)
 
 RECIPE_FILE: Final = "recipe.yaml"
 """Name of the recipe in the folder of a model that was fitted from one."""
@@ -40,6 +62,9 @@ READERS: Final = {
 }
 """Datasets that read files, by suffix of the file."""
 
+BEIR_METRICS: Final = ({"name": "ndcg", "k": 10}, {"name": "recall", "k": 100})
+"""Metrics of BEIR folders by default: those that the benchmark reports."""
+
 _COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes of compressed files, which follow that of the text file."""
 
@@ -54,6 +79,11 @@ class EvaluationResult:
         samples: Number of its samples.
         reference: The split whose objects were searched; ``None`` for the same one.
         reference_samples: Number of samples of the reference; 0 without one.
+        queries: Number of distinct queries that have a relevant object.
+        intervals: 95 % bootstrap interval of each metric by name, ``None`` where it has none.
+        slices: The metrics over parts of the queries, as asked for.
+        results: Values of the individual queries, and what they find.
+        dataset: The dataset.
     """
 
     metrics: dict[str, float]
@@ -61,6 +91,39 @@ class EvaluationResult:
     samples: int
     reference: str | None = None
     reference_samples: int = 0
+    queries: int = 0
+    intervals: dict[str, Interval | None] = field(default_factory=dict)
+    slices: list[Slice] = field(default_factory=list)
+    results: QueryResults | None = field(default=None, repr=False, compare=False)
+    dataset: SplitDataset | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the individual queries, as JSON values."""
+        return {
+            "split": self.split,
+            "reference": self.reference,
+            "samples": self.samples,
+            "queries": self.queries,
+            "metrics": self.metrics,
+            "intervals": {
+                name: None if interval is None else [round(bound, 6) for bound in interval]
+                for name, interval in self.intervals.items()
+            },
+            "slices": [row for part in self.slices for row in part.rows()],
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one flat dictionary for each metric, such as for a data frame."""
+        rows = []
+        for name, value in self.metrics.items():
+            low, high = self.intervals.get(name) or (None, None)
+            rows.append(
+                {
+                    "metric": name, "value": value, "low": low, "high": high,
+                    "queries": self.queries, "split": self.split,
+                }
+            )  # fmt: skip
+        return rows
 
 
 def evaluate_recipe(
@@ -72,6 +135,8 @@ def evaluate_recipe(
     metrics: Sequence[Any] | Mapping[str, Any] | None = None,
     split: str | None = None,
     reference: str | None = None,
+    slices: Sequence[str] = (),
+    nearest: int = 0,
 ) -> EvaluationResult:
     """Compute the metrics of a model over a split of a dataset.
 
@@ -88,6 +153,10 @@ def evaluate_recipe(
             the recipe.
         reference: For group samples, the split whose objects are searched; by default the
             recipe's, or else the evaluated split itself.
+        slices: What to divide the queries by, for metrics over parts of them: ``group`` (for pairs
+            the subgroup), ``length``, ``seen`` (groups that training has seen), or a column of the
+            data.
+        nearest: Number of nearest candidates of each query to keep in the result; 0 for none.
 
     Raises:
         RecipeError: There is no recipe, or it is invalid.
@@ -103,15 +172,35 @@ def evaluate_recipe(
         split=split,
         reference=reference,
     )
-    evaluation = Evaluation(given.samples, given.metrics, given.candidates)
+    labels = _slice_labels(slices, given)
     if not isinstance(model, SimilarityModel):
         model = SimilarityModel.load(Path(model))
+    result = evaluated(model, given, nearest)
+    assert result.results is not None
+    for by, label in labels.items():
+        result.slices.extend(sliced(result.results, by, label(result.results)))
+    return result
+
+
+def evaluated(model: SimilarityModel, given: EvaluationData, nearest: int = 0) -> EvaluationResult:
+    """Compute the metrics of a model over data that are already loaded.
+
+    Args:
+        model: The model.
+        given: The data and the metrics.
+        nearest: Number of nearest candidates of each query to keep in the result; 0 for none.
+    """
+    results = Evaluation(given.samples, given.metrics, given.candidates).results(model, nearest)
     return EvaluationResult(
-        evaluation.evaluate(model),
+        {name: round(float(value), 6) for name, value in results.scores.values.items()},
         given.split,
         len(given.samples),
         given.reference,
         len(given.candidates or ()),
+        results.answered,
+        results.intervals({metric.name: metric for metric in given.metrics}),
+        results=results,
+        dataset=given.dataset,
     )
 
 
@@ -155,9 +244,13 @@ def evaluation_data(
         FileNotFoundError: The data do not exist.
         ValueError: There are no metrics or no samples, or no such split.
     """
-    settings = _recipe_for(model, recipe, needed=data is None or columns is None)
+    is_beir = isinstance(data, (str, os.PathLike)) and is_beir_folder(Path(data))
+    is_described = data is not None and (columns is not None or is_beir)
+    settings = _recipe_for(model, recipe, needed=not is_described)
     dataset, given = _dataset(settings, data, columns)
     chosen = settings.metrics if metrics is None and settings is not None else metrics
+    if not chosen and is_beir:
+        chosen = BEIR_METRICS
     if not chosen:
         raise ValueError(
             "There are no metrics to compute: the recipe names none. Pass some, such as "
@@ -204,6 +297,53 @@ def dataset_of(recipe: Recipe) -> SplitDataset:
     return dataset
 
 
+def _slice_labels(
+    slices: Sequence[str], given: EvaluationData
+) -> dict[str, Callable[[QueryResults], list[str]]]:
+    """Return a function that labels queries, for each way to divide them.
+
+    Data are read here, so that errors come before a model is loaded.
+
+    Raises:
+        ValueError: The data have no such column, or there is no training split.
+    """
+    labels: dict[str, Callable[[QueryResults], list[str]]] = {}
+    for by in dict.fromkeys(slices):
+        if by == BY_GROUP:
+            labels[by] = partial(group_labels, samples=given.samples)
+        elif by == BY_LENGTH:
+            labels[by] = length_labels
+        elif by == BY_SEEN:
+            if given.recipe is None or given.recipe.splits.train not in given.dataset.splits:
+                raise ValueError(
+                    "Expected a recipe with a training split to tell which groups training has "
+                    "seen, got none."
+                )
+            training = given.dataset.load(given.recipe.splits.train)
+            labels[by] = partial(seen_labels, samples=given.samples, training=training)
+        else:
+            found = _with_column(given, by).load(given.split)
+            labels[by] = partial(column_labels, samples=given.samples, with_column=found)
+    return labels
+
+
+def _with_column(given: EvaluationData, column: str) -> SplitDataset:
+    """Return a dataset of the same samples with a column as their group or subgroup.
+
+    Raises:
+        ValueError: The dataset has no columns.
+    """
+    dataset = given.dataset
+    is_pairs = isinstance(given.samples[0], SimilarityPairSample)
+    argument = "subgroup" if is_pairs else "group"
+    if argument not in arguments_of(type(dataset)):
+        raise ValueError(
+            f"Expected one of {BY_GROUP}, {BY_LENGTH}, {BY_SEEN} to divide queries by, got "
+            f"{column!r}: {type(dataset).__name__} does not read columns."
+        )
+    return type(dataset).from_config({**dataset.get_config_dict(), argument: column})
+
+
 def _recipe_for(
     model: SimilarityModel | str | os.PathLike[str], recipe: RecipeLike | None, *, needed: bool
 ) -> Recipe | None:
@@ -231,6 +371,14 @@ def _dataset(
             raise RecipeError("Give a recipe, or data.")
         return build_dataset(settings), None
     path = Path(data).absolute()
+    if is_beir_folder(path):
+        folder = BeirDataset(path)
+        return folder, folder.splits[0]
+    if path.is_dir():
+        raise ValueError(
+            f"Expected a file, or a folder with {CORPUS}, {QUERIES} and {QRELS}/SPLIT.tsv, got the "
+            f"folder {path}."
+        )
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     if columns is not None:

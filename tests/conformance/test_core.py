@@ -85,6 +85,7 @@ test_conformance = conformance_tests(
             Example(arguments={"k": 1}),
             Example(arguments={"k": 3, "temperature": 0.07}),
         ],
+        "beir": Example(arguments={"folder": str(DATA / "beir")}),
         "csv": Example(
             arguments={
                 "files": {"train": str(DATA / "intents.csv")}, "obj": "text", "group": "intent",

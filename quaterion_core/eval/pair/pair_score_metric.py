@@ -53,11 +53,13 @@ class PairScoreMetric(PairMetric):
 
     def of_retrieval(self, retrieval: Retrieval) -> Tensor:
         """Return :meth:`score` of the pairs that hold a query."""
+        return self.score(*self.scored_pairs(retrieval))
+
+    def scored_pairs(self, retrieval: Retrieval) -> tuple[Tensor, Tensor]:
+        """Return similarity and label of the pairs that hold a query."""
         pairs, labels = retrieval.targets["pairs"], retrieval.targets["labels"]
         has_query = retrieval.holds_query(pairs)
-        return self.score(
-            retrieval.similarities(self.distance, pairs[has_query]), labels[has_query]
-        )
+        return retrieval.similarities(self.distance, pairs[has_query]), labels[has_query]
 
     def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
         """Raise a ``TypeError``: a matrix of queries and candidates does not hold all pairs.

@@ -88,6 +88,13 @@ class DatasetSampler(BaseSampler):
         except (TypeError, ValueError) as error:
             raise type(error)(f"The {name} does not hold similarity samples. {error}") from None
 
+    def objects_of(self, samples: Sequence[Any]) -> Iterator[Any]:
+        """Yield the objects of samples in the order of the collected embeddings."""
+        size = self.encode_batch_size * _BATCHES_READ_AT_ONCE
+        for start in range(0, len(samples), size):
+            objects, _ = self.loader_type.pre_collate_fn(list(samples[start : start + size]))
+            yield from objects
+
     @abstractmethod
     def queries_and_candidates(self) -> tuple[Tensor, Tensor | None]:
         """Return rows of the collected embeddings, which are in the order of the samples.
@@ -157,7 +164,7 @@ class DatasetSampler(BaseSampler):
             ValueError: The dataset is empty, or an embedding is not finite.
         """
         self.check_metric(metric)
-        retrieval = self._retrieval_of(dataset, model)
+        retrieval = self.retrieval(dataset, model)
         return (
             retrieval.labels(metric.prepare_labels, retrieval.queries).float(),
             retrieval.distance_matrix(metric.distance, retrieval.queries),
@@ -184,10 +191,10 @@ class DatasetSampler(BaseSampler):
         """
         for metric in metrics.values():
             self.check_metric(metric)
-        return score(metrics, self._retrieval_of(dataset, model), nearest)
+        return score(metrics, self.retrieval(dataset, model), nearest)
 
-    def _retrieval_of(self, dataset: Iterable[Any], model: SimilarityModel) -> Retrieval:
-        """Encode the dataset and draw the queries, unless done before."""
+    def retrieval(self, dataset: Iterable[Any], model: SimilarityModel) -> Retrieval:
+        """Return the queries and the candidates; encode and draw them, unless done before."""
         if self._source is None or self._source[0] is not dataset or self._source[1] is not model:
             self.accumulate(model, dataset)
         if self._retrieval is None:

@@ -7,15 +7,14 @@ from typing import Any
 
 import torch
 
-from quaterion_core import SimilarityModel
 from quaterion_core.components import build_component
 from quaterion_core.dataset.similarity_data_loader import loader_for
 from quaterion_core.encoders import Encoder
 from quaterion_core.heads import EmptyHead
-from quaterion_core.model import DEFAULT_ENCODER_KEY
-from quaterion_core.recipe import Recipe
+from quaterion_core.model import DEFAULT_ENCODER_KEY, SimilarityModel
 from quaterion_core.recipe.data import build_dataset
 from quaterion_core.recipe.paths import resolved
+from quaterion_core.recipe.settings import Recipe
 from quaterion_core.utils.items import LazyItems
 
 
