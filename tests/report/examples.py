@@ -113,6 +113,7 @@ def page_data(objects=60, *, text="object {}", systems=("model", "untouched"), i
                     key: Difference(
                         estimate=estimate(qualities["model"] - qualities[key]),
                         p_value=0.0002 if key == "untouched" else 0.31,
+                        outcome="better" if key == "untouched" else "open",
                         wins=210, losses=90, ties=1400,
                     )
                     for key in systems[1:]

@@ -6,6 +6,7 @@ import torch
 from quaterion_core.dataset import SimilarityGroupSample, SimilarityPairSample
 from quaterion_core.distances import Distance
 from quaterion_core.eval.metric_choices import attached_metrics
+from quaterion_core.recipe.evaluate import EvaluationData
 from quaterion_report.corpus import Corpus
 from quaterion_report.figures import Figures
 from quaterion_report.gathering import Evaluated
@@ -18,7 +19,8 @@ def figures(samples, embeddings, metrics):
     for key, matrix in zip(("model", "untouched"), embeddings, strict=False):
         found = search(corpus, matrix, Distance.COSINE, 5)
         systems[key] = Evaluated(key, key, matrix, found)
-    return Figures(corpus, systems, attached_metrics(metrics))
+    given = EvaluationData(None, None, "test", samples, None, None, attached_metrics(metrics))
+    return Figures(corpus, systems, given)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,7 +121,7 @@ def gather(
             name = str(compare)
         systems[OTHER] = (name, SimilarityModel.load(Path(compare)))
     found = evaluated(corpus, systems, chosen[0].metric.distance_metric_name)
-    figures = Figures(corpus, found, chosen)
+    figures = Figures(corpus, found, replace(given, metrics=chosen))
     searched = given.split if given.reference is None else f"{given.split} among {given.reference}"
     result = page_data(
         corpus,

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
 
-from quaterion_core.eval import AttachedMetric, GroupMetric
-from quaterion_core.eval.scoring import Scores, score
-from quaterion_core.eval.statistics import RESAMPLES, bootstrap_interval, holm, randomization_test
+from quaterion_core.eval.scoring import score
+from quaterion_core.eval.statistics import bootstrap_interval
+from quaterion_core.recipe.comparison import MetricComparison, compared
+from quaterion_core.recipe.evaluate import EvaluationData, EvaluationResult
+from quaterion_core.recipe.query_results import QueryResults
+from quaterion_core.recipe.slices import (
+    BY_GROUP,
+    BY_LENGTH,
+    BY_SEEN,
+    group_labels,
+    length_labels,
+    seen_labels,
+)
 from quaterion_report.corpus import Corpus, text_of
 from quaterion_report.gathering import SHORT_TEXT, Evaluated
 from quaterion_report.report_data import (
@@ -27,7 +38,6 @@ from quaterion_report.report_data import (
 
 SMALLEST_SLICE: Final = 10
 SHOWN_SLICES: Final = 12
-LENGTH_PARTS: Final = 4
 _SLICE_RESAMPLES: Final = 2000
 
 
@@ -37,40 +47,40 @@ class Figures:
     Args:
         corpus: What was searched.
         systems: The systems by key, the model first.
-        metrics: The metrics.
+        given: The samples of the corpus, and the metrics.
     """
 
     def __init__(
-        self,
-        corpus: Corpus,
-        systems: Mapping[SystemKey, Evaluated],
-        metrics: Sequence[AttachedMetric],
+        self, corpus: Corpus, systems: Mapping[SystemKey, Evaluated], given: EvaluationData
     ):
-        by_name = {metric.name: metric.metric for metric in metrics}
         self._corpus = corpus
-        self._scores: dict[SystemKey, Scores] = {
-            key: score(by_name, corpus.retrieval(system.embeddings))
-            for key, system in systems.items()
+        self._given = given
+        self._evaluations = {
+            key: _evaluation(corpus, system.embeddings, given) for key, system in systems.items()
         }
-        self._names = list(by_name)
-        model = self._scores[MODEL]
-        self._queries = corpus.number[model.queries.cpu()]
-        # Metrics that are no mean over queries, such as ROC AUC, have no interval.
-        self._means = [name for name in by_name if _is_mean(model, name)]
-        self._clusters = self._groups()
 
     def metrics(self) -> list[Metric]:
-        """Return the metrics, with intervals and differences where they are means over queries."""
-        differences = {key: self._differences(key) for key in self._scores if key != MODEL}
+        """Return the metrics, with intervals and differences where these are known.
+
+        A value that is not finite is left out.
+        """
+        model = self._evaluations[MODEL]
+        differences = {
+            key: {
+                metric.metric: _difference(metric)
+                for metric in compared(other, model, self._given, changed=0).metrics
+                if metric.interval is not None
+            }
+            for key, other in self._evaluations.items()
+            if key != MODEL
+        }
         return [
             Metric(
                 name=name,
                 values={
-                    key: self._estimate(scores.query_values[name])
-                    if name in self._means
-                    else Estimate(value=round(float(scores.values[name]), 6))
-                    for key, scores in self._scores.items()
-                    if scores.values[name].isfinite()
+                    key: _estimate(evaluation.metrics[name], evaluation.intervals[name])
+                    for key, evaluation in self._evaluations.items()
+                    if math.isfinite(evaluation.metrics[name])
                 },
                 differences={
                     key: of_metrics[name]
@@ -78,116 +88,106 @@ class Figures:
                     if name in of_metrics
                 },
             )
-            for name in self._names
+            for name in model.metrics
         ]
 
     def slices(self) -> Slices | None:
-        """Return the slices with the lowest values of the first metric that is a mean."""
-        if not self._means:
+        """Return the slices with the lowest values of the first metric that has query values."""
+        results = _results(self._evaluations[MODEL])
+        if not results.values:
             return None
-        name = self._means[0]
-        values = self._scores[MODEL].query_values[name].cpu()
-        reference = next((key for key in (OTHER, UNTOUCHED) if key in self._scores), None)
-        others = None if reference is None else self._scores[reference].query_values[name].cpu()
+        name = next(iter(results.values))
+        values = results.values[name].cpu()
+        reference = next((key for key in (OTHER, UNTOUCHED) if key in self._evaluations), None)
+        others = None
+        if reference is not None:
+            others = _results(self._evaluations[reference]).values[name].cpu()
         found = []
-        for by, part, chosen in self._parts(~values.isnan()):
-            if int(chosen.sum()) < SMALLEST_SLICE:
-                continue
-            of_part = values[chosen]
-            estimate = _estimate(of_part, None, _SLICE_RESAMPLES)
-            before = None if others is None else round(float(others[chosen].double().mean()), 6)
-            found.append(
-                Slice(
-                    by=by, name=part, queries=len(of_part), estimate=estimate, reference=before
+        for by, labels in self._labels(results):
+            for label, chosen in _parts(labels, ~values.isnan()):
+                # Queries of one group are one cluster, which says nothing of their spread.
+                clusters = None if by == BY_GROUP else results.clusters[chosen]
+                ends = bootstrap_interval(values[chosen], clusters, resamples=_SLICE_RESAMPLES)
+                found.append(
+                    Slice(
+                        by=by,
+                        name=text_of(label, SHORT_TEXT, 0),
+                        queries=int(chosen.sum()),
+                        estimate=_estimate(float(values[chosen].double().mean()), ends),
+                        reference=None
+                        if others is None
+                        else round(float(others[chosen].double().mean()), 6),
+                    )
                 )
-            )  # fmt: skip
         if not found:
             return None
         found.sort(key=lambda part: (part.estimate.high or part.estimate.value, part.name))
         overall = round(float(values[~values.isnan()].double().mean()), 6)
         return Slices(metric=name, overall=overall, worst=found[:SHOWN_SLICES])
 
-    def _differences(self, key: SystemKey) -> dict[str, Difference]:
-        """Return the differences of the model from another system, by metric."""
-        ours, theirs = self._scores[MODEL].query_values, self._scores[key].query_values
-        found, p_values = {}, {}
-        for name in self._means:
-            of_queries = (ours[name].double() - theirs[name].double()).cpu()
-            answered = of_queries[~of_queries.isnan()]
-            if not len(answered):
-                continue
-            found[name] = Difference(
-                estimate=self._estimate(of_queries),
-                wins=int((answered > 0).sum()),
-                losses=int((answered < 0).sum()),
-                ties=int((answered == 0).sum()),
-            )
-            p_values[name] = randomization_test(answered, self._clusters_of(of_queries))
-        corrected = holm(p_values)
-        return {
-            name: difference.model_copy(update={"p_value": round(corrected[name], 6)})
-            for name, difference in found.items()
-        }
-
-    def _estimate(self, of_queries: Tensor) -> Estimate:
-        """Return the mean of values of queries, NaN where there is none, with its interval."""
-        values = of_queries[~of_queries.isnan()]
-        if not len(values):
-            return Estimate(value=0.0)
-        return _estimate(values, self._clusters_of(of_queries))
-
-    def _clusters_of(self, of_queries: Tensor) -> Tensor | None:
-        """Return the clusters of the queries that have a value."""
-        return None if self._clusters is None else self._clusters[~of_queries.isnan().cpu()]
-
-    def _groups(self) -> Tensor | None:
-        """Return the group of each query if several share one."""
-        if not issubclass(self._corpus.metric_type, GroupMetric):
-            return None
-        return self._numbered_groups()[1]
-
-    def _numbered_groups(self) -> tuple[list[str | None], Tensor]:
-        """Return the groups of the queries, and the number of that of each query."""
-        names = [self._corpus.groups[obj] for obj in self._queries.tolist()]
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-        return list(numbers), torch.tensor([numbers[name] for name in names])
-
-    def _parts(self, answered: Tensor) -> Iterator[tuple[str, str, Tensor]]:
-        """Yield parts of the queries: by what, which, and the queries of it."""
-        objects = [self._corpus.objects[obj] for obj in self._queries.tolist()]
+    def _labels(self, results: QueryResults) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield what the queries are divided by, and the part of each query."""
         if not self._corpus.are_roles:
-            names, numbers = self._numbered_groups()
-            for number in (torch.bincount(numbers) >= SMALLEST_SLICE).nonzero().flatten().tolist():
-                name = text_of(names[number], SHORT_TEXT, 0)
-                yield "group", name, (numbers == number) & answered
-        if all(isinstance(obj, str) for obj in objects):
-            lengths = torch.tensor([len(obj.split()) for obj in objects])
-            yield from _parts_by_length(lengths, answered)
+            yield BY_GROUP, group_labels(results, self._given.samples)
+            recipe, dataset = self._given.recipe, self._given.dataset
+            if recipe is not None and recipe.splits.train in dataset.splits:
+                training = dataset.load(recipe.splits.train)
+                yield BY_SEEN, seen_labels(results, self._given.samples, training)
+        if all(isinstance(query, str) for query in results.queries):
+            yield BY_LENGTH, length_labels(results)
 
 
-def _parts_by_length(lengths: Tensor, answered: Tensor) -> Iterator[tuple[str, str, Tensor]]:
-    """Yield parts of about the same size, from short texts to long ones."""
-    known = lengths[answered].sort().values
-    if not len(known):
-        return
-    edges = [int(known[len(known) * part // LENGTH_PARTS]) for part in range(LENGTH_PARTS)]
-    starts = sorted(set(edges))
-    for start, end in zip(starts, [*starts[1:], int(known[-1]) + 1], strict=True):
-        last = end - 1
-        words = f"{start} to {last} words" if last > start else f"{start} words"
-        yield "length", words, (lengths >= start) & (lengths < end) & answered
+def _evaluation(corpus: Corpus, embeddings: Tensor, given: EvaluationData) -> EvaluationResult:
+    """Return the metrics of embeddings of all objects of a corpus, as an evaluation does."""
+    metrics = {metric.name: metric for metric in given.metrics}
+    retrieval = corpus.retrieval(embeddings)
+    scores = score({name: metric.metric for name, metric in metrics.items()}, retrieval)
+    rows = [corpus.objects[number] for number in corpus.number.tolist()]
+    results = QueryResults(scores, corpus.targets, rows, retrieval)
+    return EvaluationResult(
+        {name: float(value) for name, value in scores.values.items()},
+        given.split,
+        len(given.samples),
+        queries=results.answered,
+        intervals=results.intervals(metrics),
+        results=results,
+    )
 
 
-def _is_mean(scores: Scores, name: str) -> bool:
-    """Whether a metric is the mean of its values of the queries."""
-    if name not in scores.query_values:
-        return False
-    values = scores.query_values[name]
-    mean = values[~values.isnan()].double().mean()
-    return bool((mean - scores.values[name]).abs() < 1e-4)
+def _results(evaluation: EvaluationResult) -> QueryResults:
+    assert evaluation.results is not None
+    return evaluation.results
 
 
-def _estimate(values: Tensor, clusters: Tensor | None, resamples: int = RESAMPLES) -> Estimate:
-    low, high = bootstrap_interval(values, clusters, resamples=resamples)
-    mean = float(values.double().mean())
-    return Estimate(value=round(mean, 6), low=round(low, 6), high=round(high, 6))
+def _parts(labels: Sequence[str], answered: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Yield the parts of the queries that are large enough, and which queries are in each."""
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    number_of = torch.tensor([numbers[label] for label in labels])
+    sizes = torch.bincount(number_of[answered], minlength=len(numbers)).tolist()
+    for label, number in numbers.items():
+        if sizes[number] >= SMALLEST_SLICE:
+            yield label, (number_of == number) & answered
+
+
+def _difference(metric: MetricComparison) -> Difference:
+    """Return a difference of the model, B, from another one, A."""
+    outcome: Literal["better", "worse", "open"] = "open"
+    if metric.is_significant and metric.difference:
+        outcome = "worse" if metric.is_worse else "better"
+    return Difference(
+        estimate=_estimate(metric.difference, metric.interval),
+        p_value=None if metric.p_value is None else round(metric.p_value, 6),
+        outcome=outcome,
+        wins=metric.wins,
+        losses=metric.losses,
+        ties=metric.ties,
+    )
+
+
+def _estimate(value: float, interval: tuple[float, float] | None) -> Estimate:
+    low, high = interval or (None, None)
+    return Estimate(
+        value=round(value, 6),
+        low=None if low is None else round(low, 6),
+        high=None if high is None else round(high, 6),
+    )

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from quaterion_core import SimilarityModel
 from quaterion_core.distances import Distance
-from quaterion_core.eval import GroupMetric
 from quaterion_report.corpus import Corpus, text_of
 from quaterion_report.gallery import chosen_queries, neighbors_of, query_of
 from quaterion_report.geometry import (
@@ -160,7 +159,6 @@ def page_data(
         groups=[
             -1 if (name := corpus.groups[obj]) is None else number_of_group[name] for obj in shown
         ],
-        by_group=issubclass(corpus.metric_type, GroupMetric),
         are_roles=corpus.are_roles,
         map_method=map_method,
         sprites=sprites,

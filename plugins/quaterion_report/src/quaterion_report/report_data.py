@@ -100,17 +100,20 @@ class Difference(_Part):
 
     Attributes:
         estimate: Model minus the other, with its interval.
-        p_value: Of a paired randomisation test, corrected for the number of metrics.
-        wins: Number of queries for which the model's value is higher.
+        p_value: Of a paired randomization test, corrected for the number of metrics; ``None`` for
+            metrics that are no means over queries.
+        outcome: Whether the model is clearly better or worse; ``open`` if it may be chance.
+        wins: Number of queries for which the model's value is higher; ``None`` without any.
         losses: Number of those for which it is lower.
         ties: Number of the others.
     """
 
     estimate: Estimate
     p_value: _Share | None = None
-    wins: _Count = 0
-    losses: _Count = 0
-    ties: _Count = 0
+    outcome: Literal["better", "worse", "open"] = "open"
+    wins: _Count | None = None
+    losses: _Count | None = None
+    ties: _Count | None = None
 
 
 class Metric(_Part):
@@ -338,7 +341,6 @@ class ReportData(_Part):
         objects: Text of each object of the map, the hubs and the gallery.
         group_names: Names of the groups, the largest first.
         groups: Number of the group of each object; -1 for none.
-        by_group: Whether intervals are over groups of queries.
         are_roles: Whether the groups are roles of objects, queries and documents, for pairs
             without subgroups.
         map_method: How the map was drawn, such as ``PCA``.
@@ -362,7 +364,6 @@ class ReportData(_Part):
     objects: list[_Short] = Field(default=[], max_length=2 * MOST_OBJECTS)
     group_names: list[_Short] = []
     groups: list[int] = []
-    by_group: bool = False
     are_roles: bool = False
     map_method: _Short = "PCA"
     sprites: list[Sprite] = []

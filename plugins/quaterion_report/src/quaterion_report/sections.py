@@ -33,8 +33,8 @@ SHOWN_BINS: Final = 48
 SHOWN_AXES: Final = 100
 _MAP_MARGIN: Final = 20
 
-SURE: Final = 0.05
-"""Differences with a p value below this one count as sure."""
+_TONES: Final = {"better": "good", "worse": "bad", "open": ""}
+"""Class of a difference in the style sheet."""
 
 OUTCOMES: Final = ("lost", "won", "wrong", "right")
 
@@ -112,8 +112,8 @@ def _verdict(data: ReportData, system: System) -> Verdict | None:
     }
     if not compared:
         return None
-    better = [_by(*item) for item in compared.items() if tone(item[1]) == "good"]
-    worse = [_by(*item) for item in compared.items() if tone(item[1]) == "bad"]
+    better = [_by(*item) for item in compared.items() if item[1].outcome == "better"]
+    worse = [_by(*item) for item in compared.items() if item[1].outcome == "worse"]
     model = data.systems[0].name
     against = f"the {system.name}" if system.key == UNTOUCHED else system.name
     rest = (
@@ -137,23 +137,6 @@ def _verdict(data: ReportData, system: System) -> Verdict | None:
 def _by(name: str, difference: Difference) -> str:
     """Return a metric with the size of its difference."""
     return f"{name} (by {figure(abs(difference.estimate.value))})"
-
-
-def tone(difference: Difference) -> str:
-    """Return ``good`` or ``bad`` for a clear difference, else nothing.
-
-    It is clear if its p value is below :data:`SURE`, or without one if its interval excludes 0.
-    """
-    estimate = difference.estimate
-    if difference.p_value is not None:
-        is_clear = difference.p_value < SURE
-    elif estimate.low is not None and estimate.high is not None:
-        is_clear = estimate.low > 0 or estimate.high < 0
-    else:
-        is_clear = False
-    if not is_clear or estimate.value == 0:
-        return ""
-    return "good" if estimate.value > 0 else "bad"
 
 
 def metrics(data: ReportData) -> dict[str, Any]:
@@ -182,7 +165,7 @@ def metrics(data: ReportData) -> dict[str, Any]:
                     {
                         "name": name,
                         "difference": difference,
-                        "tone": tone(difference),
+                        "tone": _TONES[difference.outcome],
                         "p": p_value(difference.p_value),
                         "chart": charts.interval(
                             low,
