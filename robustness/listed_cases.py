@@ -469,8 +469,15 @@ def _parts() -> list[ListedCase]:
     }
     listed = [ListedCase(f"head: {key}", "heads", apply) for key, apply in rows.items()]
     words = f"{_ENCODER}/config.json"
+    vocabulary = f"{_ENCODER}/vocabulary.json"
     fasttext: dict[str, Apply] = {
         "on_disk as a number": _set(words, "on_disk", 1),
+        "subwords of 10**9 characters": _set(vocabulary, "max_n", _HUGE),
+        "subwords of fewer than none": _set(vocabulary, "min_n", -1),
+        "subwords in reverse": _set(vocabulary, "min_n", 9),
+        "a word twice": _set(vocabulary, "words", ["delete", "delete"]),
+        "a word too few": _set(vocabulary, "words", ["delete"]),
+        "words that are numbers": _set(vocabulary, "words", [1, 2]),
         "another entry": _set(words, "path", "/etc/passwd"),
     }
     return listed + [
@@ -538,6 +545,9 @@ def _sentence_transformers() -> list[ListedCase]:
         "padding to 10**9": _set(settings, "processing_kwargs", {"text": {"max_length": _HUGE}}),
         "padding to 10**7": _set(
             settings, "processing_kwargs", {"text": {"max_length": 10**7, "padding": "max_length"}}
+        ),
+        "texts that are not cut off": _set(
+            settings, "processing_kwargs", {"text": {"truncation": False}}
         ),
         "no pooling": _set(pooling, "pooling_mode", []),
         "pooling by a name": _set(pooling, "pooling_mode", "__init__"),
@@ -632,6 +642,17 @@ def _transformer() -> list[ListedCase]:
         "cross attention": set_("add_cross_attention", True),
         "pruned heads": set_("pruned_heads", {"0": [0]}),
         "another entry": set_("custom_pipelines", {"x": {"impl": "evil.Evil"}}),
+        "a word of the source": set_("kwargs", ["x"]),
+        "a module of the source": set_("torch", 1),
+        "another class of text and image": _edit(
+            file, lambda value: value.update(model_type="clip", architectures=["CLIPModel"])
+        ),
+        "two models in one": _edit(
+            file,
+            lambda value: value.update(
+                model_type="encoder-decoder", architectures=["EncoderDecoderModel"]
+            ),
+        ),
     }
     listed = [
         ListedCase(f"transformer: {key}", "sentence-transformers", apply)
@@ -809,6 +830,8 @@ def _timm() -> list[ListedCase]:
         "a mean of text": set_("data_config", "mean", ["a", "b", "c"]),
         "two means": set_("data_config", "mean", [0.5, 0.5]),
         "a deviation of 0": set_("data_config", "std", [0, 0, 0]),
+        "a deviation of 1e-300": set_("data_config", "std", [1e-300] * 3),
+        "an image of 8,192 by 8,192 pixels": set_("image_size", [8192, 8192]),
         "a crop of 10": set_("data_config", "crop_pct", 10),
         "an augmentation of code": set_("augmentation", ["os.system"]),
         "an augmentation of a module": set_("augmentation", [{"name": "torch.hub.load"}]),

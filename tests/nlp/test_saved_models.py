@@ -385,3 +385,10 @@ def test_of_a_model_that_the_user_names_no_kernel_is_fetched(tiny_folder, tmp_pa
     edit(folder / file, lambda config: config.update(options))
     with pytest.raises(ValueError, match="names the attention 'evil/kernel'"):
         SentenceTransformerEncoder(folder)
+
+
+def test_a_model_that_does_not_cut_texts_off_before_its_last_position_is_refused(saved):
+    options = {"processing_kwargs": {"text": {"truncation": False}}}
+    edit(saved / "model" / "sentence_bert_config.json", lambda config: config.update(options))
+    with pytest.raises(InvalidFolderError, match="embeds no text"):
+        SentenceTransformerEncoder.load(saved)

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from quaterion_core import Quaterion, SimilarityModel
 from quaterion_core.dataset import GroupSimilarityDataLoader, SimilarityGroupSample
 from quaterion_core.heads import EmptyHead
-from quaterion_core.storage import InvalidFolderError
+from quaterion_core.storage import InvalidFolderError, NotSavableError
 from quaterion_cv import TimmEncoder
 
 IMAGES = [np.random.default_rng(seed).integers(256, size=(8, 8), dtype=np.uint8) for seed in (0, 1)]
@@ -399,3 +399,10 @@ def test_a_batch_is_what_the_transforms_of_timm_make(name):
     pixels = np.random.default_rng(0).integers(256, size=(200, 240, 3), dtype=np.uint8)
     batch = TimmEncoder(name, pretrained=False).get_collate_fn()([pixels])
     torch.testing.assert_close(batch[0], transform(Image.fromarray(pixels)))
+
+
+def test_an_encoder_that_could_not_be_loaded_is_not_saved(tmp_path):
+    encoder = TimmEncoder("test_resnet", pretrained=False, image_size=(4096, 2048))
+    with pytest.raises(NotSavableError, match="could not be loaded: 'image_size'.*4,194,304 pix"):
+        encoder.save(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+import math
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from quaterion_core.storage import NotSavableError
 
 _Scalar: TypeAlias = (
     bool
@@ -24,6 +27,16 @@ _Name: TypeAlias = Annotated[
 ]
 """Arguments of timm's models, but none that leads to files, weights or another kind."""
 
+_LARGEST_AREA: Final = 2048 * 2048
+
+
+def _bounded_area(sides: list[int]) -> list[int]:
+    """Refuse images that take more than 50 MB each, whatever the size of the model."""
+    if math.prod(sides) > _LARGEST_AREA:
+        raise ValueError(f"more than {_LARGEST_AREA:,} pixels")
+    return sides
+
+
 _Colour: TypeAlias = (
     Annotated[str, Field(pattern=r"^[#A-Za-z0-9(),.% ]{1,60}$")]
     | Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=4)]
@@ -38,8 +51,8 @@ class _Schema(BaseModel):
 
 class _DataConfig(_Schema):
     interpolation: Annotated[str, Field(pattern=r"^[a-z-]{1,30}$")]
-    mean: list[float] = Field(max_length=10_000)
-    std: list[Annotated[float, Field(gt=0)]] = Field(max_length=10_000)
+    mean: list[Annotated[float, Field(ge=-1e6, le=1e6)]] = Field(max_length=10_000)
+    std: list[Annotated[float, Field(ge=1e-6, le=1e6)]] = Field(max_length=10_000)
     crop_pct: float = Field(ge=0.05, le=2)
     crop_mode: Annotated[str, Field(pattern=r"^[a-z-]{1,30}$")]
 
@@ -53,8 +66,31 @@ class SavedTimmConfig(_Schema):
     train_stages: Annotated[int, Field(ge=1, le=1000)] | None = None
     pooling: Literal["gem"] | None = None
     in_chans: int = Field(ge=1, le=10_000)
-    image_size: list[_Side] = Field(min_length=2, max_length=2)
+    image_size: Annotated[list[_Side], AfterValidator(_bounded_area)] = Field(
+        min_length=2, max_length=2
+    )
     data_config: _DataConfig
     augmentation: list[str | dict[str, Any]] = Field(default_factory=list, max_length=50)
     background: _Colour = "white"
     model_kwargs: dict[_Name, _Value]
+
+
+def check_savable(config: dict[str, Any]) -> None:
+    """Refuse to save a configuration that could not be loaded.
+
+    Raises:
+        NotSavableError: A value is out of range.
+    """
+    try:
+        SavedTimmConfig.model_validate(config)
+    except ValidationError as error:
+        raise NotSavableError(
+            f"This TimmEncoder cannot be saved, since it could not be loaded: {first_fault(error)}."
+        ) from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """Describe the first fault that pydantic found."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place!r:.200}: {first['msg']:.300}"

@@ -22,7 +22,7 @@ from quaterion_cv.encoders.augmentations import AugmentationChoice
 from quaterion_cv.encoders.gem_pooling import use_gem_pooling
 from quaterion_cv.encoders.image_collator import ImageCollator, model_data_config
 from quaterion_cv.encoders.model_stages import modules_before
-from quaterion_cv.encoders.saved_config import SavedTimmConfig
+from quaterion_cv.encoders.saved_config import SavedTimmConfig, check_savable, first_fault
 from quaterion_cv.encoders.timm_models import (
     build_skeleton,
     embedding_size,
@@ -240,6 +240,16 @@ class TimmEncoder(Encoder):
             "model_kwargs": dict(self.model_kwargs),
         }
 
+    def save(self, output_path: str | Path) -> None:
+        """Save configuration (JSON) and weights (safetensors) to an existing folder.
+
+        Raises:
+            NotSavableError: The encoder could not be loaded again, such as one of images of more
+                than 2048 × 2048 pixels.
+        """
+        check_savable(self.get_config_dict())
+        super().save(output_path)
+
     @classmethod
     def load_from(cls, folder: SavedFolder) -> Self:
         """Load an encoder from an opened folder that :meth:`save` filled, without any network.
@@ -259,10 +269,8 @@ class TimmEncoder(Encoder):
             _checked(dict(config.get("model_kwargs") or {}))
             SavedTimmConfig.model_validate(config)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"]))
             raise InvalidFolderError(
-                f"{source} is not what is saved: {place!r:.200}: {first['msg']:.300}."
+                f"{source} is not what is saved: {first_fault(error)}."
             ) from error
         except (TypeError, ValueError) as error:
             raise InvalidFolderError(f"{source} is not what is saved: {error}") from error

@@ -42,6 +42,7 @@ MODULES_FILE: Final = "modules.json"
 MODEL_FILE: Final = "config_sentence_transformers.json"
 
 _MOST_MODULES: Final = 32
+_MANY_WORDS: Final = 2000
 _DEFAULT_PROMPT: Final = "default"
 _MODULE_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,60}")
 
@@ -116,8 +117,13 @@ def _check_sizes(model: SentenceTransformer, source: str) -> None:
 
 
 def _try(model: SentenceTransformer, source: str) -> None:
-    """Embed two short texts, so that modules that do not fit one another are found at once."""
+    """Embed short texts, so that modules that do not fit one another are found at once.
+
+    A long one is among them if the model sets how texts are cut off, which could be too late.
+    """
     texts = ["", "Hello, \U0001f44b!"]
+    if any(getattr(module, "processing_kwargs", None) for module in model):
+        texts.append("hello " * _MANY_WORDS)
     try:
         with torch.inference_mode():
             output = model(model.preprocess(texts))
