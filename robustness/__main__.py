@@ -45,9 +45,13 @@ def main() -> int:
 
     progress = _Progress(start)
     trials: list[Trial] = []
-    for number, subject in enumerate(CRASH_SUBJECTS):  # first, while this process is small
-        progress(f"crashes while writing a {subject.name}", number, len(CRASH_SUBJECTS))
-        trials += try_crashes(subject, options.crashes, first_seed=options.seed)
+    for subject in CRASH_SUBJECTS:  # first, while this process is small
+        trials += try_crashes(
+            subject,
+            options.crashes,
+            first_seed=options.seed,
+            report=partial(progress, f"crashes while writing a {subject.name}"),
+        )
     folders, caches = options.cases * 7 // 10, options.cases // 10
     cases = [
         *try_listed(jobs=options.jobs, report=partial(progress, "listed cases")),

@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -175,22 +176,36 @@ class Trial:
     fault: str = ""
 
 
-def try_crashes(subject: CrashSubject, count: int, *, first_seed: int = 0) -> list[Trial]:
+def try_crashes(
+    subject: CrashSubject,
+    count: int,
+    *,
+    first_seed: int = 0,
+    report: Callable[[int, int], None] = lambda *_: None,
+) -> list[Trial]:
     """Try every kind of crash.
 
     Args:
         subject: What is written.
         count: How often each kind is tried.
         first_seed: Seed of random moments.
+        report: Called with the number of kinds that are done, and of all.
     """
     rng = random.Random(first_seed)
+    kinds: list[Callable[[], list[Trial]]] = [
+        *(
+            partial(kill_at_each_call, subject, count, exchange=exchange)
+            for exchange in ((True, False) if subject.is_folder else (True,))
+        ),
+        partial(kill_at_random, subject, count, rng),
+        partial(full_disk, subject, count),
+        partial(read_only, subject, count),
+        partial(two_writers_and_a_reader, subject, count),
+    ]
     trials: list[Trial] = []
-    for exchange in (True, False) if subject.is_folder else (True,):
-        trials += kill_at_each_call(subject, count, exchange=exchange)
-    trials += kill_at_random(subject, count, rng)
-    trials += full_disk(subject, count)
-    trials += read_only(subject, count)
-    trials += two_writers_and_a_reader(subject, count)
+    for number, kind in enumerate(kinds):
+        report(number, len(kinds))
+        trials += kind()
     return trials
 
 

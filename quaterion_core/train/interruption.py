@@ -55,7 +55,7 @@ def interruptible(trainer: pl.Trainer, interruption: InterruptionCallback) -> It
                 )
                 raise TrainingInterrupted(message, interruption.kept) from None
             raise
-        except (MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError, ConnectionError, EOFError) as error:
             explained = _explained(error)
             if explained is None:
                 raise
@@ -116,10 +116,21 @@ def _explained(error: BaseException) -> Exception | None:
             "Use a smaller batch_size, embed batches in chunks with grad_cache_chunk=32, or train "
             "with precision='bf16-mixed'."
         )
-    if "DataLoader worker" in text and ("exited unexpectedly" in text or "killed" in text):
+    is_worker = "DataLoader worker" in text and ("exited unexpectedly" in text or "killed" in text)
+    if is_worker or _is_of_a_pipe(error):
+        reason = text.splitlines()[0] if text else type(error).__name__
         return WorkerDiedError(
-            f"A process that reads the data died ({text.splitlines()[0]}). Most often the system "
-            "killed it for lack of memory: use fewer num_workers, or num_workers=0 to see an error "
-            "of the dataset itself."
+            f"A process that reads the data died ({reason}). Most often the system killed it for "
+            "lack of memory: use fewer num_workers, or num_workers=0 to see an error of the "
+            "dataset itself."
         )
     return None
+
+
+def _is_of_a_pipe(error: BaseException) -> bool:
+    """Whether reading from another process failed, and not the dataset itself."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__"))
+    return isinstance(error, (ConnectionError, EOFError)) and module.startswith("multiprocessing.")

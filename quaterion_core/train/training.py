@@ -188,13 +188,15 @@ class Training:
             TrainingInterrupted: It was stopped by Ctrl-C.
             TrainingTerminated: It was stopped by SIGTERM; the exit code is 143.
         """
-        own = self.trainer.callbacks  # type: ignore[attr-defined]
+        resume = ResumeCallback(self.train_loader)
+        own = [c for c in self.trainer.callbacks if not isinstance(c, ResumeCallback)]  # type: ignore[attr-defined]
+        self.trainer.callbacks = own  # type: ignore[attr-defined]
         given = [callback for callback in own if isinstance(callback, InterruptionCallback)]
         has_metrics = any(isinstance(callback, MetricsCallback) for callback in own)
         callbacks: list[pl.Callback] = [] if has_metrics else [MetricsCallback()]
         callbacks += [
             LossParametersCallback(),
-            ResumeCallback(self.train_loader),
+            resume,
             ReleaseCallback(self._tables.values()),
             GuardCallback(),
         ]
@@ -213,6 +215,7 @@ class Training:
             self.trainer.fit(
                 self.model, self.train_loader, self.validation_loader, ckpt_path=self._ckpt_path
             )
+        self.trainer.callbacks.append(resume)  # type: ignore[attr-defined]  # for save_checkpoint()
         model = self.model.model
         with model.substituting({key: model.encoders[key] for key in self._tables}):
             self._lifecycle.after_fit(self.trainer, self.model)

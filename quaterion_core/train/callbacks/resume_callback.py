@@ -25,7 +25,7 @@ class ResumeCallback(Callback):
     process, and gradients that are accumulated but not applied yet. Lightning's own counters are
     normalized to one of two states: in mid-epoch after a whole number of batches, or between two
     epochs. So it does not matter in which hook, how often, or after which batch a checkpoint was
-    saved.
+    saved, nor whether the run has ended by then.
 
     Args:
         loader: The training loader.
@@ -34,6 +34,7 @@ class ResumeCallback(Callback):
     def __init__(self, loader: object = None):
         self._loader = loader if isinstance(loader, (EpochLoader, StreamLoader)) else None
         self._loaded: dict[str, Any] = {}
+        self._random_at_end: list[Any] | None = None
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -45,7 +46,8 @@ class ResumeCallback(Callback):
             done >= trainer.num_training_batches
             or (batches.is_last_batch and done == batches.current.ready)
         )
-        state: dict[str, Any] = {"random": _random_states(), "gradients": {}}
+        random_states = self._random_at_end or _random_states()
+        state: dict[str, Any] = {"random": random_states, "gradients": {}}
         if self._loader is not None:
             place = {"position": done, "is_over": is_over}
             state["loader"] = {**self._loader.state_dict(), **place}
@@ -80,6 +82,10 @@ class ResumeCallback(Callback):
             if name in gradients:
                 parameter.grad = gradients[name].to(parameter)
         self._loaded = {}
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remember the random states for a checkpoint that is saved later."""
+        self._random_at_end = _random_states()
 
 
 def _place_between_epochs(loops: dict[str, Any]) -> None:

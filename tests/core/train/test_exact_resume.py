@@ -58,7 +58,7 @@ class Run(pl.Callback):
 
 @pytest.fixture
 def train(make_trainer, vector_encoder, tmp_path):
-    def run(settings, at=(), checkpoint=None, folder=None, hooks=()):
+    def run(settings, at=(), checkpoint=None, folder=None, hooks=(), after=None):
         settings = dict(settings)
         cached, schedule = settings.pop("cached", False), settings.pop("schedule", False)
         sampler, workers = settings.pop("sampler", None), settings.pop("workers", 0)
@@ -75,6 +75,9 @@ def train(make_trainer, vector_encoder, tmp_path):
             model, trainer, loader, GroupSimilarityDataLoader(samples, batch_size=8),
             ckpt_path=checkpoint, batch_sampler=sampler,
         )  # fmt: skip
+        if after is not None:
+            torch.rand(7)  # what is drawn after the run has no influence on what resumes
+            trainer.save_checkpoint(after)
         weights = {**model.model.state_dict(), **model.loss.state_dict()}
         return notes.losses, trainer.global_step, trainer.current_epoch, weights
 
@@ -181,3 +184,13 @@ def test_own_enums_in_hyperparameters_are_read_back(train, vector_encoder, tmp_p
     train({}, at=[4])
     checkpoint = torch.load(tmp_path / "4.ckpt", weights_only=True)
     assert checkpoint["hyper_parameters"]["cache_type"] is CacheType.CPU
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_goes_on_from_a_checkpoint_that_was_saved_once_it_had_ended(train, tmp_path, workers):
+    whole = train({"max_epochs": 4})
+    train({"max_epochs": 2}, after=tmp_path / "ended.ckpt")
+    resumed = train({"max_epochs": 4, "workers": workers}, checkpoint=tmp_path / "ended.ckpt")
+    assert resumed[0] == {number: loss for number, loss in whole[0].items() if number > 10}
+    assert resumed[1:3] == whole[1:3]
+    torch.testing.assert_close(resumed[3], whole[3], rtol=0, atol=0)

@@ -2,6 +2,7 @@
 
 import errno
 import math
+import multiprocessing
 import os
 import signal
 import sys
@@ -385,6 +386,25 @@ def test_what_the_system_refuses_is_explained(
     with pytest.raises(expected, match=message) as caught:
         Quaterion.fit(model, make_trainer(), GroupSimilarityDataLoader(groups, batch_size=8))
     assert raised in (caught.value, caught.value.__cause__)
+
+
+@pytest.mark.parametrize("is_of_worker", [True, False])
+def test_a_broken_pipe_of_a_worker_is_told_from_a_connection_of_the_dataset(
+    build, make_trainer, groups, is_of_worker
+):
+    model = build()
+
+    def fail(output):
+        if not is_of_worker:
+            raise ConnectionResetError("the server of the data")
+        receiver, sender = multiprocessing.Pipe(duplex=False)
+        sender.close()
+        receiver.recv()  # of a worker that has ended
+
+    at_step(model, 1, fail)
+    expected = WorkerDiedError if is_of_worker else ConnectionResetError
+    with pytest.raises(expected, match="fewer num_workers" if is_of_worker else "the server"):
+        Quaterion.fit(model, make_trainer(), GroupSimilarityDataLoader(groups, batch_size=8))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="needs notes on errors")
