@@ -75,7 +75,7 @@ def score(metrics: Mapping[str, BaseMetric], retrieval: Retrieval, nearest: int 
     by_block = {name: metric for name, metric in metrics.items() if not metric.needs_all_queries}
     ranked = {name: metric for name, metric in by_block.items() if metric.uses_ranking}
     others = {name: metric for name, metric in by_block.items() if not metric.uses_ranking}
-    searches = _searches(ranked, nearest)
+    searches = _searches(ranked, retrieval, nearest)
     parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in by_block}
     found: list[Nearest] = []
     for start, stop in retrieval.query_ranges() if by_block else ():
@@ -129,11 +129,14 @@ class _Search:
         return next(iter(self.metrics.values()))
 
 
-def _searches(metrics: Mapping[str, BaseMetric], nearest: int) -> list[_Search]:
+def _searches(
+    metrics: Mapping[str, BaseMetric], retrieval: Retrieval, nearest: int
+) -> list[_Search]:
     """Group metrics by distance and relevance; those of one distance follow one another."""
     groups: dict[BaseDistance, dict[object, dict[str, BaseMetric]]] = {}
     for name, metric in metrics.items():
-        kind = metric.relevance or metric.prepare_labels
+        build = metric.relevance
+        kind = metric.prepare_labels if build is None else retrieval.relevance(build)
         groups.setdefault(metric.distance, {}).setdefault(kind, {})[name] = metric
     searches: list[_Search] = []
     for distance, by_kind in groups.items():

@@ -23,6 +23,7 @@ from quaterion_core.eval import (
     RetrievalReciprocalRank,
     RetrievalRPrecision,
     retrieval,
+    scoring,
 )
 from quaterion_core.eval.retrieval import Retrieval
 from quaterion_core.eval.scoring import score
@@ -175,6 +176,16 @@ def test_the_nearest_of_each_query_are_returned_as_rows_of_the_data(table_model)
     assert scores.nearest.relevant_count.tolist() == [0, 1, 1]
     torch.testing.assert_close(scores.nearest.scores[0], torch.tensor([0.6, 0.0]))
     assert scores.query_values["HitRate"].isnan().tolist() == [True, False, False]
+
+
+def test_metrics_of_groups_and_of_both_kinds_share_one_search(monkeypatch):
+    ranked = []
+    original = scoring.rank
+    monkeypatch.setattr(scoring, "rank", lambda *given: ranked.append(given) or original(*given))
+    embeddings = torch.randn(20, 4, generator=torch.Generator().manual_seed(1))
+    metrics = {"recall@1": RecallAtK(1), "recall": Recall(5), "map@r": MapAtR()}
+    score(metrics, Retrieval(embeddings, {"groups": torch.arange(20) % 10}))
+    assert len(ranked) == 1
 
 
 def test_batches_of_the_other_kind_are_refused():
