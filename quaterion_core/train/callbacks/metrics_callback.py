@@ -84,7 +84,8 @@ class MetricsCallback(Callback):
                     f"The metrics {', '.join(metrics)} have nothing to evaluate: no batch was "
                     "passed to their update()."
                 )
-            targets = dict(state)
+            device = trainable_model.device
+            targets = {name: tensor.to(device) for name, tensor in state.items()}
             retrieval = Retrieval.of_samples(targets.pop("embeddings"), targets)
             values |= score(metrics, retrieval).values
         return values
