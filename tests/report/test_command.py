@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -80,7 +81,7 @@ def test_other_data_and_metrics_can_be_given(run, faq, tmp_path):
     (tmp_path / "pets.jsonl").write_text("\n".join(map(json.dumps, rows)))
     target = tmp_path / "page.html"
     run(
-        faq("first"), "--data", tmp_path / "pets.jsonl", "--column", "obj=text",
+        faq("first"), tmp_path / "pets.jsonl", "--column", "obj=text",
         "--column", "group=kind", "--metric", "map-at-r", "-o", target,
     )  # fmt: skip
     page = target.read_text()
@@ -94,8 +95,7 @@ def test_other_data_and_metrics_can_be_given(run, faq, tmp_path):
     [
         (["no_such_model"], "no_such_model cannot be read: no such file or directory."),
         (["{model}", "--compare", "gone"], "gone cannot be read"),
-        (["{model}", "-o", "{folder}"], "Expected --output to be a file"),
-        (["{model}", "-o", "{folder}/no/page.html"], "There is no folder"),
+        (["{model}", "-o", "{folder}/no/page.html"], "there is no folder"),
         (["{model}", "--split", "tset"], "has no split 'tset'"),
         (["{model}", "--projector", "{folder}"], "already exists and is not empty"),
     ],
@@ -109,8 +109,18 @@ def test_mistakes_are_told_before_anything_is_computed(run, faq, tmp_path, argum
     assert "Traceback" not in output
 
 
-def test_a_column_without_a_file_is_a_mistake_in_usage(run, faq):
-    assert "Give --data, too" in run(faq("first"), "--column", "obj=text", code=2)
+def test_options_that_do_not_fit_are_mistakes_in_usage(run, faq, tmp_path):
+    model = faq("first")
+    assert "Give DATA, too" in run(model, "--column", "obj=text", code=2)
+    assert "Give one of them" in run(model, "a.jsonl", "--data", "b.jsonl", code=2)
+    assert "is a directory" in run(model, "-o", tmp_path, code=2)
+
+
+def test_a_benchmark_folder_can_be_given(run, faq, tmp_path):
+    folder = Path(__file__).parents[1] / "conformance" / "data" / "beir"
+    target = tmp_path / "page.html"
+    run(faq("first"), folder, "--metric", "mrr", "-o", target)
+    assert "mrr" in target.read_text()
 
 
 def test_umap_says_how_to_install_it(run, faq, tmp_path, monkeypatch):

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import click
 
-from quaterion_core.cli.errors import check_exists, user_errors
+from quaterion_core.cli.errors import check_exists, check_writable, user_errors
 from quaterion_core.cli.evaluate import columns_of, metric_choices
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
+@click.argument("file", metavar="[DATA]", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, dir_okay=False),
     default=Path("report.html"),
     show_default=True,
     help="File for the page. An existing page is replaced.",
@@ -34,14 +35,14 @@ from quaterion_core.cli.evaluate import columns_of, metric_choices
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="File to evaluate on instead; it is read like the files of the recipe.",
+    help="The same as DATA.",
 )
 @click.option(
     "--column",
     "columns",
     multiple=True,
     metavar="FIELD=COLUMN",
-    help="A column of --data, such as obj_a=question; may be given several times. By default the "
+    help="A column of DATA, such as obj_a=question; may be given several times. By default the "
     "columns of the recipe.",
 )
 @click.option(
@@ -78,6 +79,7 @@ from quaterion_core.cli.evaluate import columns_of, metric_choices
 )
 def report(
     model: Path,
+    file: Path | None,
     output: Path,
     compare: Path | None,
     recipe: Path | None,
@@ -92,15 +94,21 @@ def report(
 ) -> None:
     """Write a page on what the saved MODEL has learned, as one HTML file.
 
+    It is evaluated on the validation split of its recipe, or on DATA: a file that is read like
+    those of the recipe, or a folder in the format of BEIR.
+
     A recipe with `plugins: [quaterion-report]` saves the figures with the model. The page is then
     made from these, unless an option asks for others.
     """
+    if file is not None and data is not None:
+        raise click.UsageError("DATA and --data are the same. Give one of them.")
+    data = file if data is None else data
     fields = columns_of(columns)
     if fields and data is None:
-        raise click.UsageError("--column names columns of a file. Give --data, too.")
+        raise click.UsageError("--column names columns of a file. Give DATA, too.")
     with user_errors():
         check_exists(model, compare, recipe, data)
-        check_output(output)
+        check_writable(output)
         from quaterion_core.storage import check_output_folder
         from quaterion_report.building import gather, saved_data
         from quaterion_report.page import write_page
@@ -131,15 +139,3 @@ def report(
                 click.echo(f"Wrote {projector}. See it:  tensorboard --logdir {projector}")
         size = write_page(page, output)
         click.echo(f"Wrote {output} ({size / 1e6:.1f} MB).")
-
-
-def check_output(output: Path) -> None:
-    """Check that a page can be written, before anything is computed.
-
-    Raises:
-        OSError: It cannot.
-    """
-    if output.is_dir():
-        raise IsADirectoryError(f"Expected --output to be a file, but {output} is a folder.")
-    if not output.absolute().parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {output.absolute().parent} for the page.")
