@@ -51,8 +51,10 @@ def bare(vectors: Tensor, groups: Tensor, queries: int) -> Mapping[str, float]:
     gallery = vectors[: len(vectors) - queries]
     searching = vectors[len(gallery) :] if queries else vectors
     rows = max(1, BLOCK // len(gallery))
+    memory = torch.empty(min(rows, len(searching)), len(gallery))
     for start in range(0, len(searching), rows):
-        scores = searching[start : start + rows] @ gallery.T
+        part = searching[start : start + rows]
+        scores = torch.mm(part, gallery.T, out=memory[: len(part)])
         if not queries:
             here = torch.arange(len(scores))
             scores[here, here + start] = -torch.inf
@@ -65,6 +67,7 @@ def quaterion(vectors: Tensor, groups: Tensor, queries: int) -> Mapping[str, flo
     from quaterion_core.eval import (
         NDCG,
         HitRate,
+        KNNAccuracy,
         MapAtR,
         MeanAveragePrecision,
         MeanReciprocalRank,
@@ -80,6 +83,8 @@ def quaterion(vectors: Tensor, groups: Tensor, queries: int) -> Mapping[str, flo
         "hit_rate@1": HitRate(1), "recall_at_k@10": RecallAtK(10), "precision@10": Precision(10),
         "recall@100": Recall(NEAREST), "mrr": MeanReciprocalRank(), "map": MeanAveragePrecision(),
         "ndcg@10": NDCG(10), "r_precision": RetrievalRPrecision(), "map_at_r": MapAtR(),
+        "mrr@10": MeanReciprocalRank(10), "ndcg@10_exponential": NDCG(10, gain="exponential"),
+        "knn_accuracy@10": KNNAccuracy(10),
     }  # fmt: skip
     rows = torch.arange(len(vectors))
     candidates = rows[: len(vectors) - queries] if queries else None

@@ -78,10 +78,11 @@ class BaseMetric(CheckedArguments, ABC):
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         own = vars(cls)
-        if "ranking_values" in own:
-            cls.uses_ranking = True
-        elif {"query_values", "raw_compute", "of_retrieval"} & own.keys():
-            cls.uses_ranking = False
+        if "uses_ranking" not in own:
+            if "ranking_values" in own:
+                cls.uses_ranking = True
+            elif {"query_values", "raw_compute", "of_retrieval"} & own.keys():
+                cls.uses_ranking = False
         if "prepare_labels" in own and "relevance" not in own:
             cls.relevance = None
         if "needs_all_queries" not in own and {"raw_compute", "of_retrieval"} & own.keys():
@@ -166,6 +167,20 @@ class BaseMetric(CheckedArguments, ABC):
             f"{type(self).__name__} has to define query_values(), ranking_values(), or "
             "raw_compute()."
         )
+
+    def block_values(self, ranking: Ranking, retrieval: Retrieval, start: int, stop: int) -> Tensor:
+        """Return one value for each of a range of the queries, by default :meth:`ranking_values`.
+
+        A metric that needs more than the ranking, such as the groups of what is found, overrides
+        it.
+
+        Args:
+            ranking: Ranking of the queries of the range.
+            retrieval: The retrieval that they belong to.
+            start: Number of the first query.
+            stop: Number behind that of the last.
+        """
+        return self.ranking_values(ranking)
 
     def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
         """Return the value for given distances and labels.

@@ -7,9 +7,12 @@ everything to one point scores 0.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from operator import eq, ge
+from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -189,7 +192,7 @@ def _resolve_cut_ties(
     width = gains.shape[1]
     last = top[rows, -1]
     places = (top[rows] == last.unsqueeze(1)).sum(dim=1)
-    tied = _count_rows(scores, rows, last, strictly=True)
+    tied = _count(scores, rows, last, eq)
     row, column, gain = relevance.listing()
     position = torch.full((len(gains),), -1, device=rows.device)
     position[rows] = torch.arange(len(rows), device=rows.device)
@@ -248,34 +251,53 @@ def _ranks(
     if not first_alone:
         is_wanted &= number >= among[row]
     row, score, number = row[is_wanted], score[is_wanted], number[is_wanted]
-    up_to = _count_at_or_above(scores, row, score)
+    up_to = _count(scores, row, score, ge)
     ranks[row, number] = number + up_to - relevant_up_to[is_wanted]
     return ranks
 
 
-def _count_at_or_above(scores: Tensor, rows: Tensor, limits: Tensor) -> Tensor:
-    """Count the scores of rows, ascending, that are at least a limit: (E,) to (E,)."""
+def _count(
+    scores: Tensor, rows: Tensor, limits: Tensor, compare: Callable[[Any, Any], Any]
+) -> Tensor:
+    """Count the scores of rows, ascending, that compare so with a limit: (E,) to (E,)."""
+    count = _count_by_row if scores.device.type == "cpu" else _count_by_place
+    return count(scores, rows, limits, compare)
+
+
+def _count_by_place(
+    scores: Tensor, rows: Tensor, limits: Tensor, compare: Callable[[Any, Any], Any]
+) -> Tensor:
+    """Count for the first limit of all rows, then for the second, and so on."""
     counts = torch.zeros_like(rows)
     place = _places(rows, len(scores))
-    most = int(place.max()) + 1
-    if most > _SORT_ABOVE:
-        distinct, sizes = torch.unique_consecutive(rows, return_counts=True)
-        of_rows = zip(distinct.tolist(), torch.split(limits, sizes.tolist()), strict=True)
-        below = [torch.searchsorted(scores[row].sort().values, of_row) for row, of_row in of_rows]
-        return scores.shape[1] - torch.cat(below)
-    for number in range(most):
+    for number in range(int(place.max()) + 1):
         here = (place == number).nonzero().squeeze(1)
-        counts[here] = _count_rows(scores, rows[here], limits[here])
+        chosen = scores if len(here) == len(scores) else scores[rows[here]]
+        matches = compare(chosen, limits[here].unsqueeze(1))
+        # Counting in int32 takes half the time of int64.
+        counts[here] = matches.sum(dim=1, dtype=torch.int32).long()
     return counts
 
 
-def _count_rows(scores: Tensor, rows: Tensor, limits: Tensor, *, strictly: bool = False) -> Tensor:
-    """Count the scores of each of some rows that are at least, or exactly, its limit."""
-    chosen = scores if len(rows) == len(scores) else scores[rows]
-    limits = limits.unsqueeze(1)
-    matches = chosen == limits if strictly else chosen >= limits
-    # Counting in int32 takes half the time of int64.
-    return matches.sum(dim=1, dtype=torch.int32).long()
+def _count_by_row(
+    scores: Tensor, rows: Tensor, limits: Tensor, compare: Callable[[Any, Any], Any]
+) -> Tensor:
+    """Count row by row, which stays in the cache of a CPU: a tenth of the time of whole blocks."""
+    matrix, limits_of = scores.detach().numpy(), limits.detach().numpy()
+    distinct, sizes = torch.unique_consecutive(rows, return_counts=True)
+    counts: list[np.ndarray[Any, Any]] = []
+    stop = 0
+    for row, size in zip(distinct.tolist(), sizes.tolist(), strict=True):
+        start, stop = stop, stop + size
+        if size > _SORT_ABOVE and compare is ge:
+            below = np.searchsorted(np.sort(matrix[row]), limits_of[start:stop])
+            counts.append(matrix.shape[1] - below)
+        else:
+            of_row = [
+                np.count_nonzero(compare(matrix[row], limit)) for limit in limits_of[start:stop]
+            ]
+            counts.append(np.array(of_row))
+    return torch.from_numpy(np.concatenate(counts)).long()
 
 
 def _places(rows: Tensor, count: int) -> Tensor:

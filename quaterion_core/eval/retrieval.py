@@ -15,6 +15,7 @@ from quaterion_core.eval.equal_objects import EqualObjects
 from quaterion_core.eval.relevance import Relevance, RelevanceBuilder
 from quaterion_core.types import Targets
 from quaterion_core.utils.accepted import names_argument
+from quaterion_core.utils.precision import without_autocast
 from quaterion_core.utils.utils import unit_vectors
 
 MAX_BLOCK_ELEMENTS: Final = 2**24
@@ -153,13 +154,22 @@ class Retrieval:
             self._relevance[build] = build(self)
         return self._relevance[build]
 
-    def scores(self, distance: BaseDistance, start: int, stop: int) -> Tensor:
+    def new_block(self) -> Tensor:
+        """Return memory for the scores of the largest range of queries."""
+        start, stop = next(self.query_ranges())
+        return self._embeddings.new_empty(stop - start, len(self.candidates))
+
+    def scores(
+        self, distance: BaseDistance, start: int, stop: int, block: Tensor | None = None
+    ) -> Tensor:
         """Return the scores of all candidates for a range of the queries.
 
         Args:
             distance: Distance that the candidates are ranked by.
             start: Number of the first query.
             stop: Number behind that of the last.
+            block: Memory that may be overwritten, from :meth:`new_block`: new memory for each
+                range takes a third of the time of a search.
 
         Returns:
             Shape (stop - start, M), at least float32: the larger, the nearer, minus infinity where
@@ -167,11 +177,13 @@ class Retrieval:
             negative distance.
         """
         queries, candidates = self._operands(distance)
-        block = queries[start:stop]
+        searching = queries[start:stop]
+        out = None if block is None else block[: stop - start]
         if isinstance(distance, (Cosine, DotProduct)):
-            scores = DotProduct.similarity_matrix(block, candidates)
+            with without_autocast(candidates.device):
+                scores = torch.mm(searching, candidates.T, out=out)
         else:
-            scores = distance.distance_matrix(block, candidates).neg_()
+            scores = distance.distance_matrix(searching, candidates).neg_()
         itself = self.itself[start:stop]
         rows = (itself >= 0).nonzero().squeeze(1)
         scores[rows, itself[rows]] = -torch.inf

@@ -78,15 +78,18 @@ def score(metrics: Mapping[str, BaseMetric], retrieval: Retrieval, nearest: int 
     searches = _searches(ranked, retrieval, nearest)
     parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in by_block}
     found: list[Nearest] = []
+    memory = retrieval.new_block() if searches else None
     for start, stop in retrieval.query_ranges() if by_block else ():
         scores: dict[BaseDistance, Tensor] = {}
         for number, search in enumerate(searches):
             if search.distance not in scores:
-                scores = {search.distance: retrieval.scores(search.distance, start, stop)}
+                of_block = retrieval.scores(search.distance, start, stop, memory)
+                scores = {search.distance: of_block}
             block = relevance_of_block(search.first, retrieval, start, stop)
             ranking = rank(scores[search.distance], block, search.needs)
             for name, metric in search.metrics.items():
-                parts[name].append((metric.ranking_values(ranking), ranking.is_answered))
+                values_of_block = metric.block_values(ranking, retrieval, start, stop)
+                parts[name].append((values_of_block, ranking.is_answered))
             if nearest and not number:
                 found.append(_nearest(ranking, retrieval, nearest))
         for name, part in _of_matrices(others, retrieval, start, stop).items():

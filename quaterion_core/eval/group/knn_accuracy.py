@@ -10,7 +10,8 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.eval.base_metric import ReduceFunction
 from quaterion_core.eval.group.whole_groups_metric import WholeGroupsMetric
-from quaterion_core.eval.ranking import check_k
+from quaterion_core.eval.ranking import Needs, Ranking, check_k
+from quaterion_core.eval.retrieval import Retrieval
 
 _VOTE_OF_THE_NEAREST: Final = 2**40
 """Votes are integers, so that sums do not depend on the order of addition."""
@@ -76,6 +77,35 @@ class KNNAccuracy(WholeGroupsMetric):
             )
         self.k = k
         self.temperature = temperature
+
+    @property
+    def needs(self) -> Needs:
+        """The k nearest candidates, and the next one, which may be as near as the k-th."""
+        return Needs(nearest=self.k + 1)
+
+    def block_values(self, ranking: Ranking, retrieval: Retrieval, start: int, stop: int) -> Tensor:
+        """Return whether the groups of queries win the votes of what they find."""
+        groups, queries = retrieval.targets["groups"], retrieval.queries[start:stop]
+        scores, found = ranking.scores[:, : self.k], ranking.found[:, : self.k]
+        if not found.numel():
+            return torch.zeros(len(queries), device=scores.device)
+        votes = _votes(-scores, -scores[:, :1], self.temperature)
+        of_found = groups[retrieval.candidates[found.clamp(min=0)]]
+        # All candidates of one query and one group share a number.
+        _, group = torch.unique(of_found, return_inverse=True)
+        rows = torch.arange(len(queries), device=group.device).unsqueeze(1)
+        _, number = torch.unique(rows * (int(group.max()) + 1) + group, return_inverse=True)
+        sums = votes.new_zeros(int(number.max()) + 1)
+        sums = sums.index_add_(0, number.flatten(), votes.flatten())[number]
+        is_own = of_found == groups[queries].unsqueeze(1)
+        own, others = sums.masked_fill(~is_own, 0), sums.masked_fill(is_own, 0)
+        values = (own.amax(dim=1) > others.amax(dim=1)).to(scores.dtype)
+        # Which of the candidates at the distance of the k-th are found is left to chance.
+        following = ranking.scores[:, self.k : self.k + 1]
+        is_cut = ((following == scores[:, -1:]) & (following > -torch.inf)).any(dim=1)
+        if is_cut.any():
+            values[is_cut] = self.values_of(retrieval, queries[is_cut])
+        return values
 
     def group_values(
         self, distance_matrix: Tensor, query_groups: Tensor, candidate_groups: Tensor

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import torch
 from torch import Tensor
 
 from quaterion_core.eval.group.group_metric import GroupMetric
-from quaterion_core.eval.ranking import relevant
+from quaterion_core.eval.ranking import Ranking
 from quaterion_core.eval.retrieval import Retrieval
 
 
@@ -18,6 +17,9 @@ class WholeGroupsMetric(GroupMetric):
     A subclass defines :meth:`group_values`; blocks of queries and ``reduce_func`` are handled
     here. A query whose group has no other object is ignored.
     """
+
+    needs_all_queries = False
+    uses_ranking = True
 
     @abstractmethod
     def group_values(
@@ -32,16 +34,24 @@ class WholeGroupsMetric(GroupMetric):
             candidate_groups: Group of each object, shape (N,), int64.
         """
 
-    def of_retrieval(self, retrieval: Retrieval) -> Tensor:
-        """Return the reduced values of the queries that have a relevant object."""
+    def block_values(self, ranking: Ranking, retrieval: Retrieval, start: int, stop: int) -> Tensor:
+        """Return :meth:`group_values` of a range of the queries."""
+        return self.values_of(retrieval, retrieval.queries[start:stop])
+
+    def values_of(self, retrieval: Retrieval, queries: Tensor) -> Tensor:
+        """Return :meth:`group_values` of some queries, given as rows, shape (Q,)."""
         groups = retrieval.targets["groups"]
-        values = []
-        for queries in retrieval.query_blocks():
-            distances = retrieval.distance_matrix(self.distance, queries)
-            relevance = relevant(distances, retrieval.labels(self.prepare_labels, queries))
-            block = self.group_values(distances, groups[queries], groups[retrieval.candidates])
-            values.append(block[relevance.any(dim=1)].to(distances.dtype))
-        return self.reduce(torch.cat(values))
+        distances = retrieval.distance_matrix(self.distance, queries)
+        values = self.group_values(distances, groups[queries], groups[retrieval.candidates])
+        return values.to(distances.dtype)
+
+    def query_values(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
+        """Raise a ``TypeError``, as :meth:`raw_compute` does.
+
+        Raises:
+            TypeError: Always.
+        """
+        return self.raw_compute(distance_matrix, labels)
 
     def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
         """Raise a ``TypeError``: a matrix of queries and candidates does not hold all groups.

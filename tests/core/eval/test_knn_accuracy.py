@@ -8,9 +8,10 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from quaterion_core.dataset import SimilarityGroupSample
-from quaterion_core.eval import GroupSampler, KNNAccuracy, retrieval
+from quaterion_core.eval import GroupSampler, KNNAccuracy, MeanAveragePrecision, retrieval
 from quaterion_core.eval.group import is_group_of_nearest
 from quaterion_core.eval.ranking import first_rank
+from quaterion_core.eval.scoring import score
 
 TEMPERATURES = [None, 0.07, 1.0]
 
@@ -155,6 +156,21 @@ def test_a_model_that_maps_everything_to_one_point_finds_nothing(temperature):
     groups = torch.tensor([1] * 5 + [2] * 5)
     for k in (1, 5, 9):
         assert KNNAccuracy(k, temperature).compute(torch.ones(10, 3), groups).item() == 0
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize("k", [1, 4, 30, 39, 50])
+def test_votes_of_the_search_are_those_of_all_distances_where_many_tie(k, temperature):
+    generator = torch.Generator().manual_seed(k)
+    embeddings = torch.randint(0, 4, (40, 2), generator=generator).float()
+    groups = torch.randint(0, 3, (40,), generator=generator)
+    metric = KNNAccuracy(k, temperature, "euclidean", reduce_func=None)
+    distances = metric.distance.distance_matrix(embeddings).fill_diagonal_(torch.inf)
+    expected = is_group_of_nearest(distances, groups, groups, k, temperature)
+    scores = score({"knn": metric, "deep": MeanAveragePrecision("euclidean")},
+                   retrieval.Retrieval(embeddings, {"groups": groups}))  # fmt: skip
+    assert scores.values["knn"].bool().tolist() == expected.tolist()
+    assert scores.query_values["knn"].tolist() == scores.values["knn"].tolist()
 
 
 @pytest.mark.parametrize("rows", [1, 7])

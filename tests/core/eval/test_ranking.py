@@ -1,6 +1,9 @@
+from operator import eq, ge
+
 import pytest
 import torch
 
+from quaterion_core.eval import ranking as ranking_module
 from quaterion_core.eval.ranking import Needs, first_rank, rank, rank_matrix, relevant
 from quaterion_core.eval.relevance import DenseRelevance, SparseRelevance
 
@@ -43,6 +46,24 @@ def test_the_first_rank_alone_is_that_of_all_ranks(seed):
     relevance = DenseRelevance(torch.rand(30, 50, generator=generator) < 0.05)
     alone = rank(scores, relevance, Needs(nearest=2, first_rank=True)).first_rank
     assert alone.tolist() == rank(scores, relevance, Needs(all_ranks=True)).first_rank.tolist()
+
+
+@pytest.mark.parametrize("way", ["_count_by_row", "_count_by_place"])
+@pytest.mark.parametrize("compare", [ge, eq], ids=["at least", "equal"])
+def test_scores_are_counted_alike_on_every_device(compare, way):
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randint(0, 9, (4, 300), generator=generator).float()
+    scores[:, ::7] = -torch.inf
+    scores[2, ::5] = torch.inf
+    rows = torch.tensor([0, 1] + [2] * 3 + [3] * 100)
+    limits = scores[rows, torch.randint(0, 300, (len(rows),), generator=generator)]
+    limits[2] = torch.inf
+    found = getattr(ranking_module, way)(scores, rows, limits, compare)
+    expected = [
+        sum(compare(score, limit) for score in scores[row].tolist())
+        for row, limit in zip(rows.tolist(), limits.tolist(), strict=True)
+    ]
+    assert found.tolist() == expected
 
 
 def test_what_was_not_asked_for_is_refused():
