@@ -156,3 +156,14 @@ def test_a_trainable_encoder_is_untouched_as_before_training(faq):
     report = json.loads((faq("first") / "report.json").read_text())
     untouched = {m.name: m.values["untouched"].value for m in gather(faq("first")).data.metrics}
     assert untouched == pytest.approx(report["before"], abs=1e-6)
+
+
+def test_an_untouched_encoder_that_cannot_be_built_is_a_note(faq, monkeypatch):
+    def missing(model, recipe):
+        raise OSError("no weights in the cache " + "and no network " * 100)
+
+    monkeypatch.setattr("quaterion_report.building.untouched_model", missing)
+    data = gather(faq("first")).data
+    assert [system.key for system in data.systems] == ["model"]
+    (note,) = [note for note in data.notes if "could not be built: no weights" in note]
+    assert len(note) < 600

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from quaterion_core import SimilarityModel
+from quaterion_core.embedding import device_of
 from quaterion_core.eval import GroupMetric, PairMetric
 from quaterion_core.eval.metric_choices import attached_metrics
 from quaterion_core.recipe.evaluate import RECIPE_FILE, evaluation_data, recipe_of
@@ -26,6 +28,7 @@ DATA_FILE: Final = "report_page.json"
 """Name of the data of a page in the folder of a model, which ``fit`` writes."""
 
 MOST_BYTES: Final = 16_000_000
+_LONGEST_REASON: Final = 500
 _EVALUATE_AGAIN: Final = "Evaluate the model again with --fresh."
 
 _ANY_METRIC: Final = ("retrieval-precision",)
@@ -188,7 +191,8 @@ def _untouched(folder: Path, model: SimilarityModel, notes: list[str]) -> Simila
         return None
     try:
         recipe = recipe_of(folder) if (folder / RECIPE_FILE).exists() else None
-        return untouched_model(model, recipe)
+        return untouched_model(model, recipe).to(device_of(model))
     except Exception as error:  # a component may raise anything when it is built
-        notes.append(f"The untouched encoder could not be built: {error}")
+        reason = textwrap.shorten(str(error), _LONGEST_REASON)
+        notes.append(f"The untouched encoder could not be built: {reason}")
         return None

@@ -92,9 +92,9 @@ class Corpus:
 
     @torch.no_grad()
     def embed(self, model: SimilarityModel) -> Tensor:
-        """Return the embeddings of all objects in float32, shape (N, D)."""
+        """Return the embeddings of all objects in float32 on the CPU, shape (N, D)."""
         embeddings = model.encode(self.objects, batch_size=BATCH_SIZE, to_numpy=False)
-        return embeddings.float()
+        return embeddings.float().cpu()
 
     def retrieval(self, embeddings: Tensor) -> Retrieval:
         """Return the queries and candidates with given embeddings of all objects (N, D)."""
