@@ -103,7 +103,7 @@ def test_a_name_near_to_nothing_lists_what_there_is_and_where_more_may_be(site):
     site.install("broken", "1 / 0")
     with pytest.warns(PluginWarning):
         ((_, hint),) = missing(site.registry(), ("metric", "zzz"))
-    assert "the metrics are knn-accuracy, map-at-r, pair-roc-auc, pair-tar-at-far, pe" in hint
+    assert "the metrics are hit-rate, knn-accuracy, map, map-at-r, mrr, ndcg, pair-accuracy" in hint
     assert "the plugin broken 1.0 is left out: ZeroDivisionError" in hint
     assert "more for text: pip install quaterion-nlp" in hint
 

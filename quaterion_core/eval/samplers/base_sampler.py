@@ -22,7 +22,8 @@ class BaseSampler(ABC):
 
     Args:
         sample_size: Number of queries; -1 or a larger number than there are for all.
-        device: Where distances and metrics are computed; by default the GPU if there is one.
+        device: Where distances and metrics are computed and returned; by default they are computed
+            on the GPU if there is one, and returned on the CPU.
         log_progress: Whether to show a progress bar.
         seed: Seed of the sample, which is the same in each evaluation, so that models can be
             compared. ``None`` draws a new sample each time.
@@ -47,6 +48,7 @@ class BaseSampler(ABC):
             )
         self.sample_size = sample_size
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.result_device = torch.device(device or "cpu")
         self.log_progress = log_progress
         self.seed = seed
 

@@ -38,7 +38,8 @@ class DatasetSampler(BaseSampler):
         sample_size: Number of queries; -1 or a larger number than there are for all.
         encode_batch_size: Number of objects to encode at once; 16 times as many samples are read at
             once.
-        device: Where distances and metrics are computed; by default the GPU if there is one.
+        device: Where distances and metrics are computed and returned; by default they are computed
+            on the GPU if there is one, and returned on the CPU.
         log_progress: Whether to show a progress bar while the dataset is encoded.
         seed: Seed of the sample, which is the same in each evaluation, so that models can be
             compared. ``None`` draws a new sample each time.
@@ -165,10 +166,9 @@ class DatasetSampler(BaseSampler):
         """
         self.check_metric(metric)
         retrieval = self.retrieval(dataset, model)
-        return (
-            retrieval.labels(metric.prepare_labels, retrieval.queries).float(),
-            retrieval.distance_matrix(metric.distance, retrieval.queries),
-        )
+        labels = retrieval.labels(metric.prepare_labels, retrieval.queries).float()
+        distances = retrieval.distance_matrix(metric.distance, retrieval.queries)
+        return labels.to(self.result_device), distances.to(self.result_device)
 
     def scores(
         self,
@@ -191,7 +191,7 @@ class DatasetSampler(BaseSampler):
         """
         for metric in metrics.values():
             self.check_metric(metric)
-        return score(metrics, self.retrieval(dataset, model), nearest)
+        return score(metrics, self.retrieval(dataset, model), nearest).to(self.result_device)
 
     def retrieval(self, dataset: Iterable[Any], model: SimilarityModel) -> Retrieval:
         """Return the queries and the candidates; encode and draw them, unless done before."""

@@ -21,7 +21,8 @@ class PairSampler(DatasetSampler):
             default every object queries all others.
         encode_batch_size: Number of objects to encode at once; 16 times as many samples are read at
             once.
-        device: Where distances and metrics are computed; by default the GPU if there is one.
+        device: Where distances and metrics are computed and returned; by default they are computed
+            on the GPU if there is one, and returned on the CPU.
         log_progress: Whether to show a progress bar while the dataset is encoded.
         seed: Seed of the sample, which is the same in each evaluation, so that models can be
             compared. ``None`` draws a new sample each time.

@@ -14,8 +14,8 @@ from quaterion_core.heads import EmptyHead
 from quaterion_core.plugins import register_encoder
 
 
-@register_encoder("numbers")
-class Numbers(Encoder):
+@register_encoder("points-of-a-circle")
+class PointsOfACircle(Encoder):
     """Places a text such as ``a 12`` on a circle, at an angle that its number tells."""
 
     trainable, embedding_size = False, 2
@@ -42,7 +42,7 @@ def hash_of(text):
 
 RECIPE = """
 data: {name: jsonl, files: {train: data.jsonl, validation: data.jsonl}, obj_a: q, obj_b: d}
-encoder: {name: local/numbers, noise: NOISE}
+encoder: {name: local/points-of-a-circle, noise: NOISE}
 head: skip-connection
 loss: multiple-negatives-ranking
 metrics: [{name: hit-rate, k: 1}, mrr, {name: ndcg, k: 5}]
@@ -60,7 +60,7 @@ def models(tmp_path_factory):
     ]
     (folder / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
     for name, noise in (("good", "0.01"), ("noisy", "0.3")):
-        model = SimilarityModel(Numbers(float(noise)), EmptyHead(2))
+        model = SimilarityModel(PointsOfACircle(float(noise)), EmptyHead(2))
         recipe = RECIPE.replace("NOISE", noise).replace("data.jsonl", str(folder / "data.jsonl"))
         model.save(folder / name, notes={"recipe.yaml": recipe})
     return folder
@@ -178,7 +178,7 @@ def test_a_folder_with_judgements_is_evaluated_like_by_trec_eval(models, beir, t
 
 
 def test_a_folder_with_judgements_needs_no_recipe(models, beir, tmp_path):
-    SimilarityModel(Numbers(), EmptyHead(2)).save(tmp_path / "bare")
+    SimilarityModel(PointsOfACircle(), EmptyHead(2)).save(tmp_path / "bare")
     result = run("evaluate", tmp_path / "bare", beir, "--json")
     assert result.exit_code == 0, result.output
     assert list(json.loads(result.output)["metrics"]) == ["ndcg@10", "recall@100"]
