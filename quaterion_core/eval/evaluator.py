@@ -79,8 +79,8 @@ class Evaluator:
             **columns: Names of columns, such as ``obj_a="question", obj_b="answer"``.
 
         Returns:
-            The value of each metric by name, on the device that was given to the sampler, by default
-            the CPU.
+            The value of each metric by name, on the device that was given to the sampler; by
+            default on the CPU.
 
         Raises:
             TypeError: A sample is not of the sampler's kind, or ``model`` cannot

@@ -267,6 +267,17 @@ class TrainableModel(pl.LightningModule, ABC):
             if not any(isinstance(callback, kind) for callback in present)
         ]
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the state of the data to a checkpoint that is saved after a training run has ended.
+
+        During a run, a callback of the trainer does.
+        """
+        from quaterion_core.train.callbacks.resume_callback import last_run
+
+        callback = last_run(self.trainer)
+        if callback is not None:
+            callback.on_save_checkpoint(self.trainer, self, checkpoint)
+
     def setup_dataloader(self, dataloader: Any) -> None:
         """Do nothing: loaders need no setup.
 

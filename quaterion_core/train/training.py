@@ -36,6 +36,7 @@ from quaterion_core.train.callbacks.best_epoch import BestEpoch
 from quaterion_core.train.callbacks.guard_callback import GuardCallback
 from quaterion_core.train.callbacks.interruption_callback import InterruptionCallback
 from quaterion_core.train.callbacks.release_callback import ReleaseCallback
+from quaterion_core.train.callbacks.resume_callback import remember_run
 from quaterion_core.train.checkpoint_io import write_whole_checkpoints
 from quaterion_core.train.epoch_batches import BatchPlan, SamplerPlan, ordered_plan
 from quaterion_core.train.epoch_loader import EpochLoader, StreamLoader, epoch_loader
@@ -189,8 +190,7 @@ class Training:
             TrainingTerminated: It was stopped by SIGTERM; the exit code is 143.
         """
         resume = ResumeCallback(self.train_loader)
-        own = [c for c in self.trainer.callbacks if not isinstance(c, ResumeCallback)]  # type: ignore[attr-defined]
-        self.trainer.callbacks = own  # type: ignore[attr-defined]
+        own = self.trainer.callbacks  # type: ignore[attr-defined]
         given = [callback for callback in own if isinstance(callback, InterruptionCallback)]
         has_metrics = any(isinstance(callback, MetricsCallback) for callback in own)
         callbacks: list[pl.Callback] = [] if has_metrics else [MetricsCallback()]
@@ -215,7 +215,7 @@ class Training:
             self.trainer.fit(
                 self.model, self.train_loader, self.validation_loader, ckpt_path=self._ckpt_path
             )
-        self.trainer.callbacks.append(resume)  # type: ignore[attr-defined]  # for save_checkpoint()
+        remember_run(self.trainer, resume)
         model = self.model.model
         with model.substituting({key: model.encoders[key] for key in self._tables}):
             self._lifecycle.after_fit(self.trainer, self.model)

@@ -14,6 +14,9 @@ from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from quaterion_core.train.epoch_loader import EpochLoader, StreamLoader
 from quaterion_core.train.gather import is_distributed
 
+_LAST_RUN: Final = "_quaterion_last_run"
+"""Attribute of a trainer whose training run has ended."""
+
 _KEY: Final = "quaterion_resume"
 _COUNTS: Final = ("ready", "started", "processed", "completed")
 
@@ -86,6 +89,19 @@ class ResumeCallback(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remember the random states for a checkpoint that is saved later."""
         self._random_at_end = _random_states()
+
+
+def remember_run(trainer: Trainer, callback: ResumeCallback) -> None:
+    """Remember the callback of a training run that has ended, for checkpoints saved later."""
+    vars(trainer)[_LAST_RUN] = callback
+
+
+def last_run(trainer: Trainer) -> ResumeCallback | None:
+    """Return the callback of the run that has ended; ``None`` in a run, which has its own."""
+    if any(isinstance(callback, ResumeCallback) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+        return None
+    callback: ResumeCallback | None = vars(trainer).get(_LAST_RUN)
+    return callback
 
 
 def _place_between_epochs(loops: dict[str, Any]) -> None:
