@@ -207,6 +207,7 @@ class _BlockOfSets:
         self._sets = of_queries[start:stop]
         self._of_candidates = of_candidates
         self._itself = relevance.itself(start, stop)
+        self._listing: tuple[Tensor, Tensor, Tensor] | None = None
 
     def counts(self) -> Tensor:
         found_itself = self._of_candidates[self._itself.clamp(min=0)] == self._sets
@@ -217,7 +218,9 @@ class _BlockOfSets:
         return (is_relevant & (found != self._itself.unsqueeze(1))).float()
 
     def listing(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self._relevance.listing(*self._range)
+        if self._listing is None:  # many rankings do not need it
+            self._listing = self._relevance.listing(*self._range)
+        return self._listing
 
 
 class _Block:

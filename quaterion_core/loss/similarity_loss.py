@@ -78,18 +78,20 @@ class SimilarityLoss(CheckedArguments, nn.Module):
         loss: Tensor = self(embeddings=embeddings, **accepted(self.forward, targets))
         return loss
 
-    def counts(self, targets: Mapping[str, Tensor]) -> bool:
-        """Return whether any sample of a batch enters the loss.
+    def share_that_counts(self, targets: Mapping[str, Tensor]) -> float:
+        """Return the share of the objects of a batch that enter the loss.
 
-        In evaluation, objects of groups for which a loss has no weights do not. A batch without any
-        other is left out of the logged loss.
+        In evaluation, objects of groups for which a loss has no weights do not. In the
+        logged loss a batch weighs as much as its objects that enter the loss.
 
         Args:
             targets: Targets by name, as loaders yield them.
         """
         indices = [module for module in self.modules() if isinstance(module, GroupIndex)]
         groups = targets.get("groups")
-        return groups is None or all(bool((index(groups) >= 0).any()) for index in indices)
+        if groups is None or not indices:
+            return 1.0
+        return min(float((index(groups) >= 0).float().mean()) for index in indices)
 
     def memory_loss(
         self,

@@ -362,11 +362,12 @@ class TrainableModel(pl.LightningModule, ABC):
             self._warn_of_collapse(embeddings)
         if self._xbm_config is not None and stage == TrainStage.TRAIN:
             loss = loss + self._memory_loss(embeddings, targets, self._xbm_config)
-        if stage == TrainStage.TRAIN or self.loss.counts(targets):
+        share = 1.0 if stage == TrainStage.TRAIN else self.loss.share_that_counts(targets)
+        if share:
             self.log(
                 f"{stage.value}_loss",
                 loss,
-                batch_size=len(embeddings),
+                batch_size=round(share * len(embeddings)),
                 prog_bar=True,
                 on_step=stage == TrainStage.TRAIN,
                 on_epoch=True,

@@ -5,7 +5,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 from quaterion_core import Quaterion
-from quaterion_core.dataset import SimilarityGroupSample
+from quaterion_core.dataset import GroupSimilarityDataLoader, SimilarityGroupSample
 from quaterion_core.train.callbacks.best_epoch import BestEpoch
 
 
@@ -89,6 +89,19 @@ def test_a_loss_of_some_known_groups_is_logged(build, make_trainer):
     assert trainer.callback_metrics["validation_loss"] > 0
 
 
+def test_the_logged_loss_is_the_mean_over_known_objects_whatever_the_batches(build, make_trainer):
+    model, known, unknown = build("arcface"), samples("abcd", 1), samples("wxyz", 2)
+    Quaterion.fit(model, make_trainer(max_epochs=1), samples("abcd"))
+    # Of four batches, one has four known objects, one has a single one, and two have none.
+    mixed = [*known[:4], known[4], *unknown[:3], *unknown[3:11]]
+    losses = []
+    for validation, size in ((mixed, 4), (known[:5], 5)):
+        loader = GroupSimilarityDataLoader(validation, batch_size=size)
+        (logged,) = make_trainer().validate(model, loader, verbose=False)
+        losses.append(logged["validation_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_the_weights_of_the_best_epoch_are_kept_by_the_name_of_a_metric(build, make_trainer):
     class Remembered(BestEpoch):
         values = []
@@ -106,8 +119,6 @@ def test_the_weights_of_the_best_epoch_are_kept_by_the_name_of_a_metric(build, m
 
 
 def _loader(validation):
-    from quaterion_core.dataset import GroupSimilarityDataLoader
-
     return GroupSimilarityDataLoader(validation, batch_size=32)
 
 
