@@ -92,7 +92,10 @@ def remembered_classes(folder: str | Path) -> dict[str, type[Any]]:
     can name those classes alone, and no other process knows them. A class that was defined again
     in the meantime, as in a notebook, is left out, since it is unclear which one is meant.
     """
-    saved = _saved_to.get(os.path.realpath(folder), {})
+    try:
+        saved = _saved_to.get(os.path.realpath(folder), {})
+    except ValueError:  # such as a null character; explained when the folder is opened
+        return {}
     return {name: cls for name, cls in saved.items() if _is_current(cls)}
 
 

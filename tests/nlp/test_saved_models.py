@@ -25,9 +25,10 @@ from sentence_transformers.sentence_transformer.modules.tokenizer import Whitesp
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
 
+from quaterion_core import SimilarityModel
 from quaterion_core.dataset import Document, Query
 from quaterion_core.storage import InvalidFolderError, NotSavableError, open_saved_folder
-from quaterion_nlp import SentenceTransformerEncoder, StaticEncoder
+from quaterion_nlp import FasttextEncoder, SentenceTransformerEncoder, StaticEncoder
 from quaterion_nlp.saved.regular_expressions import check_regular_expression
 
 TEXTS = ["delete a file", "open", ""]
@@ -392,3 +393,29 @@ def test_a_model_that_does_not_cut_texts_off_before_its_last_position_is_refused
     edit(saved / "model" / "sentence_bert_config.json", lambda config: config.update(options))
     with pytest.raises(InvalidFolderError, match="embeds no text"):
         SentenceTransformerEncoder.load(saved)
+
+
+@pytest.mark.parametrize(
+    "name", ["hf://evil/evil", "a\0b", "x" * 5000, "\x1b[31mred", "", "\ud800", "/dev/zero"]
+)
+def test_names_that_are_neither_models_nor_files_are_refused(name, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    attempts = [
+        lambda: SentenceTransformerEncoder(name),
+        lambda: StaticEncoder.from_data(["a b"], tokenizer=name),
+        lambda: FasttextEncoder(name),
+        lambda: SimilarityModel.load(name),
+    ]
+    for attempt in attempts:
+        with pytest.raises((ValueError, FileNotFoundError)) as caught:
+            attempt()
+        assert len(str(caught.value)) > 20
+        assert "\x1b" not in str(caught.value)
+        assert "\0" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_of_word_vectors_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "vectors.bin")
+    with pytest.raises(FileNotFoundError, match="no file"):
+        FasttextEncoder(tmp_path / "vectors.bin")

@@ -262,6 +262,12 @@ def _vectors_of(model: object) -> SubwordVectors:
 
 
 def _is_fasttext_binary(path: Path) -> bool:
+    try:
+        is_file = path.is_file()  # a named pipe would block
+    except (OSError, ValueError):  # too long, or with a null character
+        is_file = False
+    if not is_file:
+        raise FileNotFoundError(f"There is no file {str(path)!r:.200} with word vectors.")
     with path.open("rb") as file:
         return file.read(len(_FASTTEXT_MAGIC)) == _FASTTEXT_MAGIC
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tokenizers import Tokenizer
 
 from quaterion_core.storage import InvalidFolderError, read_json
+from quaterion_core.storage.errors import printable
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -33,7 +34,7 @@ def open_sentence_transformer(name: str) -> SentenceTransformer:
     """
     from sentence_transformers import SentenceTransformer
 
-    if Path(name).is_dir():
+    if _is_folder(name):
         _check_settings(Path(name))
         _check_weights(Path(name))
     return _open(
@@ -61,7 +62,7 @@ def open_tokenizer(name: str) -> Tokenizer:
         ValueError: The tokenizer cannot be opened, or is not one of the library ``tokenizers``.
     """
     file = Path(name, "tokenizer.json")
-    if file.is_file():
+    if _is_folder(name) and file.is_file():
         return Tokenizer.from_file(str(file))
     from transformers import AutoTokenizer
 
@@ -74,6 +75,14 @@ def open_tokenizer(name: str) -> Tokenizer:
         "a local folder with a tokenizer.json",
     )
     return fast_tokenizer(opened, name)
+
+
+def _is_folder(name: str) -> bool:
+    """Whether there is a folder of a name, which may be none that a path can have."""
+    try:
+        return Path(name).is_dir()
+    except (OSError, ValueError):  # too long, or with a null character
+        return False
 
 
 def fast_tokenizer(tokenizer: object, name: str) -> Tokenizer:
@@ -121,7 +130,9 @@ def _check_weights(folder: Path) -> None:
     Raises:
         ValueError: There is such a module.
     """
-    for file in folder.rglob("pytorch_model.bin"):
+    has_modules = (folder / "modules.json").is_file()  # or else it may be any folder, of any size
+    search = folder.rglob if has_modules else folder.glob
+    for file in search("pytorch_model.bin"):
         if not any(file.parent.glob("*.safetensors")):
             raise ValueError(
                 f"The sentence-transformers model cannot be opened: {file} is no safetensors file. "
@@ -148,13 +159,13 @@ def _open(open_: Callable[[bool], OpenedT], name: str, what: str, folder: str) -
         return open_(True)
     except Exception as error:  # the hub, transformers and safetensors raise all kinds
         cause = error
-    if not Path(name).is_dir():
+    if not _is_folder(name):
         try:
             return open_(False)
         except Exception as error:
             cause = error
     raise ValueError(
-        f"The {what} {name!r} cannot be opened: {cause}\n"
+        f"The {what} {name!r:.200} cannot be opened: {printable(str(cause))}\n"
         "Give the name of a model on the Hugging Face Hub, which needs the network the first time, "
         f"or {folder}."
     ) from cause
