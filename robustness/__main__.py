@@ -14,6 +14,7 @@ from robustness.hostile_caches import try_caches
 from robustness.hostile_files import try_files
 from robustness.hostile_input import try_folders
 from robustness.listed_cases import try_listed
+from robustness.listed_files import try_listed_files
 
 _LINE = "{:<52} {:>7}  {}"
 
@@ -55,6 +56,7 @@ def main() -> int:
     folders, caches = options.cases * 7 // 10, options.cases // 10
     cases = [
         *try_listed(jobs=options.jobs, report=partial(progress, "listed cases")),
+        *try_listed_files(jobs=options.jobs, report=partial(progress, "listed files")),
         *try_folders(
             folders,
             first_seed=options.seed,

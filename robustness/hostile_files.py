@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import tempfile
@@ -73,6 +74,8 @@ def file_subjects() -> list[FileSubject]:
         subjects.append(
             FileSubject(f"image {kind}", f"image.{kind.lower()}", content.getvalue(), _read_image)
         )
+    with contextlib.suppress(ImportError):
+        subjects.append(_workbook())
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -82,6 +85,17 @@ def file_subjects() -> list[FileSubject]:
     pq.write_table(pa.table({"question": ["a", "b"], "answer": ["c", "d"]}), table)
     subjects.append(FileSubject("Parquet", "train.parquet", table.getvalue(), _read_parquet))
     return subjects
+
+
+def _workbook() -> FileSubject:
+    import openpyxl
+
+    content = io.BytesIO()
+    workbook = openpyxl.Workbook()
+    workbook.active.append(["question", "answer"])
+    workbook.active.append(["q", "a"])
+    workbook.save(content)
+    return FileSubject("Excel", "train.xlsx", content.getvalue(), _read_workbook)
 
 
 def _read_recipe(path: Path) -> None:
@@ -106,6 +120,12 @@ def _read_parquet(path: Path) -> None:
     from quaterion_core.dataset import ParquetDataset
 
     list(ParquetDataset({"train": path}, obj_a="question", obj_b="answer").load("train"))
+
+
+def _read_workbook(path: Path) -> None:
+    from quaterion_core.dataset import ExcelDataset
+
+    list(ExcelDataset({"train": path}, obj_a="question", obj_b="answer").load("train"))
 
 
 def _read_image(path: Path) -> None:
@@ -140,7 +160,7 @@ def try_files(
             valid = Path(root, subject.file)
             valid.write_bytes(subject.content)
             subject.read(valid)  # also imports what is needed
-    cases = [_case(subject, content) for subject, content in drawn]
+    cases = [file_case(subject, content) for subject, content in drawn]
     outcomes = run_cases(cases, PACKAGES, jobs=jobs, report=report)
     return [
         Tried(subject.name, "change bytes", outcome)
@@ -173,7 +193,9 @@ def _draw(subject: FileSubject, count: int, first_seed: int) -> list[bytes]:
     return drawn
 
 
-def _case(subject: FileSubject, content: bytes) -> Case:
+def file_case(subject: FileSubject, content: bytes) -> Case:
+    """Return the case of reading a file: right if it is read, or refused by an error of ours."""
+
     def case(place: Path, watch: Watch) -> Outcome:
         file = place / subject.file
         file.write_bytes(content)

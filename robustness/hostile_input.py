@@ -34,6 +34,7 @@ PACKAGES: Final = frozenset(
         "timm",
         "tokenizers", "torch", "torchvision", "tqdm", "transformers", "triton", "typing_extensions",
         "yaml", "google", "blobfile", "mistral_common", "datasets", "hypothesis", "threadpoolctl",
+        "defusedxml", "et_xmlfile", "lxml", "olefile", "openpyxl",
     }
 )  # fmt: skip
 """What loading imports of installed packages; nothing that a file could name."""
@@ -182,7 +183,12 @@ def _is_kept(model: Any, folder: Path, place: tuple[str, tuple[Any, ...], Any]) 
     saved: Any = json.loads((target / name).read_text())
     try:
         for key in keys:
-            original, saved = original[key], saved[key]
+            original = original[key]
+    except (KeyError, IndexError, TypeError):
+        return True  # another change has removed it
+    try:
+        for key in keys:
+            saved = saved[key]
     except (KeyError, IndexError, TypeError):
         return value is None or keys[-1:] == ("transformers_version",)
     is_version = any("version" in str(key) for key in keys)

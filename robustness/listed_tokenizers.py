@@ -87,6 +87,7 @@ def refused_tokenizers() -> dict[str, Callable[[Path], object]]:
             **_byte_pairs({"a": 0, "b": 1, "ab": 2}, [["a", "b"]]),
             "continuing_subword_prefix": "##",
         },
+        "of an id of 10**9": _byte_pairs({"a": 0, "b": 10**9}, []),
         "of an id of 2**32": {"type": "WordLevel", "vocab": {"[UNK]": 2**32}, "unk_token": "[UNK]"},
         "of one id twice": {
             "type": "WordLevel", "vocab": dict.fromkeys(_WORDS, 0), "unk_token": "[UNK]",

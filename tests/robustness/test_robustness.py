@@ -21,6 +21,7 @@ from robustness.hostile_caches import try_caches
 from robustness.hostile_files import try_files
 from robustness.hostile_input import try_folders
 from robustness.listed_cases import try_listed
+from robustness.listed_files import try_listed_files
 from robustness.sandbox import Outcome, run_cases
 
 SUBJECTS = [pytest.param(subject, id=subject.name) for subject in crashes.CRASH_SUBJECTS]
@@ -40,6 +41,12 @@ def test_hostile_folders_are_refused_or_load_as_they_say():
 def test_hostile_folders_that_were_listed_by_hand():
     cases = try_listed()
     assert len(cases) > 350
+    assert [str(case) for case in cases if not case.outcome.is_right] == []
+
+
+def test_hostile_files_that_were_listed_by_hand():
+    cases = try_listed_files()
+    assert len(cases) > 50
     assert [str(case) for case in cases if not case.outcome.is_right] == []
 
 

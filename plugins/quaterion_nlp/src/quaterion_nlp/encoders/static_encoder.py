@@ -7,10 +7,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from typing_extensions import Self
@@ -331,7 +332,7 @@ class _SavedConfig(Schema):
 
     embedding_size: Size
     trainable: bool
-    length: float | None = None
+    length: Annotated[float, Field(gt=0, le=1e9)] | None = None
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> ReadToken
     if not isinstance(value, dict):
         raise InvalidFolderError(f"Expected {source} to contain a tokenizer, got {value!r:.80}.")
     _check_parts(value, source)
+    _check_ids(value, source)
     with explained(source):
         tokenizer = Tokenizer.from_str(data.decode())
         written = json.loads(tokenizer.to_str())
@@ -90,6 +91,21 @@ def read_tokenizer(folder: SavedFolder, name: str = TOKENIZER_FILE) -> ReadToken
     if largest > _LARGEST_ID:
         raise InvalidFolderError(f"{source} holds the id {largest}, larger than {_LARGEST_ID:,}.")
     return ReadTokenizer(tokenizer, largest, largest_word)
+
+
+def _check_ids(value: dict[str, Any], source: str) -> None:
+    """Refuse large ids: the library lists all smaller ones that have no token."""
+    model, added = value.get("model"), value.get("added_tokens")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    tokens = [token for token in _listed(added) if isinstance(token, dict)]
+    for number in (
+        *(vocabulary.values() if isinstance(vocabulary, dict) else ()),
+        *(token.get("id") for token in tokens),
+    ):
+        if type(number) is int and number > _LARGEST_ID:
+            raise InvalidFolderError(
+                f"{source} holds the id {number}, larger than {_LARGEST_ID:,}."
+            )
 
 
 def _try(tokenizer: Tokenizer) -> None:
