@@ -20,6 +20,7 @@ from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.loss.similarity_loss import SimilarityLoss
 from quaterion_core.model import SimilarityModel
+from quaterion_core.train import advertisements as _advertisements  # noqa: F401 filters
 from quaterion_core.train import checkpoint_types as _checkpoint_types  # noqa: F401 registers
 from quaterion_core.train.cache import CacheConfig, CacheType
 from quaterion_core.train.errors import NotFiniteError

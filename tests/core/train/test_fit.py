@@ -212,6 +212,18 @@ def test_fit_can_be_repeated_with_the_same_loader_model_and_trainer(
     assert next(iter(loader))[0][0] == groups[0].obj
 
 
+def test_lightning_does_not_advertise(make_model, groups, caplog):
+    caplog.set_level("INFO")
+    trainer = pl.Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False,
+    )  # fmt: skip
+    loader = GroupSimilarityDataLoader(groups, batch_size=8)
+    Quaterion.fit(make_model(TripletLoss()), trainer, loader)
+    assert "stopped" in caplog.text
+    assert "Tip" not in caplog.text
+
+
 def test_callbacks_are_taken_away_when_a_training_fails(make_model, make_trainer, groups):
     class Failing(make_model):
         def training_step(self, batch, batch_idx):
@@ -345,7 +357,8 @@ def test_a_plain_loader_is_refused(make_model, make_trainer, groups):
 def test_early_stopping_on_validation_needs_validation_data(make_model, make_trainer, groups):
     trainer = make_trainer(callbacks=[pl.callbacks.EarlyStopping("validation_loss")])
     with pytest.raises(ValueError, match="got no val_dataloader"):
-        Quaterion.fit(make_model(TripletLoss()), trainer, GroupSimilarityDataLoader(groups))
+        loader = GroupSimilarityDataLoader(groups, batch_size=8)
+    Quaterion.fit(make_model(TripletLoss()), trainer, loader)
 
 
 def test_nothing_to_train_is_refused(make_model, make_trainer, groups):

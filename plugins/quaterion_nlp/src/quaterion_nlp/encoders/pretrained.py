@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from quaterion_core.storage import InvalidFolderError, read_json
 from quaterion_core.storage.errors import printable
+from quaterion_nlp.progress_bars import without_progress_bars
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -156,7 +157,8 @@ def _values_of(key: str, value: object) -> list[object]:
 def _open(open_: Callable[[bool], OpenedT], name: str, what: str, folder: str) -> OpenedT:
     """Open a folder or a cached model, or else fetch it."""
     try:
-        return open_(True)
+        with without_progress_bars():
+            return open_(True)
     except Exception as error:  # the hub, transformers and safetensors raise all kinds
         cause = error
     if not _is_folder(name):

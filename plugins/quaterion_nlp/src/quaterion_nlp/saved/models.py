@@ -27,6 +27,7 @@ from quaterion_core.storage import (
     open_saved_folder,
     parse_json,
 )
+from quaterion_nlp.progress_bars import without_progress_bars
 from quaterion_nlp.saved.modules import KINDS, find_kind
 from quaterion_nlp.saved.schemas import Schema, Size, Text, check, describe, explained
 from quaterion_nlp.saved.transformer import CHAT_TEMPLATE_FILE, SETTINGS_FILE
@@ -168,7 +169,8 @@ def write_sentence_transformer(
             )
     check_finite(model.state_dict(), "SentenceTransformer")
     try:
-        model.save(str(path), create_model_card=False)
+        with without_progress_bars():
+            model.save(str(path), create_model_card=False)
     except SafetensorError as error:
         raise NotWritableError(f"{path} cannot be written: {error}.") from error
     _write_prompts(path / MODEL_FILE, prompt, prompts)

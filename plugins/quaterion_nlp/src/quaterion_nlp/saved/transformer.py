@@ -12,6 +12,7 @@ from sentence_transformers.sentence_transformer.modules import Transformer
 from quaterion_core.storage import InvalidFolderError, SavedFolder
 from quaterion_core.storage.construction import bounded_construction
 from quaterion_core.storage.tensor_files import TensorInfo
+from quaterion_nlp.progress_bars import without_progress_bars
 from quaterion_nlp.saved.schemas import Identifier, Schema, Size, Text, check, explained
 from quaterion_nlp.saved.tokenizers import TOKENIZER_FILE, ReadTokenizer, read_tokenizer
 from quaterion_nlp.saved.transformers_files import (
@@ -134,7 +135,7 @@ def read_transformer(folder: SavedFolder) -> Transformer:
     weights_source = str(folder.path / WEIGHTS_FILE)
 
     def load_model(*_: Any, **__: Any) -> PreTrainedModel:
-        with bounded_construction(weights.tensors, source):
+        with bounded_construction(weights.tensors, source), without_progress_bars():
             model: PreTrainedModel
             model, report = model_class.from_pretrained(
                 None,
