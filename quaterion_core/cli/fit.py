@@ -29,6 +29,9 @@ def fit(recipe: Path, output: Path | None, overwrite: bool, resume: bool, check:
         raise click.UsageError("Give --output, the folder for the trained model, or --check.")
     with user_errors():
         check_exists(recipe)
+        from quaterion_core.recipe.early import check_early
+
+        check_early(recipe)
         if check:
             _check(recipe, output, overwrite)
         else:

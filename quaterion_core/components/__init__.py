@@ -11,9 +11,11 @@ from quaterion_core.components.building import (
     component_class,
     missing_arguments,
     named_class,
+    named_record,
 )
 from quaterion_core.components.checked import CheckedArguments
 from quaterion_core.components.choices import ComponentChoice, split_choice
+from quaterion_core.components.declarations import declared_arguments
 from quaterion_core.components.validation import (
     Fault,
     argument_faults,
@@ -37,8 +39,10 @@ __all__ = [
     "component_class",
     "component_faults",
     "constrained",
+    "declared_arguments",
     "missing_arguments",
     "named_class",
+    "named_record",
     "raise_faults",
     "split_choice",
     "type_in_words",

@@ -64,7 +64,7 @@ def callable_arguments(function: Callable[..., Any]) -> dict[str, Argument]:
     parameters = inspect.signature(function).parameters
     names = _namespace(function)
     return {
-        name: Argument(name, _resolve(parameter.annotation, names), parameter.default)
+        name: Argument(name, resolve_annotation(parameter.annotation, names), parameter.default)
         for name, parameter in parameters.items()
         if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
     }
@@ -93,7 +93,16 @@ def _namespace(function: Callable[..., Any]) -> _Namespace:
     return _Namespace({**vars(typing), **(vars(module) if module is not None else {})})
 
 
-def _resolve(annotation: Any, names: _Namespace) -> Any:
+def resolve_annotation(annotation: Any, names: dict[str, Any]) -> Any:
+    """Return the type that an annotation states.
+
+    Args:
+        annotation: The annotation, which may be its source code.
+        names: The names that the source code can use.
+
+    Returns:
+        The type; ``Any`` if there is none or it cannot be resolved.
+    """
     if annotation is inspect.Parameter.empty:
         return Any
     if not isinstance(annotation, str):

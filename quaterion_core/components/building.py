@@ -10,6 +10,7 @@ from quaterion_core.components.choices import split_choice
 from quaterion_core.components.validation import component_faults, raise_faults
 from quaterion_core.plugins import (
     ComponentKind,
+    ComponentRecord,
     MissingComponentError,
     MissingReason,
     is_id,
@@ -30,8 +31,19 @@ def named_class(kind: str, name: str) -> type[Any]:
         Traceback (most recent call last):
         ValueError: There is no optimizer 'addam': did you mean 'adam'? Choose one of: adagrad, ...
     """
+    named_record(kind, name)
+    return registry.load(kind, name)
+
+
+def named_record(kind: str, name: str) -> ComponentRecord:
+    """Return the record of a component without importing it.
+
+    Raises:
+        ValueError: There is no component of that name; the message suggests the nearest name.
+        PluginError: The component cannot be used; the message gives the reason.
+    """
     try:
-        return registry.load(kind, name)
+        return registry.find(kind, name)
     except MissingComponentError as error:
         if error.missing[0].reason is not MissingReason.NO_SUCH_NAME or is_id(name):
             raise

@@ -23,7 +23,6 @@ from quaterion_core.dataset.text_files import (
     UTF_8,
     check_encoding_name,
     check_expansion,
-    check_is_file,
     read_csv,
     read_header,
     read_lines,
@@ -32,6 +31,7 @@ from quaterion_core.dataset.text_files import (
 )
 from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.storage.errors import printable
+from quaterion_core.storage.input_files import check_is_file
 
 Files: TypeAlias = str | Path | Sequence[str | Path]
 """A path, a pattern such as ``"data/*.csv"``, or several of either."""

@@ -22,7 +22,12 @@ from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.metric_choices import attached_metrics
 from quaterion_core.eval.monitored import unknown_monitor
 from quaterion_core.recipe.faults import Faults, Place, message_of
-from quaterion_core.recipe.settings import DEFAULT_OPTIMIZER, component_choices
+from quaterion_core.recipe.settings import (
+    DEFAULT_OPTIMIZER,
+    NOT_OF_A_LOADER,
+    PROVIDED,
+    component_choices,
+)
 from quaterion_core.train.optimizers import (
     OptimizerChoice,
     choose_optimizer,
@@ -31,15 +36,7 @@ from quaterion_core.train.optimizers import (
 )
 from quaterion_core.train.schedules import Schedule, build_schedule, schedule_faults
 
-PROVIDED: Final = frozenset({"input_embedding_size", "embedding_size", "num_groups"})
-"""Arguments of heads and losses that are set once the encoders and the data are known."""
-
 _STAND_IN_SIZES: Final = (512, 768)
-
-_NOT_OF_A_RECIPE: Final = frozenset(
-    {"dataset", "batch_size", "sampler", "batch_sampler", "collate_fn", "worker_init_fn",
-     "generator", "multiprocessing_context"}
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,7 @@ def loader_faults(arguments: Mapping[str, Any]) -> list[Fault]:
     known = {
         name: argument
         for name, argument in callable_arguments(DataLoader).items()
-        if name not in _NOT_OF_A_RECIPE
+        if name not in NOT_OF_A_LOADER
     }
     faults.add(argument_faults("The data loader", known, arguments, ("loader",)))
     if not faults.found:

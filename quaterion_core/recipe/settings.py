@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from quaterion_core.dataset.split_dataset import SplitDataset
+if TYPE_CHECKING:
+    from quaterion_core.dataset.split_dataset import SplitDataset
 
 DEFAULT_OPTIMIZER: Final = "adam"
+
+PROVIDED: Final = frozenset({"input_embedding_size", "embedding_size", "num_groups"})
+"""Arguments of heads and losses that are set once the encoders and the data are known."""
+
+NOT_OF_A_LOADER: Final = frozenset(
+    {"dataset", "batch_size", "sampler", "batch_sampler", "collate_fn", "worker_init_fn",
+     "generator", "multiprocessing_context"}
+)  # fmt: skip
+"""Arguments of a data loader that a recipe does not set."""
 
 
 class _Section(BaseModel):
