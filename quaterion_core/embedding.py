@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.similarity_samples import SimilarityGroupSample, SimilarityPairSample
 from quaterion_core.encoders.encoder import Encoder, length_functions
+from quaterion_core.utils.embedding_progress import embedded
 from quaterion_core.utils.given import expected
 from quaterion_core.utils.objects import as_part_of
 
@@ -65,6 +66,7 @@ def embed_in_order(
     for rows in batches:
         with as_part_of(rows):
             embeddings.append(embed([objects[row] for row in rows]))
+        embedded(len(rows))
     return torch.cat(embeddings)[torch.tensor(list(chain.from_iterable(batches))).argsort()]
 
 

@@ -94,12 +94,14 @@ def compare(
 
         from quaterion_core.recipe.comparison import compare_models
         from quaterion_core.storage import json_text
+        from quaterion_core.utils.embedding_progress import embedding_progress
 
-        comparison = compare_models(
-            a, b, recipe, data=data, columns=fields or None,
-            metrics=metric_choices(metrics) or None, split=split, reference=reference,
-            changed=changed,
-        )  # fmt: skip
+        with embedding_progress():
+            comparison = compare_models(
+                a, b, recipe, data=data, columns=fields or None,
+                metrics=metric_choices(metrics) or None, split=split, reference=reference,
+                changed=changed,
+            )  # fmt: skip
     if as_json:
         click.echo(json_text(comparison.to_dict()), nl=False)
     else:

@@ -102,18 +102,20 @@ def evaluate(
         from quaterion_core.recipe import evaluate_recipe
         from quaterion_core.recipe.trec import RUN_DEPTH, write_qrels, write_run
         from quaterion_core.storage import json_text
+        from quaterion_core.utils.embedding_progress import embedding_progress
 
-        result = evaluate_recipe(
-            model,
-            recipe,
-            data=data,
-            columns=fields or None,
-            metrics=metric_choices(metrics) or None,
-            split=split,
-            reference=reference,
-            slices=slices,
-            nearest=0 if run is None else RUN_DEPTH,
-        )
+        with embedding_progress():
+            result = evaluate_recipe(
+                model,
+                recipe,
+                data=data,
+                columns=fields or None,
+                metrics=metric_choices(metrics) or None,
+                split=split,
+                reference=reference,
+                slices=slices,
+                nearest=0 if run is None else RUN_DEPTH,
+            )
         assert result.results is not None
         if run is not None:
             write_run(run, result.results, result.dataset)

@@ -43,6 +43,7 @@ def search(
         from quaterion_core.recipe.reading import open_recipe, parse_recipe
         from quaterion_core.serving.exact_search import ExactSearch
         from quaterion_core.utils.counted import counted
+        from quaterion_core.utils.embedding_progress import embedding_progress
 
         if corpus is not None:
             objects = lines_of(corpus)
@@ -54,7 +55,8 @@ def search(
             raise ValueError("There is nothing to search: the corpus has no objects.")
         loaded = SimilarityModel.load(model)
         click.echo(f"Embedding {counted(len(objects), 'object')} ...", err=True)
-        index = ExactSearch(loaded, list(map(as_document, objects)))
+        with embedding_progress(len(objects)):
+            index = ExactSearch(loaded, list(map(as_document, objects)))
         click.echo(f"Searching {counted(len(objects), 'object')}.")
         given: Iterable[str] = queries or sys.stdin
         for query in filter(None, map(str.strip, given)):

@@ -18,6 +18,7 @@ from quaterion_core.mining.mining_report import MiningReport
 from quaterion_core.mining.mining_rules import MiningRules
 from quaterion_core.mining.queries import Queries
 from quaterion_core.model import SimilarityModel
+from quaterion_core.utils.embedding_progress import embedding_progress
 
 
 class MinedSamples(list[SimilarityPairSample]):
@@ -85,9 +86,10 @@ def mine_hard_negatives(
         2
     """
     queries = Queries(samples, corpus, **columns)
-    negatives, report = find_hard_negatives(
-        queries, model, rules or MiningRules(), guide=guide, batch_size=batch_size
-    )
+    with embedding_progress():
+        negatives, report = find_hard_negatives(
+            queries, model, rules or MiningRules(), guide=guide, batch_size=batch_size
+        )
     mined = MinedSamples(queries.samples)
     mined.extend(
         SimilarityPairSample(query, queries.corpus[found], 0.0, subgroup)

@@ -34,6 +34,7 @@ from quaterion_core.train.callbacks.interruption_callback import InterruptionCal
 from quaterion_core.train.trainable_model import TrainableModel
 from quaterion_core.train.xbm import XbmConfig
 from quaterion_core.utils.counted import counted
+from quaterion_core.utils.embedding_progress import embedding_progress
 
 
 def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
@@ -80,13 +81,15 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
         ) as fit,
     ):
         cache_seconds = time.perf_counter() - started
-        before = evaluate()
+        with embedding_progress():
+            before = evaluate()
         started = time.perf_counter()
         fit()
         if recipe.hubness_reduction is not None:
             model.model.reduce_hubness(objects, **recipe.hubness_reduction.model_dump())
         seconds = time.perf_counter() - started
-        after = evaluate()
+        with embedding_progress():
+            after = evaluate()
     result = FitResult(
         model=model.model,
         before=before,
