@@ -67,12 +67,12 @@ EXAMPLES: Final = {
 """,
     ),
     ComponentKind.METRIC: ExampleComponent(
-        "hit-rate",
-        "hit_rate:HitRate",
+        "success-at-k",
+        "success_at_k:SuccessAtK",
         "share of queries with a relevant object among the k nearest",
         "metrics: [{{name: {id}, k: 3}}]",
         """\
-        "hit-rate": Example(arguments={"k": 3}),
+        "success-at-k": Example(arguments={"k": 3}),
 """,
     ),
     ComponentKind.DATASET: ExampleComponent(

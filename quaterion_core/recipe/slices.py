@@ -71,6 +71,8 @@ def sliced(results: QueryResults, by: str, labels: Sequence[str]) -> list[Slice]
         chosen = number_of == number
         values = {name: _answered(v.cpu()[chosen]) for name, v in results.values.items()}
         clusters = results.clusters[chosen]
+        if len(torch.unique(clusters)) == 1:  # as in a slice of one group: its queries are drawn
+            clusters = torch.arange(len(clusters))
         counts = {name: len(kept) for name, (kept, _) in values.items()}
         if not any(counts.values()):
             continue

@@ -51,7 +51,7 @@ def test_the_check_finds_the_generated_plugin_in_order(installed, run_python):
         "-m", "quaterion_core.cli", "plugins", "--check",
         path=[installed], QUATERION_PLUGINS="acme-similarity",
     )  # fmt: skip
-    for name in ("hashed-words", "bottleneck", "neighbourhood", "hit-rate", "intents"):
+    for name in ("hashed-words", "bottleneck", "neighbourhood", "success-at-k", "intents"):
         assert name in result.stdout
     assert "plugins: 0 broken." in result.stdout
 

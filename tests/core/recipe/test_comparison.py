@@ -120,8 +120,20 @@ def test_groups_are_sliced_by_what_training_has_seen(folder):
     result = evaluate_recipe(folder / "model", data=folder / "new.csv", slices=["seen", "group"])
     seen = {part.value: part.queries for part in result.slices if part.by == "seen"}
     assert seen == {"seen": 4, "unseen": 4}
-    groups = {part.value for part in result.slices if part.by == "group"}
-    assert groups == {"a", "b", "card", "pin"}
+    groups = {part.value: part for part in result.slices if part.by == "group"}
+    assert groups.keys() == {"a", "b", "card", "pin"}
+
+
+def test_slices_of_one_group_have_intervals_over_its_queries(models, tmp_path):
+    rows = [{"text": f"text {n}", "kind": "abc"[n % 3]} for n in range(60)]
+    (tmp_path / "groups.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    result = evaluate_recipe(
+        models / "noisy", data=tmp_path / "groups.jsonl", metrics=["knn-accuracy"],
+        columns={"obj": "text", "group": "kind"}, slices=["group"],
+    )  # fmt: skip
+    for part in result.slices:
+        low, high = part.intervals["knn_accuracy"]
+        assert low < part.metrics["knn_accuracy"] < high
 
 
 def test_a_run_file_has_the_same_figures_for_trec_eval(models, tmp_path):
