@@ -21,6 +21,9 @@ from quaterion_core.utils.utils import unit_vectors
 MAX_BLOCK_ELEMENTS: Final = 2**24
 """The most distances that are in memory at once: 64 MiB of float32; eight times that on a GPU."""
 
+_ROWS_AT_ONCE: Final = 2**14
+"""The most embeddings that are scaled to the length 1 at once."""
+
 
 class Retrieval:
     """Queries, the candidates that they search, and what is relevant to them.
@@ -195,12 +198,26 @@ class Retrieval:
         """Return embeddings of all queries and all candidates, of length 1 for cosine."""
         is_cosine = isinstance(distance, Cosine)
         if is_cosine not in self._prepared:
-            embeddings = unit_vectors(self._embeddings) if is_cosine else self._embeddings
-            candidates = embeddings[self.candidates] if self._selects_candidates else embeddings
+            select = self._unit_vectors if is_cosine else self._selected
+            candidates = select(self.candidates)
             is_same = torch.equal(self.queries, self.candidates)
-            queries = candidates if is_same else embeddings[self.queries]
+            queries = candidates if is_same else select(self.queries)
             self._prepared[is_cosine] = queries, candidates
         return self._prepared[is_cosine]
+
+    def _selected(self, rows: Tensor) -> Tensor:
+        """Return the embeddings of rows, without a copy where the rows follow one another."""
+        if len(rows) and bool((rows.diff() == 1).all()):
+            return self._embeddings[int(rows[0]) : int(rows[0]) + len(rows)]
+        return self._embeddings[rows]
+
+    def _unit_vectors(self, rows: Tensor) -> Tensor:
+        """Return the embeddings of rows at length 1, in parts, which take less memory at once."""
+        units = self._embeddings.new_empty(len(rows), self._embeddings.shape[1])
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            units[part] = unit_vectors(self._embeddings[rows[part]])
+        return units
 
     def distance_matrix(self, distance: BaseDistance, queries: Tensor) -> Tensor:
         """Return the distances of some queries from all candidates, shape (Q, M)."""
