@@ -90,8 +90,7 @@ def compare(
         raise click.UsageError("--column names columns of a file. Give DATA, too.")
     with user_errors():
         check_exists(*(Path(model) for model in (a, b) if model != _UNTOUCHED), recipe, data)
-        from rich.console import Console
-
+        from quaterion_core.cli.metrics_table import table_console
         from quaterion_core.recipe.comparison import compare_models
         from quaterion_core.storage import json_text
         from quaterion_core.utils.embedding_progress import embedding_progress
@@ -105,7 +104,7 @@ def compare(
     if as_json:
         click.echo(json_text(comparison.to_dict()), nl=False)
     else:
-        console = Console()
+        console = table_console()
         console.print(f"{comparison.split}: {comparison.queries:,} queries")
         console.print(_table(comparison))
         _print_changed(comparison)
@@ -115,11 +114,11 @@ def compare(
 
 
 def _table(comparison: Comparison) -> Table:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     table = Table(
-        "metric", "A", "B", "B - A", "95 % interval", "p (Holm)", "better", "worse", "same",
-        box=None, pad_edge=False,
+        Column("metric", overflow="fold"), "A", "B", "B - A", "95 % interval", "p (Holm)",
+        "better", "worse", "same", box=None, pad_edge=False,
     )  # fmt: skip
     for metric in comparison.metrics:
         interval = metric.interval

@@ -96,9 +96,7 @@ def evaluate(
     with user_errors():
         check_exists(model, recipe, data)
         check_writable(run, qrels)
-        from rich.console import Console
-
-        from quaterion_core.cli.metrics_table import results_table, slices_table
+        from quaterion_core.cli.metrics_table import results_table, slices_table, table_console
         from quaterion_core.recipe import evaluate_recipe
         from quaterion_core.recipe.trec import RUN_DEPTH, write_qrels, write_run
         from quaterion_core.storage import json_text
@@ -127,7 +125,7 @@ def evaluate(
         title = f"{result.split} ({result.samples:,} samples)"
         if result.reference is not None:
             title += f" among {result.reference} ({result.reference_samples:,})"
-        console = Console()
+        console = table_console()
         console.print(title)
         console.print(results_table(result))
         for by in dict.fromkeys(part.by for part in result.slices):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
     from quaterion_core.eval.statistics import Interval
     from quaterion_core.recipe.evaluate import EvaluationResult
     from quaterion_core.recipe.slices import Slice
+
+
+def table_console() -> Console:
+    """Return a console that is as wide as the terminal; in files and pipes, 160 columns."""
+    return Console(width=None if sys.stdout.isatty() else 160)
 
 
 def metrics_table(columns: Mapping[str, Mapping[str, float]]) -> Table:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import torch
 from torch import Tensor
 
 from quaterion_core.eval.pair.pair_score_metric import PairScoreMetric
@@ -111,7 +112,7 @@ class Comparison:
         split: The split.
         queries: Number of distinct queries that have a relevant object.
         metrics: The metrics.
-        changed: The queries whose value of the first metric changed most, lost ones first.
+        changed: Queries whose value of the first metric fell most, then those where it rose most.
         results: The evaluations of A and of B.
     """
 
@@ -303,15 +304,17 @@ def _of_pairs(name: str, kind: Any, a: QueryResults, b: QueryResults) -> _Differ
 
 
 def _changed(a: QueryResults, b: QueryResults, count: int) -> list[ChangedQuery]:
-    """Return the queries whose value of the first metric changed most, lost ones first."""
+    """Return the queries whose value of the first metric fell and rose most, in this order."""
     if not a.values or count < 1:
         return []
     name = next(iter(a.values))
     of_a, of_b = a.values[name].cpu(), b.values[name].cpu()
     differences = (of_b - of_a).nan_to_num(0.0)
-    largest = differences.abs().argsort(descending=True, stable=True)[:count]
-    largest = largest[differences[largest] != 0]
-    ordered = largest[differences[largest].argsort(stable=True)]
+    order = differences.argsort(stable=True)
+    lost, won = order[differences[order] < 0], order[differences[order] > 0].flip(0)
+    # Half of them lost and half of them won, or more of one where there are too few of the other.
+    of_lost = min(len(lost), max((count + 1) // 2, count - len(won)))
+    ordered = torch.cat([lost[:of_lost], won[: count - of_lost]])
     queries = a.scores.queries
     return [
         ChangedQuery(a.objects[int(queries[i])], name, float(of_a[i]), float(of_b[i]))
