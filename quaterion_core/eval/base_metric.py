@@ -66,9 +66,9 @@ class BaseMetric(CheckedArguments, ABC):
     """
 
     uses_ranking: ClassVar[bool] = False
-    """Whether its values are those of :meth:`ranking_values`.
+    """Whether its values are those of :meth:`ranking_values` or :meth:`block_values`.
 
-    True for a class that defines :meth:`ranking_values`, false for one that derives from such a
+    True for a class that defines one of these, false for one that derives from such a
     class and defines :meth:`query_values`, :meth:`raw_compute` or :meth:`of_retrieval` instead.
     """
 
@@ -78,11 +78,10 @@ class BaseMetric(CheckedArguments, ABC):
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         own = vars(cls)
-        if "uses_ranking" not in own:
-            if "ranking_values" in own:
-                cls.uses_ranking = True
-            elif {"query_values", "raw_compute", "of_retrieval"} & own.keys():
-                cls.uses_ranking = False
+        if {"ranking_values", "block_values"} & own.keys():
+            cls.uses_ranking = True
+        elif {"query_values", "raw_compute", "of_retrieval"} & own.keys():
+            cls.uses_ranking = False
         if "prepare_labels" in own and "relevance" not in own:
             cls.relevance = None
         if "needs_all_queries" not in own and {"raw_compute", "of_retrieval"} & own.keys():

@@ -19,7 +19,6 @@ class WholeGroupsMetric(GroupMetric):
     """
 
     needs_all_queries = False
-    uses_ranking = True
 
     @abstractmethod
     def group_values(

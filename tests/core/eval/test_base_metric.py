@@ -13,6 +13,7 @@ from quaterion_core.eval import (
     RetrievalRPrecision,
 )
 from quaterion_core.eval.pair import retrieval_precision
+from quaterion_core.eval.ranking import Needs
 
 EMBEDDINGS = torch.randn(12, 4, generator=torch.Generator().manual_seed(3))
 GROUPS = torch.tensor([0, 1, 2, 3] * 3)
@@ -182,6 +183,20 @@ def test_metric_with_query_values_alone_is_reduced():
     groups = torch.tensor([1, 1, 2, 2])  # right for the first and the last
     assert NearestIsRelevant("euclidean").compute(embeddings, groups).item() == 0.5
     assert NearestIsRelevant("euclidean").needs_all_queries is False
+
+
+def test_metric_with_block_values_sees_the_targets_of_what_is_found():
+    class DistanceOfGroups(GroupMetric):
+        needs = Needs(nearest=1)
+
+        def block_values(self, ranking, retrieval, start, stop):
+            groups = retrieval.targets["groups"]
+            found = groups[retrieval.candidates[ranking.found[:, 0]]]
+            return (found - groups[retrieval.queries[start:stop]]).abs().float()
+
+    embeddings = torch.tensor([[0.0], [1.0], [1.5], [9.0]])
+    metric = DistanceOfGroups("euclidean", reduce_func=None)
+    assert metric.compute(embeddings, torch.tensor([1, 1, 4, 4])).tolist() == [0.0, 3.0, 3.0, 0.0]
 
 
 def test_metric_without_either_says_what_to_define():
