@@ -85,6 +85,10 @@ def _arguments(kind: ComponentKind, name: str) -> Mapping[str, Argument]:
         from quaterion_core.train.schedules import schedule_arguments
 
         return schedule_arguments(name)
+    if kind in (ComponentKind.CALLBACK, ComponentKind.LOGGER):
+        from quaterion_core.train.trainer_components import trainer_component_arguments
+
+        return trainer_component_arguments(kind.value, name)
     from quaterion_core.components import arguments_of
 
     return arguments_of(registry.load(kind, name))

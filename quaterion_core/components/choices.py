@@ -10,8 +10,10 @@ ComponentChoice: TypeAlias = str | Mapping[str, Any]
 
 
 _EXAMPLES: Final = {
+    "callback": "early-stopping",
     "dataset": "csv",
     "head": "linear-projection",
+    "logger": "csv",
     "loss": "triplet",
     "metric": "recall-at-k",
     "optimizer": "adam",

@@ -47,3 +47,20 @@ def unknown_monitor(monitor: str, metrics: Iterable[AttachedMetric]) -> str | No
         return None
     statement = "There is nothing to monitor called"
     return unknown_name(statement, monitor, known, known_as="Choose one of")
+
+
+def wrong_mode(monitor: str, mode: object, metrics: Iterable[AttachedMetric]) -> str | None:
+    """Return an error message if a mode prefers the worse values, or ``None``.
+
+    Example:
+        >>> print(wrong_mode("train_loss", "max", []))
+        Expected the mode 'min' for 'train_loss', of which lower values are better, got 'max'.
+    """
+    _, better = monitored(monitor, metrics)
+    if mode not in ("min", "max") or mode == better:
+        return None
+    values = "higher" if better == "max" else "lower"
+    return (
+        f"Expected the mode {better!r} for {monitor!r}, of which {values} values are better, got "
+        f"{mode!r}."
+    )

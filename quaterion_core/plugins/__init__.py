@@ -32,9 +32,11 @@ from quaterion_core.plugins.records import (
 )
 from quaterion_core.plugins.registration import (
     register_batch_sampler,
+    register_callback,
     register_dataset,
     register_encoder,
     register_head,
+    register_logger,
     register_loss,
     register_metric,
     register_optimizer,
@@ -69,9 +71,11 @@ __all__ = [
     "is_id",
     "is_name",
     "register_batch_sampler",
+    "register_callback",
     "register_dataset",
     "register_encoder",
     "register_head",
+    "register_logger",
     "register_loss",
     "register_metric",
     "register_optimizer",

@@ -179,6 +179,38 @@ def quaterion_batch_samplers() -> dict[str, str]:
 
 
 @hookimpl
+def quaterion_callbacks() -> dict[str, str]:
+    """Declare Lightning's callbacks."""
+    package = "pytorch_lightning.callbacks"
+    return {
+        "device-stats-monitor": f"{package}.device_stats_monitor:DeviceStatsMonitor",
+        "early-stopping": f"{package}.early_stopping:EarlyStopping",
+        "gradient-accumulation": (
+            f"{package}.gradient_accumulation_scheduler:GradientAccumulationScheduler"
+        ),
+        "learning-rate-monitor": f"{package}.lr_monitor:LearningRateMonitor",
+        "model-checkpoint": f"{package}.model_checkpoint:ModelCheckpoint",
+        "model-summary": f"{package}.model_summary:ModelSummary",
+        "timer": f"{package}.timer:Timer",
+        "weight-averaging": f"{package}.stochastic_weight_avg:StochasticWeightAveraging",
+    }
+
+
+@hookimpl
+def quaterion_loggers() -> dict[str, str | Component]:
+    """Declare Lightning's loggers."""
+    package = "quaterion_core.train.loggers"
+    return {
+        "csv": "pytorch_lightning.loggers.csv_logs:CSVLogger",
+        "mlflow": Component(f"{package}.mlflow_logger:MLFlowLogger", extra="mlflow"),
+        "tensorboard": Component(
+            f"{package}.tensorboard_logger:TensorBoardLogger", extra="tensorboard"
+        ),
+        "wandb": Component(f"{package}.wandb_logger:WandbLogger", extra="wandb"),
+    }
+
+
+@hookimpl
 def quaterion_commands() -> dict[str, Component]:
     """Declare core's subcommands of ``quaterion``."""
     package = "quaterion_core.cli"

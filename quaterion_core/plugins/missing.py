@@ -169,7 +169,7 @@ def explain_import_failure(record: ComponentRecord, error: BaseException) -> Exp
     if record.extra is None or not lacks_requirement(error, record.target):
         missing = MissingComponent(record.kind, record.id, MissingReason.FAILED, failure)
         return Explanation(missing, error)
-    if record.distribution in KNOWN_PACKAGES:
+    if record.distribution in (CORE, *KNOWN_PACKAGES):
         hint = f'pip install "{record.distribution}[{record.extra}]"'
     else:
         hint = f"it needs the extra {record.extra!r} of the package {record.distribution!r}"

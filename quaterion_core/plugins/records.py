@@ -51,6 +51,8 @@ class ComponentKind(str, Enum):
         "batch samplers",
         "quaterion_core.dataset.batch_samplers.batch_sampler:BatchSampler",
     )
+    CALLBACK = "callback", "callbacks", "pytorch_lightning.callbacks.callback:Callback"
+    LOGGER = "logger", "loggers", "pytorch_lightning.loggers.logger:Logger"
     COMMAND = "command", "commands", "click.core:Command"
 
     def __new__(cls, value: str, plural: str = "", base: str = "") -> ComponentKind:

@@ -71,6 +71,16 @@ def register_batch_sampler(name: str) -> Callable[[C], C]:
     return _decorator(ComponentKind.BATCH_SAMPLER, name)
 
 
+def register_callback(name: str) -> Callable[[C], C]:
+    """Register a callback of the trainer as ``local/<name>``; see :func:`register_encoder`."""
+    return _decorator(ComponentKind.CALLBACK, name)
+
+
+def register_logger(name: str) -> Callable[[C], C]:
+    """Register a logger of the trainer as ``local/<name>``; see :func:`register_encoder`."""
+    return _decorator(ComponentKind.LOGGER, name)
+
+
 def _decorator(kind: ComponentKind, name: str) -> Callable[[C], C]:
     def register(cls: C) -> C:
         registry.register(kind, name, cls)

@@ -20,7 +20,7 @@ from quaterion_core.dataset.batch_samplers import BatchSampler, build_batch_samp
 from quaterion_core.dataset.batch_samplers.choices import batch_sampler_faults
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.metric_choices import attached_metrics
-from quaterion_core.eval.monitored import unknown_monitor
+from quaterion_core.eval.monitored import unknown_monitor, wrong_mode
 from quaterion_core.recipe.faults import Faults, Place, message_of
 from quaterion_core.recipe.settings import (
     DEFAULT_OPTIMIZER,
@@ -83,6 +83,7 @@ def check_components(content: Mapping[str, Any], known: Iterable[Fault] = ()) ->
         if "metrics" not in faults.keys:
             for place, monitor in monitors(content):
                 faults.add(_monitor_faults(place, monitor, metrics))
+            faults.add(_mode_faults(content.get("early_stopping"), metrics))
     optimizer, schedule, sampler = None, None, None
     choice = content.get("optimizer", DEFAULT_OPTIMIZER)
     found = [*optimizer_faults(choice, ("optimizer",)), *_part_faults(choice, content)]
@@ -135,6 +136,16 @@ def _monitor_faults(
 ) -> Iterator[Fault]:
     if message := unknown_monitor(monitor, metrics):
         yield Fault(place, message, ValueError)
+
+
+def _mode_faults(early_stopping: object, metrics: Iterable[AttachedMetric]) -> Iterator[Fault]:
+    """Yield the mode of early stopping if it prefers the worse values."""
+    if isinstance(early_stopping, Mapping) and isinstance(early_stopping.get("monitor"), str):
+        monitor, mode = early_stopping["monitor"], early_stopping.get("mode")
+        if unknown_monitor(monitor, metrics) is None and (
+            message := wrong_mode(monitor, mode, metrics)
+        ):
+            yield Fault(("early_stopping", "mode"), message, ValueError)
 
 
 def _part_faults(optimizer: object, content: Mapping[str, Any]) -> Iterator[Fault]:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from quaterion_core.components import arguments_of, component_arguments, split_choice
 from quaterion_core.components.validation import mentions_path
 from quaterion_core.plugins import registry
-from quaterion_core.recipe.settings import PARTS_OF_TRAINING, Recipe, component_choices
+from quaterion_core.recipe.settings import (
+    PARTS_OF_TRAINING,
+    Recipe,
+    component_choices,
+    trainer_choices,
+)
+
+_PATHS: Final = frozenset({"save_dir"})
+"""Arguments that are paths also where a component declares strings, as MLflow's logger does."""
 
 
 def resolve(path: str, folder: Path) -> str:
@@ -41,9 +49,24 @@ def resolved(recipe: Recipe, keys: Collection[str] | None = None) -> Recipe:
     if (cache := stated.get("cache")) is not None and cache.save_dir is not None:
         folder = resolve(cache.save_dir, recipe.folder)
         stated["cache"] = cache.model_copy(update={"save_dir": folder})
-    if isinstance(root := stated.get("trainer", {}).get("default_root_dir"), str):
-        stated["trainer"] = {**recipe.trainer, "default_root_dir": resolve(root, recipe.folder)}
+    if "trainer" in stated:
+        stated["trainer"] = _resolved_trainer(recipe)
     return recipe.model_copy(update=stated)
+
+
+def _resolved_trainer(recipe: Recipe) -> dict[str, Any]:
+    """Return the arguments of the trainer with full ids and absolute paths."""
+    stated = dict(recipe.trainer)
+    for place, kind, choice in trainer_choices(recipe.trainer):
+        key, whole = str(place[1]), spelled_out(kind, choice, recipe.folder)
+        if len(place) == 2:
+            stated[key] = whole
+        else:  # one of several
+            before = stated[key] if stated[key] is not recipe.trainer[key] else []
+            stated[key] = [*before, whole]
+    if isinstance(root := stated.get("default_root_dir"), str):
+        stated["default_root_dir"] = resolve(root, recipe.folder)
+    return stated
 
 
 def spelled_out(kind: str, choice: Any, folder: Path) -> Any:
@@ -66,7 +89,7 @@ def spelled_out(kind: str, choice: Any, folder: Path) -> Any:
     for key, value in given.items():
         if key in inner and isinstance(value, (str, Mapping)):
             given[key] = spelled_out(inner[key], value, folder)
-        elif key in known and mentions_path(known[key].annotation):
+        elif key in known and (key in _PATHS or mentions_path(known[key].annotation)):
             given[key] = _resolved(value, folder, must_exist=key in on_hub)
     name = registry.find(kind, name).id
     return {"name": name, **given} if given else name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from quaterion_core.model_folder import check_model_output
 from quaterion_core.plugins import activate
 from quaterion_core.plugins.lifecycle import Lifecycle
 from quaterion_core.recipe.checking import ComponentCheck, check_components, monitors
-from quaterion_core.recipe.faults import Faults
+from quaterion_core.recipe.faults import Faults, Place
 from quaterion_core.recipe.paths import resolved
 from quaterion_core.recipe.reading import RecipeLike, check_settings, open_recipe
 from quaterion_core.recipe.settings import Recipe
@@ -77,6 +77,17 @@ def prepare(
     faults.add(found)
     checked = check_components(source.content, found)
     faults.add(checked.faults)
+    # Lightning takes seconds to import: for a recipe with other faults this is done only if
+    # Lightning has to check some of its arguments.
+    unfit: list[Fault] = []
+    monitored = list(monitors(settings.model_dump(include={"early_stopping", "keep_best"})))
+    if settings.trainer:
+        from quaterion_core.recipe.trainer import callback_monitors, trainer_faults
+
+        unfit = list(trainer_faults(settings.trainer, checked.metrics))
+        faults.add(unfit)
+        if not unfit:
+            monitored += callback_monitors(settings.trainer)
     wrong = faults.keys
     settings = resolved(settings, settings.model_fields_set.intersection(source.content) - wrong)
     target = None if output is None else Path(output)
@@ -91,21 +102,17 @@ def prepare(
     if "data" not in wrong:
         with faults.at("data"):
             dataset = build_component("dataset", settings.data)
-            _check_splits(settings, dataset, faults)
+            _check_splits(settings, dataset, monitored, faults)
     with faults.at("plugins"):
         lifecycle = activate(settings.plugins)
-    # Lightning takes seconds to import: for a recipe with other faults this is done only if
-    # Lightning has to check some of its arguments.
     if not faults.found or settings.trainer:
-        from quaterion_core.recipe.trainer import build_trainer, trainer_faults
+        from quaterion_core.recipe.trainer import build_trainer
 
-        unfit = list(trainer_faults(settings.trainer))
-        faults.add(unfit)
         if "plugins" not in faults.keys:
             # Faulty arguments are left out, to find further faults.
-            fit = _without(settings, {fault.place[-1] for fault in unfit})
+            fit = _without(settings, {fault.place[1] for fault in unfit})
             try:
-                trainer = build_trainer(fit, lifecycle, checked.metrics, write)
+                trainer = build_trainer(fit, lifecycle, checked.metrics, write, target)
             except Exception as error:  # Lightning may raise anything
                 faults.add([_trainer_fault(fit.trainer, str(error))])
     if faults.found:
@@ -129,14 +136,18 @@ def _without(recipe: Recipe, keys: Container[str | int]) -> Recipe:
     return recipe.model_copy(update={"trainer": rest})
 
 
-def _check_splits(recipe: Recipe, dataset: SplitDataset, faults: Faults) -> None:
-    """Find splits that do not exist, or whose files do not."""
+def _check_splits(
+    recipe: Recipe,
+    dataset: SplitDataset,
+    monitored: Iterable[tuple[Place, str]],
+    faults: Faults,
+) -> None:
+    """Find splits that do not exist, or whose files do not, or that something monitors."""
     splits = {"train": recipe.splits.train, "validation": recipe.validation_split(dataset)}
     for key, split in {**splits, "reference": recipe.splits.reference}.items():
         if split is not None:
             with faults.at(*(("data",) if split in dataset.splits else ("splits", key))):
                 dataset.check_source(split)
-    monitored = list(monitors(recipe.model_dump(include={"early_stopping", "keep_best"})))
     for place, monitor in monitored if splits["validation"] is None else ():
         if not monitor.startswith("train_") and not monitor.endswith("_train"):
             with faults.at(*place):

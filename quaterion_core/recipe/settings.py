@@ -144,7 +144,8 @@ class Recipe(_Section):
             epoch are kept.
         loader: Further arguments of the data loader, such as ``num_workers``.
         trainer: Further arguments of Lightning's ``Trainer``, such as ``accelerator``,
-            ``devices``, ``strategy``, ``precision``.
+            ``devices``, ``strategy``, ``precision``. ``logger`` and ``callbacks`` are chosen by
+            name, such as ``{logger: csv, callbacks: [early-stopping]}``.
         plugins: Plugins whose lifecycle hooks are called.
 
     Relative paths in a recipe are relative to :attr:`folder`.
@@ -213,6 +214,25 @@ def component_choices(content: Mapping[str, Any]) -> list[tuple[tuple[str | int,
     return listed
 
 
+def trainer_choices(
+    trainer: Mapping[str, Any],
+) -> list[tuple[tuple[str | int, ...], str, Any]]:
+    """List the callbacks and loggers of a trainer as (place in the recipe, kind, choice).
+
+    Args:
+        trainer: Arguments of the trainer; ``logger`` may also switch the default logger on or off.
+    """
+    listed: list[tuple[tuple[str | int, ...], str, Any]] = []
+    for key, kind in _OF_TRAINER.items():
+        value = trainer.get(key)
+        if isinstance(value, (list, tuple)):
+            listed += [(("trainer", key, n), kind, choice) for n, choice in enumerate(value)]
+        elif value is not None and not (kind == "logger" and isinstance(value, bool)):
+            listed.append((("trainer", key), kind, value))
+    return listed
+
+
+_OF_TRAINER: Final = {"logger": "logger", "callbacks": "callback"}
 _COMPONENTS: Final = {"data": "dataset", "encoder": "encoder", "head": "head", "loss": "loss"}
 PARTS_OF_TRAINING: Final = {
     "optimizer": "optimizer",

@@ -11,11 +11,17 @@ from quaterion_core.dataset.batch_samplers import build_batch_sampler
 from quaterion_core.plugins import ComponentKind, ComponentRecord, registry
 from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.testing.batch_sampler_checks import BATCH_SAMPLER_CHECKS, BatchSamplerSubject
+from quaterion_core.testing.callback_checks import CALLBACK_CHECKS, CallbackSubject
 from quaterion_core.testing.checks import Check, CheckError, Checks, run_check
 from quaterion_core.testing.command_checks import COMMAND_CHECKS, CommandSubject
 from quaterion_core.testing.dataset_checks import DATASET_CHECKS, DatasetSubject
 from quaterion_core.testing.encoder_checks import ENCODER_CHECKS, EncoderSubject
 from quaterion_core.testing.head_checks import HEAD_CHECKS, HeadSubject
+from quaterion_core.testing.logger_checks import (
+    LOGGER_CHECKS,
+    LoggerSubject,
+    build_temporary_logger,
+)
 from quaterion_core.testing.loss_checks import LOSS_CHECKS, LossSubject
 from quaterion_core.testing.metric_checks import METRIC_CHECKS, MetricSubject
 from quaterion_core.testing.optimizer_checks import OPTIMIZER_CHECKS, OptimizerSubject
@@ -25,6 +31,7 @@ from quaterion_core.testing.schedule_checks import SCHEDULE_CHECKS, ScheduleSubj
 from quaterion_core.testing.subject import Example, Subject
 from quaterion_core.train.optimizers import choose_optimizer
 from quaterion_core.train.schedules import build_schedule
+from quaterion_core.train.trainer_components import build_callback
 
 Examples: TypeAlias = Mapping[str, Example | Sequence[Example]]
 """One or more examples per component, keyed by its short name; each example is tested in turn."""
@@ -44,6 +51,8 @@ CHECKS: Final[dict[ComponentKind, Checks[Any]]] = {
     ComponentKind.OPTIMIZER: OPTIMIZER_CHECKS,
     ComponentKind.SCHEDULE: SCHEDULE_CHECKS,
     ComponentKind.BATCH_SAMPLER: BATCH_SAMPLER_CHECKS,
+    ComponentKind.CALLBACK: CALLBACK_CHECKS,
+    ComponentKind.LOGGER: LOGGER_CHECKS,
     ComponentKind.COMMAND: COMMAND_CHECKS,
 }
 """Checks for each kind of component."""
@@ -57,6 +66,8 @@ _SUBJECTS: Final[dict[ComponentKind, type[Subject[Any]]]] = {
     ComponentKind.OPTIMIZER: OptimizerSubject,
     ComponentKind.SCHEDULE: ScheduleSubject,
     ComponentKind.BATCH_SAMPLER: BatchSamplerSubject,
+    ComponentKind.CALLBACK: CallbackSubject,
+    ComponentKind.LOGGER: LoggerSubject,
     ComponentKind.COMMAND: CommandSubject,
 }
 _PROVIDED: Final[dict[ComponentKind, dict[str, Callable[[], int]]]] = {
@@ -74,6 +85,8 @@ _BUILD: Final[dict[ComponentKind, Callable[[object], Any]]] = {
     ComponentKind.OPTIMIZER: choose_optimizer,
     ComponentKind.SCHEDULE: build_schedule,
     ComponentKind.BATCH_SAMPLER: build_batch_sampler,
+    ComponentKind.CALLBACK: build_callback,
+    ComponentKind.LOGGER: build_temporary_logger,
     ComponentKind.COMMAND: _command,
 }
 """How a training run builds what has no configuration of its own."""
