@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from torch import Tensor
 from typing_extensions import Unpack
 
+from quaterion_core.components import check_plugins
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader, as_loader
 from quaterion_core.dataset.sources import Columns
 from quaterion_core.eval.evaluator import Evaluator
@@ -136,9 +137,9 @@ class Quaterion:
             keep_best: Value by which to keep the weights of the best epoch instead of those of the
                 last one: ``validation_loss``, ``train_loss`` or a metric by its name. By default
                 the default trainer keeps the best by what it monitors, and others the last.
-            plugins: Plugins whose lifecycle hooks take part, by distribution name, or as modules.
-                No plugin takes part unless it is named here. They may propose arguments for the
-                trainer only where ``fit`` makes it.
+            plugins: Plugins whose lifecycle hooks take part, by distribution name, as mappings of
+                ``name`` and settings, or as modules. No plugin takes part unless it is named here.
+                They may propose arguments for the trainer only where ``fit`` makes it.
 
         Raises:
             TypeError: A loader, a sample or the loss is of the wrong kind for the others.
@@ -231,6 +232,7 @@ class Quaterion:
             embedding cat dog cow duck
         """
         check_model_and_trainer(trainable_model, trainer)
+        check_plugins(plugins)
         training = Training(
             trainable_model,
             trainer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -23,15 +23,17 @@ class ExampleComponent:
         name: Its short name.
         target: Module and class, without the package.
         summary: Its description in a few words.
-        recipe: Line of a recipe that selects it, with ``{id}`` for its id.
+        recipe: Line of a recipe that selects it, with ``{id}`` for its id; empty for a command.
         example: Its entry for the conformance tests; empty if it can be built without one.
+        requires: Requirement of the plugin on another package for it; empty if there is none.
     """
 
     name: str
     target: str
     summary: str
-    recipe: str
+    recipe: str = ""
     example: str = ""
+    requires: str = ""
 
 
 EXAMPLES: Final = {
@@ -81,6 +83,44 @@ EXAMPLES: Final = {
         "a few phrases in four groups, for a first try",
         "data: {id}",
     ),
+    ComponentKind.OPTIMIZER: ExampleComponent(
+        "signum",
+        "signum:Signum",
+        "steps along the sign of the momentum",
+        "optimizer: {{name: {id}, lr: 0.003}}",
+    ),
+    ComponentKind.SCHEDULE: ExampleComponent(
+        "polynomial",
+        "polynomial_decay:PolynomialDecay",
+        "a learning rate that falls as a power of the remaining steps",
+        "schedule: {{name: {id}, power: 2, warm_up: 0.1}}",
+    ),
+    ComponentKind.BATCH_SAMPLER: ExampleComponent(
+        "blocks",
+        "block_batch_sampler:BlockBatchSampler",
+        "batches of samples that lie next to each other in the data",
+        "batch_sampler: {{name: {id}, block_size: 4}}",
+    ),
+    ComponentKind.LOGGER: ExampleComponent(
+        "json-lines",
+        "json_lines_logger:JsonLinesLogger",
+        "logs of a run as JSON lines, beside the model",
+        "logger: {id}",
+        requires="pytorch-lightning>=2.4",
+    ),
+    ComponentKind.CALLBACK: ExampleComponent(
+        "gradient-norm",
+        "gradient_norm:GradientNorm",
+        "the norm of the gradient in the logs",
+        "callbacks: [{{name: {id}, every: 1}}]",
+        requires="pytorch-lightning>=2.4",
+    ),
+    ComponentKind.COMMAND: ExampleComponent(
+        "model-size",
+        "model_size_command:model_size",
+        "print the number of weights of a saved model",
+        requires="click>=8.1",
+    ),
 }
 
 _RECIPE_ORDER: Final = (
@@ -89,7 +129,14 @@ _RECIPE_ORDER: Final = (
     ComponentKind.HEAD,
     ComponentKind.LOSS,
     ComponentKind.METRIC,
+    ComponentKind.OPTIMIZER,
+    ComponentKind.SCHEDULE,
+    ComponentKind.BATCH_SAMPLER,
 )
+_MOST_LISTED: Final = 5
+"""The largest number of kinds that the description of a plugin lists."""
+
+_OF_TRAINER: Final = (ComponentKind.LOGGER, ComponentKind.CALLBACK)
 
 
 def plugin_files(
@@ -142,12 +189,17 @@ def _values(distribution: str, kinds: Sequence[ComponentKind], core_version: str
     chosen = {kind: EXAMPLES[kind] for kind in kinds}
     plurals = [kind.plural for kind in kinds]
     listed = " and ".join(filter(None, (", ".join(plurals[:-1]), plurals[-1])))
+    if len(plurals) > _MOST_LISTED:
+        listed = "components"
     examples = "".join(example.example for example in chosen.values())
-    recipe = [
-        chosen[kind].recipe.format(id=f"{distribution}/{chosen[kind].name}")
-        for kind in _RECIPE_ORDER
-        if kind in chosen
-    ]
+    lines = {
+        kind: example.recipe.format(id=f"{distribution}/{example.name}")
+        for kind, example in chosen.items()
+    }
+    recipe = [lines[kind] for kind in _RECIPE_ORDER if kind in lines]
+    if of_trainer := [lines[kind] for kind in _OF_TRAINER if kind in lines]:
+        recipe.append(f"trainer: {{{', '.join(of_trainer)}}}")
+    requirements = sorted({example.requires for example in chosen.values()} - {""})
     return {
         "api": str(API_VERSION),
         "core_versions": core_versions(core_version),
@@ -158,7 +210,11 @@ def _values(distribution: str, kinds: Sequence[ComponentKind], core_version: str
         "first_name": next(iter(chosen.values())).name,
         "hooks": "".join(_hook(kind, package, example) for kind, example in chosen.items()),
         "package": package,
-        "recipe": "\n".join(recipe),
+        "plugin_imports": (
+            "Component, hookimpl" if ComponentKind.COMMAND in chosen else "hookimpl"
+        ),
+        "requirements": "".join(f'  "{requirement}",\n' for requirement in requirements),
+        "usage": _usage(recipe, chosen),
         "table": "\n".join(
             f"| {kind.value} | `{example.name}` | {example.summary} |"
             for kind, example in chosen.items()
@@ -166,11 +222,37 @@ def _values(distribution: str, kinds: Sequence[ComponentKind], core_version: str
     }
 
 
+def _usage(
+    recipe: Sequence[str],
+    chosen: Mapping[ComponentKind, ExampleComponent],
+) -> str:
+    """Return the part of the README on the use of the components."""
+    parts = []
+    if recipe:
+        lines = "\n".join(recipe)
+        parts.append(f"Recipes refer to components by name:\n\n```yaml\n{lines}\n```")
+    if command := chosen.get(ComponentKind.COMMAND):
+        called = f"```bash\nquaterion {command.name} my_model\n```"
+        parts.append(f"`quaterion --help` lists the command:\n\n{called}")
+    return "\n\n".join(parts)
+
+
 def _hook(kind: ComponentKind, package: str, example: ExampleComponent) -> str:
+    target = f'"{package}.{example.target}"'
+    value, declared = "str", f'{{"{example.name}": {target}}}'
+    if kind is ComponentKind.COMMAND:
+        summary = f"{example.summary[0].upper()}{example.summary[1:]}."
+        value = "Component"
+        declared = f"""{{
+        "{example.name}": Component(
+            {target},
+            summary="{summary}",
+        )
+    }}"""
     return f'''
 
 @hookimpl
-def {kind.hook}() -> dict[str, str]:
+def {kind.hook}() -> dict[str, {value}]:
     """Declare the {kind.plural}."""
-    return {{"{example.name}": "{package}.{example.target}"}}
+    return {declared}
 '''

@@ -16,6 +16,11 @@ from quaterion_core.components.building import (
 from quaterion_core.components.checked import CheckedArguments
 from quaterion_core.components.choices import ComponentChoice, split_choice
 from quaterion_core.components.declarations import declared_arguments
+from quaterion_core.components.plugin_settings import (
+    check_plugins,
+    plugin_faults,
+    plugin_settings,
+)
 from quaterion_core.components.validation import (
     Fault,
     argument_faults,
@@ -35,6 +40,7 @@ __all__ = [
     "arguments_of",
     "build_component",
     "callable_arguments",
+    "check_plugins",
     "component_arguments",
     "component_class",
     "component_faults",
@@ -43,6 +49,8 @@ __all__ = [
     "missing_arguments",
     "named_class",
     "named_record",
+    "plugin_faults",
+    "plugin_settings",
     "raise_faults",
     "split_choice",
     "type_in_words",

@@ -185,14 +185,10 @@ def quaterion_callbacks() -> dict[str, str]:
     return {
         "device-stats-monitor": f"{package}.device_stats_monitor:DeviceStatsMonitor",
         "early-stopping": f"{package}.early_stopping:EarlyStopping",
-        "gradient-accumulation": (
-            f"{package}.gradient_accumulation_scheduler:GradientAccumulationScheduler"
-        ),
         "learning-rate-monitor": f"{package}.lr_monitor:LearningRateMonitor",
         "model-checkpoint": f"{package}.model_checkpoint:ModelCheckpoint",
         "model-summary": f"{package}.model_summary:ModelSummary",
         "timer": f"{package}.timer:Timer",
-        "weight-averaging": f"{package}.stochastic_weight_avg:StochasticWeightAveraging",
     }
 
 

@@ -54,12 +54,29 @@ class QuaterionHooks(Protocol):
     """
 
     @hookspec
-    def quaterion_configure_trainer(self, trainer_kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    def quaterion_run_hooks(self) -> str:
+        """Name the class whose instances have the hooks of a training run.
+
+        For a plugin with settings: ``plugins: [{name: acme, x: 1}]`` makes an instance with
+        ``x=1`` for the run, and calls its hooks instead of those of the plugin itself. The
+        arguments of the constructor are the settings; they are checked against its annotations.
+
+        Returns:
+            Where the class is, ``"package.module:Class"``. It is imported for runs that name the
+            plugin.
+        """
+
+    @hookspec
+    def quaterion_configure_trainer(
+        self, trainer_kwargs: Mapping[str, Any], output: Path | None
+    ) -> Mapping[str, Any]:
         """Propose arguments of the trainer.
 
         Args:
             trainer_kwargs: The arguments that the trainer would get without any plugin. Those that
                 the user gave win over any proposal.
+            output: The folder that a recipe's model will be saved in, which may not exist yet;
+                ``None`` if the run saves nothing.
 
         Returns:
             Arguments of ``pytorch_lightning.Trainer``. Callbacks and loggers are joined with those
@@ -68,21 +85,25 @@ class QuaterionHooks(Protocol):
         """
 
     @hookspec
-    def quaterion_before_fit(self, trainer: Any, model: Any) -> None:
+    def quaterion_before_fit(self, trainer: Any, model: Any, output: Path | None) -> None:
         """Called when everything is set up, before training starts.
 
         Args:
             trainer: The ``pytorch_lightning.Trainer``.
             model: The :class:`~quaterion_core.TrainableModel`.
+            output: The folder that a recipe's model will be saved in, which may not exist yet;
+                ``None`` if the run saves nothing.
         """
 
     @hookspec
-    def quaterion_after_fit(self, trainer: Any, model: Any) -> None:
+    def quaterion_after_fit(self, trainer: Any, model: Any, output: Path | None) -> None:
         """Called when training has ended without an error.
 
         Args:
             trainer: The ``pytorch_lightning.Trainer``.
             model: The :class:`~quaterion_core.TrainableModel`.
+            output: The folder that a recipe's model will be saved in, which may not exist yet;
+                ``None`` if the run saves nothing.
         """
 
     @hookspec
@@ -114,6 +135,7 @@ HOOKS: Final = frozenset(name for name in vars(QuaterionHooks) if name.startswit
 """The names of all hooks."""
 
 LIFECYCLE_HOOKS: Final = (
+    "quaterion_run_hooks",
     "quaterion_configure_trainer",
     "quaterion_before_fit",
     "quaterion_after_fit",

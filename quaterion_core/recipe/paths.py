@@ -7,7 +7,12 @@ from copy import copy
 from pathlib import Path
 from typing import Any, Final
 
-from quaterion_core.components import arguments_of, component_arguments, split_choice
+from quaterion_core.components import (
+    arguments_of,
+    component_arguments,
+    plugin_settings,
+    split_choice,
+)
 from quaterion_core.components.validation import mentions_path
 from quaterion_core.plugins import registry
 from quaterion_core.recipe.settings import (
@@ -51,7 +56,26 @@ def resolved(recipe: Recipe, keys: Collection[str] | None = None) -> Recipe:
         stated["cache"] = cache.model_copy(update={"save_dir": folder})
     if "trainer" in stated:
         stated["trainer"] = _resolved_trainer(recipe)
+    if "plugins" in stated:
+        stated["plugins"] = [
+            _resolved_plugin(plugin, recipe.folder) for plugin in stated["plugins"]
+        ]
     return recipe.model_copy(update=stated)
+
+
+def _resolved_plugin(plugin: str | dict[str, Any], folder: Path) -> str | dict[str, Any]:
+    """Return a plugin with its settings, in which all paths are absolute."""
+    if isinstance(plugin, str):
+        return plugin
+    known = plugin_settings(plugin["name"])
+    return {
+        key: (
+            _resolved(value, folder, must_exist=False)
+            if key in known and mentions_path(known[key].annotation)
+            else value
+        )
+        for key, value in plugin.items()
+    }
 
 
 def _resolved_trainer(recipe: Recipe) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quaterion_core.components import Fault, build_component
+from quaterion_core.components import Fault, build_component, plugin_faults
 from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.model_folder import check_model_output
 from quaterion_core.plugins import activate
@@ -88,6 +88,8 @@ def prepare(
         faults.add(unfit)
         if not unfit:
             monitored += callback_monitors(settings.trainer)
+    for number, plugin in enumerate(settings.plugins):
+        faults.add(plugin_faults(plugin, ("plugins", number)))
     wrong = faults.keys
     settings = resolved(settings, settings.model_fields_set.intersection(source.content) - wrong)
     target = None if output is None else Path(output)
@@ -103,8 +105,9 @@ def prepare(
         with faults.at("data"):
             dataset = build_component("dataset", settings.data)
             _check_splits(settings, dataset, monitored, faults)
-    with faults.at("plugins"):
-        lifecycle = activate(settings.plugins)
+    if "plugins" not in wrong:
+        with faults.at("plugins"):
+            lifecycle = activate(settings.plugins, output=target)
     if not faults.found or settings.trainer:
         from quaterion_core.recipe.trainer import build_trainer
 

@@ -146,7 +146,8 @@ class Recipe(_Section):
         trainer: Further arguments of Lightning's ``Trainer``, such as ``accelerator``,
             ``devices``, ``strategy``, ``precision``. ``logger`` and ``callbacks`` are chosen by
             name, such as ``{logger: csv, callbacks: [early-stopping]}``.
-        plugins: Plugins whose lifecycle hooks are called.
+        plugins: Plugins whose lifecycle hooks are called, each by name or, with settings, as a
+            mapping such as ``{name: acme, x: 1}``.
 
     Relative paths in a recipe are relative to :attr:`folder`.
     """
@@ -172,7 +173,7 @@ class Recipe(_Section):
     keep_best: str | None = None
     loader: dict[str, Any] = {}
     trainer: dict[str, Any] = {}
-    plugins: list[str] = []
+    plugins: list[str | dict[str, Any]] = []
 
     _folder: Path = PrivateAttr(default_factory=Path)
     _text: str | None = PrivateAttr(default=None)

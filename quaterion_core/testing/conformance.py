@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -34,7 +35,10 @@ from quaterion_core.train.schedules import build_schedule
 from quaterion_core.train.trainer_components import build_callback
 
 Examples: TypeAlias = Mapping[str, Example | Sequence[Example]]
-"""One or more examples per component, keyed by its short name; each example is tested in turn."""
+"""One or more examples per component, keyed by its short name; each example is tested in turn.
+
+Where components of two kinds share a name, the keys are ``"dataset:csv"`` and ``"logger:csv"``.
+"""
 
 ExpectedFailures: TypeAlias = Mapping[str, Mapping[str, str]]
 """Reasons as ``{component: {check: reason}}``, where the component is given by its short name.
@@ -137,7 +141,8 @@ def conformance_cases(
     """
     examples, expected = examples or {}, expected_failures or {}
     plugin = PluginSubject(distribution)
-    components = {record.name for record in plugin.records}
+    names = _component_names(plugin.records)
+    components = set(names.values())
     _refuse_unknown("examples", examples, components, plugin.distribution)
     _refuse_unknown(
         "expected_failures", expected, {*components, plugin.distribution}, plugin.distribution
@@ -149,9 +154,10 @@ def conformance_cases(
         for check in PLUGIN_CHECKS.values()
     ]
     for record in plugin.records:
-        reasons = expected.get(record.name, {})
+        component = names[record.kind, record.id]
+        reasons = expected.get(component, {})
         CHECKS[record.kind].refuse_unknown(reasons)
-        for name, subject in _subjects(record, examples.get(record.name, Example())):
+        for name, subject in _subjects(record, component, examples.get(component, Example())):
             cases += [
                 Case(name, check, subject, reasons.get(check.name))
                 for check in CHECKS[record.kind].values()
@@ -159,13 +165,27 @@ def conformance_cases(
     return cases
 
 
+def _component_names(records: Sequence[ComponentRecord]) -> dict[tuple[ComponentKind, str], str]:
+    """Return what components are called in tests, by kind and id.
+
+    It is the short name, or ``kind:name`` if components of two kinds have the same one.
+    """
+    counts = Counter(record.name for record in records)
+    return {
+        (record.kind, record.id): (
+            record.name if counts[record.name] == 1 else f"{record.kind.value}:{record.name}"
+        )
+        for record in records
+    }
+
+
 def _subjects(
-    record: ComponentRecord, examples: Example | Sequence[Example]
+    record: ComponentRecord, component: str, examples: Example | Sequence[Example]
 ) -> Iterator[tuple[str, Subject[Any]]]:
     several = [examples] if isinstance(examples, Example) else examples
     for number, example in enumerate(several, start=1):
-        name = record.name if len(several) == 1 else f"{record.name}-{number}"
-        yield name, _SUBJECTS[record.kind](record.id, _Builder(record, example), example)
+        name = component if len(several) == 1 else f"{component}-{number}"
+        yield name, _SUBJECTS[record.kind](record.id, _Builder(record, component, example), example)
 
 
 @dataclass(frozen=True)
@@ -173,6 +193,7 @@ class _Builder:
     """Factory that builds a component as a recipe would."""
 
     record: ComponentRecord
+    component: str
     example: Example
 
     def __call__(self) -> Any:
@@ -189,7 +210,7 @@ class _Builder:
                 objects=self.example.objects,
             )
         except TypeError as error:
-            here = f"examples={{{self.record.name!r}: Example(arguments={{...}})}}"
+            here = f"examples={{{self.component!r}: Example(arguments={{...}})}}"
             raise CheckError(f"{error} In conformance tests, pass {here}.") from error
 
 

@@ -12,6 +12,7 @@ from quaterion_core.plugins import (
     ComponentKind,
     ComponentRecord,
     MissingComponentError,
+    MissingReason,
     PluginReport,
     PluginStatus,
     Registry,
@@ -197,8 +198,9 @@ def names(subject: PluginSubject) -> None:
 def resolution(subject: PluginSubject) -> None:
     """A declared component cannot be imported.
 
-    Fix the target or the failing import. If the component needs an extra, install it and declare
-    it with `Component("package.module:Class", extra="name")`.
+    Fix the target or the failing import. If the component needs an extra, declare it with
+    `Component("package.module:Class", extra="name")`; without the extra, the component is not
+    checked.
     """
     if not subject.records:
         raise NotApplicableError("the plugin declares no components, or is skipped")
@@ -207,7 +209,9 @@ def resolution(subject: PluginSubject) -> None:
         try:
             subject.registry.load(record.kind, record.id)
         except MissingComponentError as error:
-            problems.append(f"{record.kind.value} {record.name!r}: {error.missing[0].hint}")
+            missing = error.missing[0]
+            if missing.reason is not MissingReason.EXTRA_MISSING:
+                problems.append(f"{record.kind.value} {record.name!r}: {missing.hint}")
     _require_none(problems)
 
 

@@ -89,13 +89,11 @@ test_conformance = conformance_tests(
             Example(arguments={"k": 3, "temperature": 0.07}),
         ],
         "beir": Example(arguments={"folder": str(DATA / "beir")}),
-        "csv": Example(
+        "dataset:csv": Example(
             arguments={
                 "files": {"train": str(DATA / "intents.csv")}, "obj": "text", "group": "intent",
             }
         ),
-        "gradient-accumulation": Example(arguments={"scheduling": {1: 2}}),
-        "weight-averaging": Example(arguments={"swa_lrs": 0.01}),
         "wandb": Example(arguments={"offline": True}),
         "excel": Example(
             arguments={
@@ -115,7 +113,6 @@ test_conformance = conformance_tests(
     },
     expected_failures={
         **{name: {"construction": "its package is not installed"} for name in MISSING},
-        **({"quaterion-core": {"resolution": "optional packages are missing"}} if MISSING else {}),
         "pair-average-precision": {
             "ranking": "pairs of one similarity are accepted together, which is not the worst order"
         },

@@ -28,6 +28,7 @@ QUALIFIED = re.compile(r"quaterion_core(?:\.\w+)+")
 def imported(source):
     """Return the (module, name) pairs that a source takes from the core."""
     source = source.replace("$conformance_imports", "Example, conformance_tests")
+    source = source.replace("$plugin_imports", "Component, hookimpl")
     source = re.sub(r"\$\{?\w+\}?", "placeholder", source)
     return [
         (node.module, alias.name)

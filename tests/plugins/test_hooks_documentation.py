@@ -11,7 +11,8 @@ from quaterion_core.plugins.hooks import HOOKS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plugins" / "hooks.md").read_text(encoding="utf-8")
 SECTION = re.compile(r"^### (quaterion_\w+)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
-SECTIONS = dict(SECTION.findall(PAGE))
+WRAPPED = re.compile(r"\(\n    (.*)\n\)")
+SECTIONS = {hook: WRAPPED.sub(r"(\1)", text) for hook, text in SECTION.findall(PAGE)}
 
 
 def specification(hook):

@@ -1,8 +1,12 @@
 import types
+from pathlib import Path
 
 import pytest
 
+from quaterion_core.components import plugin_faults
 from quaterion_core.plugins import ActivationError, PluginWarning, Registry, activate, hookimpl
+
+HEADER = "from quaterion_core.plugins import hookimpl\n\nquaterion_api = 1\n"
 
 
 class Proposes:
@@ -203,3 +207,103 @@ def test_a_misspelt_hook_of_an_object_is_refused():
 
     with pytest.raises(ActivationError, match="did you mean 'quaterion_before_fit'"):
         activate([Misspelt()], Registry([]))
+
+
+RUN_HOOKS = """
+from pathlib import Path
+
+from quaterion_core.plugins import hookimpl
+
+
+class Notes:
+    \"""Notes on a run.\"""
+
+    def __init__(self, file: Path = Path("notes.txt"), rounded: int = 4):
+        if rounded < 0:
+            raise ValueError(f"Expected rounded of at least 0, got {rounded}.")
+        self.file, self.rounded, self.seen = file, rounded, []
+
+    @hookimpl
+    def quaterion_configure_trainer(self, output):
+        return {"seen_output": output}
+
+    @hookimpl
+    def quaterion_before_fit(self, model, output):
+        model.append((str(self.file), self.rounded, output))
+"""
+
+
+@pytest.fixture
+def notes(site):
+    """A registry with a plugin that takes settings, and one that takes none."""
+    site.install(
+        "acme-notes",
+        HEADER + "\n\n@hookimpl\ndef quaterion_run_hooks():\n    return 'acme_notes.notes:Notes'\n",
+        files={"acme_notes/notes.py": RUN_HOOKS}.items(),
+    )
+    site.install(
+        "acme-plain", HEADER + "\n\n@hookimpl\ndef quaterion_after_fit(model):\n    pass\n"
+    )
+    return site.registry()
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("acme-notes", ("notes.txt", 4)),
+        ({"name": "acme-notes", "file": "mine.txt"}, ("mine.txt", 4)),
+        ({"name": "Acme_Notes", "rounded": 2}, ("notes.txt", 2)),
+    ],
+    ids=["no settings", "a file", "a number"],
+)
+def test_a_run_has_an_instance_of_the_plugin_with_its_settings(notes, choice, expected):
+    lifecycle = activate([choice], notes, output=Path("models/faq"))
+    model = []
+    lifecycle.before_fit(None, model)
+    assert model == [(*expected, Path("models/faq"))]
+    assert lifecycle.trainer_arguments({}) == {"seen_output": Path("models/faq")}
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"name": "acme-plain", "x": 1}, "The plugin 'acme-plain' takes no settings, got 'x'. "),
+        ({"name": "acme-notes", "rounded": -1}, "refuses its settings: Expected rounded of at"),
+        ({"name": "acme-notes", "files": "x"}, "refuses its settings: .*files"),
+        ({"name": "acme-note"}, "did you mean 'acme-notes'"),
+        ({"x": 1}, "Expected the name of a plugin, or a mapping of its name and settings"),
+    ],
+    ids=["takes none", "out of range", "unknown", "misspelt", "no name"],
+)
+def test_settings_that_a_plugin_does_not_take_are_an_error(notes, choice, message):
+    with pytest.raises(ActivationError, match=message):
+        activate([choice], notes)
+
+
+@pytest.mark.parametrize(
+    "target", ["notes", "acme_notes.notes:Missing", "acme_notes.nothing:Notes"]
+)
+def test_a_class_of_hooks_that_cannot_be_imported_is_an_error(site, target):
+    source = f"\n\n@hookimpl\ndef quaterion_run_hooks():\n    return {target!r}\n"
+    site.install("acme-notes", HEADER + source, files={"acme_notes/notes.py": RUN_HOOKS}.items())
+    with pytest.raises(ActivationError, match="acme-notes"):
+        activate(["acme-notes"], site.registry())
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (
+            {"name": "acme-notes", "rounded": "2"},
+            "rounded: Expected an integer, got the string '2'",
+        ),
+        ({"name": "acme-notes", "filo": "x"}, "no setting 'filo': did you mean 'file'?"),
+        ({"name": "acme-plain", "x": 1}, "takes no settings, got 'x'"),
+        ("acme-note", "did you mean 'acme-notes'"),
+    ],
+    ids=["of the wrong type", "unknown", "takes none", "misspelt"],
+)
+def test_all_faults_of_settings_are_known_before_a_run(notes, choice, message, monkeypatch):
+    found = notes.plugins()
+    monkeypatch.setattr(Registry, "plugins", lambda _: found)
+    assert message in " ".join(map(str, plugin_faults(choice)))

@@ -181,7 +181,7 @@ class Proposes:
 
 def trainer_of(path, monkeypatch, *plugins):
     lifecycle = activate(plugins)
-    monkeypatch.setattr("quaterion_core.recipe.preparation.activate", lambda names: lifecycle)
+    monkeypatch.setattr("quaterion_core.recipe.preparation.activate", lambda names, **_: lifecycle)
     return prepare(path).trainer.trainer
 
 
@@ -219,7 +219,9 @@ def test_plugins_are_activated_once_and_metrics_built_once(recipe, folder, monke
     monkeypatch.setattr(RetrievalRPrecision, "__init__", counted_init)
     monkeypatch.setattr(lifecycle.HookManager, "register", counted_register)
     names = activate
-    monkeypatch.setattr("quaterion_core.recipe.preparation.activate", lambda given: names([plugin]))
+    monkeypatch.setattr(
+        "quaterion_core.recipe.preparation.activate", lambda given, **_: names([plugin])
+    )
     fit_recipe(recipe(), write=quiet)
     assert activated == [plugin]
     assert len(built) == 1
@@ -244,7 +246,7 @@ class NotesSaved:
 def test_a_plugin_is_called_once_the_model_is_saved(recipe, folder, monkeypatch, breaks):
     log = []
     lifecycle = activate([NotesSaved(log, breaks)])
-    monkeypatch.setattr("quaterion_core.recipe.preparation.activate", lambda names: lifecycle)
+    monkeypatch.setattr("quaterion_core.recipe.preparation.activate", lambda names, **_: lifecycle)
     fit_recipe(recipe(), write=quiet)
     assert log == []  # nothing is saved without an output folder
     if breaks:

@@ -6,17 +6,22 @@ import math
 
 import click
 import pytest
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import Logger
 
 from quaterion_core.dataset import BatchSampler
 from quaterion_core.plugins import registry
 from quaterion_core.testing import Example, Status
 from quaterion_core.testing.batch_sampler_checks import BATCH_SAMPLER_CHECKS, BatchSamplerSubject
+from quaterion_core.testing.callback_checks import CALLBACK_CHECKS, CallbackSubject
 from quaterion_core.testing.command_checks import COMMAND_CHECKS, CommandSubject
+from quaterion_core.testing.logger_checks import LOGGER_CHECKS, LoggerSubject
 from quaterion_core.testing.optimizer_checks import OPTIMIZER_CHECKS, OptimizerSubject
 from quaterion_core.testing.schedule_checks import SCHEDULE_CHECKS, ScheduleSubject
 from quaterion_core.train.optimizers import choose_optimizer
 from quaterion_core.train.schedules import Decay, build_schedule
+from quaterion_core.train.trainer_components import build_callback, build_logger
 
 
 class SignDescent(torch.optim.Optimizer):
@@ -184,13 +189,102 @@ def not_importable():
     raise ImportError("no module")
 
 
+class Keeps(pl.Callback):
+    def __init__(self):
+        self.epochs = 0
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.epochs += 1
+
+    def state_dict(self):
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict):
+        self.epochs = state_dict["epochs"]
+
+
+class NeedsFolder(Keeps):
+    def __init__(self, folder):
+        super().__init__()
+
+
+class NoCallback:
+    pass
+
+
+class OtherSignature(Keeps):
+    def on_train_epoch_end(self, trainer):
+        pass
+
+
+class KeepsAnObject(Keeps):
+    def state_dict(self):
+        return {"epochs": self}
+
+
+class HoldsAFunction(Keeps):
+    def __init__(self):
+        super().__init__()
+        self.rate = lambda: 1
+
+
+class Writes(Logger):
+    def __init__(self):
+        self.lines = []
+
+    name = "run"
+    version = None
+
+    def log_metrics(self, metrics, step=None):
+        self.lines.append(dict(metrics))
+
+    def log_hyperparams(self, params, *_, **__):
+        self.lines.append(params)
+
+
+class NeedsProject(Writes):
+    def __init__(self, project):
+        super().__init__()
+
+
+class NoLogger:
+    pass
+
+
+class NamedByNumber(Writes):
+    name = 5
+
+
+class TakesOut(Writes):
+    def log_metrics(self, metrics, step=None):
+        metrics.clear()
+
+
+class RaisesAtTheEnd(Writes):
+    def finalize(self, status):
+        if len(self.lines) > 3:
+            raise OSError("the connection was closed")
+
+
 KINDS = {
+    "callback": (CALLBACK_CHECKS, CallbackSubject, build_callback, Keeps),
+    "logger": (LOGGER_CHECKS, LoggerSubject, build_logger, Writes),
     "optimizer": (OPTIMIZER_CHECKS, OptimizerSubject, choose_optimizer, SignDescent),
     "schedule": (SCHEDULE_CHECKS, ScheduleSubject, build_schedule, Falling),
     "batch-sampler": (BATCH_SAMPLER_CHECKS, BatchSamplerSubject, lambda c: None, Shuffled),
     "command": (COMMAND_CHECKS, CommandSubject, lambda c: None, lambda: good),
 }
 FAULTS = {
+    ("callback", "construction"): NeedsFolder,
+    ("callback", "interface"): NoCallback,
+    ("callback", "training"): OtherSignature,
+    ("callback", "resumption"): KeepsAnObject,
+    ("callback", "is_picklable"): HoldsAFunction,
+    ("logger", "construction"): NeedsProject,
+    ("logger", "interface"): NoLogger,
+    ("logger", "identity"): NamedByNumber,
+    ("logger", "records"): TakesOut,
+    ("logger", "training"): RaisesAtTheEnd,
     ("optimizer", "construction"): NeedsMore,
     ("optimizer", "interface"): NoOptimizer,
     ("optimizer", "progress"): Climbs,

@@ -46,7 +46,6 @@ def test_what_is_built_already_is_returned_as_it_is(tmp_path):
         (build_callback, {"name": "early-stopping", "monitor": "x"}, "nothing to monitor called"),
         (build_callback, {"name": "early-stopping", "monitor": "train_loss", "mode": "max"},
          "Expected the mode 'min' for 'train_loss'"),
-        (build_callback, "weight-averaging", "The callback 'weight-averaging' needs 'swa_lrs'"),
         (build_logger, "csv", "The logger 'csv' needs 'save_dir': expected a path"),
         (build_logger, {"name": "csv", "save_dir": 3}, "Expected a path, got 3"),
         (build_logger, "tensorbord", "did you mean 'tensorboard'?"),
