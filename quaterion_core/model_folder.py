@@ -43,6 +43,7 @@ from quaterion_core.utils.child_components import (
     remembered_classes,
     remembering_classes,
 )
+from quaterion_core.utils.config_migration import VERSION_KEY, migrated, version_entry
 from quaterion_core.utils.options import KEY_PATTERN
 from quaterion_core.version import __version__
 
@@ -160,14 +161,19 @@ def _load_parts(
         folder = folder.with_checksums(config["files"])
         _check_places(folder, ids)
         encoders = {
-            key: _load_part("encoder", name, folder.subfolder(f"encoders/{key}"))
-            for key, name in ids.items()
+            key: _load_part("encoder", part, folder.subfolder(f"encoders/{key}"))
+            for key, part in config["encoders"].items()
         }
-        return encoders, _load_part("head", head_id, folder.subfolder("head"))
+        return encoders, _load_part("head", config["head"], folder.subfolder("head"))
 
 
-def _load_part(kind: str, name: str, folder: SavedFolder) -> Any:
+def _load_part(kind: str, part: Mapping[str, Any], folder: SavedFolder) -> Any:
+    name, version = part["component"], part.get(VERSION_KEY, 1)
     cls = registry.load(kind, name)
+    source = str(folder.path / CONFIG_FILE)
+    folder = folder.with_translation(
+        CONFIG_FILE, lambda config: migrated(kind, name, config, version, source)
+    )
     try:
         return load_component(cls, folder)
     except (StorageError, PluginError):
@@ -208,12 +214,13 @@ def _check_places(folder: SavedFolder, encoders: Mapping[str, str]) -> None:
 
 
 def _describe(kind: str, part: Encoder | EncoderHead) -> dict[str, Any]:
-    """Return the component id of a part, and the version of its distribution."""
+    """Return the component id of a part, and the versions of its distribution and its config."""
     name = component_id(kind, type(part))
     registered = not name.startswith("local/")
     return {
         "component": name,
         "version": registry.find(kind, name).version if registered else None,
+        **version_entry(type(part)),
     }
 
 
@@ -258,6 +265,7 @@ class _Part(BaseModel):
 
     component: str = Field(max_length=200)
     version: str | None = Field(max_length=100)
+    config_version: int = Field(default=1, ge=1)
 
 
 class _ModelConfig(BaseModel):

@@ -106,6 +106,28 @@ class EncoderHead(CheckedArguments, nn.Module, ABC):
         """Build a head from what :meth:`get_config_dict` returned."""
         return cls(**config)
 
+    config_version: ClassVar[int] = 1
+    """Version of the configuration; raise it when :meth:`get_config_dict` changes its form."""
+
+    @classmethod
+    def migrate_config(cls, config: dict[str, Any], version: int) -> dict[str, Any]:
+        """Translate a configuration that an earlier version saved to the present form.
+
+        It is called when a saved model is loaded whose ``config_version`` is lower. The
+        configuration is untrusted; the result is checked like one of the present version.
+
+        Args:
+            config: The configuration, which may be changed.
+            version: Its version, from 1 to ``config_version`` - 1.
+
+        Returns:
+            The configuration as :meth:`get_config_dict` returns it now.
+
+        Raises:
+            NotImplementedError: ``config_version`` was raised without overriding this method.
+        """
+        raise NotImplementedError(f"{cls.__name__} does not override migrate_config().")
+
     saved_files: ClassVar[Collection[str] | None] = None
     """What :meth:`save` writes, for a head that overrides :meth:`save` and :meth:`load`.
 

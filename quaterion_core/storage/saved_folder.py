@@ -7,13 +7,13 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from quaterion_core.storage.errors import InvalidFolderError, NotWritableError
-from quaterion_core.storage.json_files import JSON_LIMIT, parse_json_object
+from quaterion_core.storage.json_files import JSON_LIMIT, json_text, parse_json_object
 from quaterion_core.storage.regular_files import (
     kind_of_file,
     not_regular,
@@ -23,6 +23,9 @@ from quaterion_core.storage.regular_files import (
 
 if TYPE_CHECKING:
     from quaterion_core.storage.tensor_files import TensorFile
+
+Translation: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+"""A function from the content of a JSON file to its present form."""
 
 _CODE_OR_PICKLE: Final = {
     ".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth", ".py", ".pyc",
@@ -57,11 +60,13 @@ class SavedFolder:
         files: Mapping[str, int],
         directories: Mapping[str, int | Path],
         checksums: Mapping[str, str] | None,
+        translations: Mapping[str, Translation] | None = None,
     ):
         self.path = path
         self.files = files
         self._directories = directories
         self._checksums = checksums
+        self._translations = translations or {}
 
     def subfolder(self, name: str) -> SavedFolder:
         """Return a folder below this one; an empty one if it does not exist.
@@ -87,7 +92,23 @@ class SavedFolder:
     def select(self, names: Collection[str]) -> SavedFolder:
         """Return the folder as if it held some of its files only."""
         files = {name: size for name, size in self.files.items() if name in names}
-        return SavedFolder(self.path, files, self._directories, self._checksums)
+        return SavedFolder(self.path, files, self._directories, self._checksums, self._translations)
+
+    def with_translation(self, name: str, translate: Translation) -> SavedFolder:
+        """Return the folder with a JSON file that was written by an earlier version.
+
+        Readers of the file, :meth:`private_copy` included, get the translated content, which has
+        passed the same checks as the original.
+
+        Args:
+            name: The file; nothing happens if there is none.
+            translate: Returns the present form of the file's content.
+        """
+        if name not in self.files:
+            return self
+        return SavedFolder(
+            self.path, self.files, self._directories, self._checksums, {name: translate}
+        )
 
     def with_checksums(self, checksums: Mapping[str, str]) -> SavedFolder:
         """Return the folder with the SHA-256 that each file has to have, by name.
@@ -163,7 +184,21 @@ class SavedFolder:
 
     def read_json(self, name: str, *, limit: int = JSON_LIMIT) -> dict[str, Any]:
         """Read a JSON file that holds a dictionary; see :meth:`read`."""
-        return parse_json_object(self.read(name, limit=limit), str(self.path / name))
+        source = str(self.path / name)
+        content = parse_json_object(self.read(name, limit=limit), source)
+        if name not in self._translations:
+            return content
+        try:
+            translated = json_text(self._translations[name](content)).encode()
+        except (TypeError, ValueError) as error:
+            if isinstance(error, InvalidFolderError):
+                raise
+            raise InvalidFolderError(f"{source} was translated to no JSON: {error}.") from error
+        if len(translated) > limit:
+            raise InvalidFolderError(
+                f"{source} was translated to {len(translated):,} bytes, more than {limit:,}."
+            )
+        return parse_json_object(translated, source)
 
     @contextmanager
     def open_tensors(self, name: str) -> Iterator[TensorFile]:
@@ -199,6 +234,9 @@ class SavedFolder:
         try:
             for name in self.files if names is None else names:
                 self._copy(name, folder / name)
+                if name in self._translations:
+                    text = json_text(self.read_json(name))
+                    (folder / name).write_text(text, encoding="utf-8")
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)

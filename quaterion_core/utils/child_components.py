@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from quaterion_core.plugins import ComponentKind, is_id, registry
 from quaterion_core.storage import NotSavableError
+from quaterion_core.utils.config_migration import VERSION_KEY, migrated, version_entry
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z0-9]+")
 _being_saved: Final[ContextVar[dict[str, type[Any]] | None]] = ContextVar(
@@ -115,11 +116,13 @@ def describe(kind: ComponentKind | str, component: Configurable) -> dict[str, An
         component: An instance.
 
     Returns:
-        ``{"component": id, "config": configuration}``. Weights are not part of it.
+        ``{"component": id, "config": configuration}``, and ``config_version`` unless it is 1.
+        Weights are not part of it.
     """
     return {
         "component": component_id(kind, type(component)),
         "config": component.get_config_dict(),
+        **version_entry(type(component)),
     }
 
 
@@ -141,4 +144,7 @@ def rebuild(kind: ComponentKind | str, description: dict[str, Any]) -> Any:
             "'quaterion-core/gated', and its arguments as 'config', got "
             f"{description!r:.200}."
         )
+    config = migrated(
+        ComponentKind(kind).value, name, config, description.get(VERSION_KEY, 1), "The description"
+    )
     return registry.load(kind, name).from_config(config)
