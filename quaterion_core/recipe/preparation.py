@@ -130,6 +130,11 @@ def _trainer_fault(arguments: Mapping[str, Any], message: str) -> Fault:
     named += [key for key, value in arguments.items() if str(value) in words]
     if not named:
         return Fault(("trainer",), message)
+    if named[0] == "accelerator":
+        message = (
+            "Expected an accelerator that PyTorch finds on this machine; leave 'accelerator' out "
+            f"for the best one there is, or write cpu. Lightning says: {message}"
+        )
     return Fault(("trainer", named[0]), f"{message.rstrip()} (got {arguments[named[0]]!r})")
 
 
