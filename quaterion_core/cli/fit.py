@@ -48,9 +48,7 @@ def _check(recipe: Path, output: Path | None, overwrite: bool) -> None:
 
 
 def _fit(recipe: Path, output: Path, overwrite: bool, resume: bool) -> None:
-    from rich.console import Console
-
-    from quaterion_core.cli.metrics_table import metrics_table
+    from quaterion_core.cli.metrics_table import metrics_table, table_console
     from quaterion_core.recipe import fit_recipe
     from quaterion_core.train.errors import TrainingInterrupted, TrainingTerminated
 
@@ -62,7 +60,10 @@ def _fit(recipe: Path, output: Path, overwrite: bool, resume: bool) -> None:
             click.echo(f"Continue it:  {way} --resume", err=True)
         raise
     if result.after:
-        Console().print(metrics_table({"before": result.before, "after": result.after}))
+        table = metrics_table(
+            {"before": result.before, "after": result.after}, intervals=result.intervals
+        )
+        table_console().print(table)
     epochs = "1 epoch" if result.epochs == 1 else f"{result.epochs} epochs"
     filling = f", after {result.cache_seconds:.1f} s for the cache" if result.is_cached else ""
     kept = f" (kept the weights of epoch {result.best_epoch})" if result.best_epoch else ""

@@ -20,11 +20,14 @@ def table_console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 160)
 
 
-def metrics_table(columns: Mapping[str, Mapping[str, float]]) -> Table:
-    """Return a table with a row for each metric and a column for each set of values."""
-    table = Table("metric", *columns, box=None, pad_edge=False)
+def metrics_table(
+    columns: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Interval | None]
+) -> Table:
+    """Return a table of metrics: each set of values, and the interval of the last."""
+    table = Table("metric", *columns, "95 % interval", box=None, pad_edge=False)
     for name in next(iter(columns.values())):
-        table.add_row(name, *(f"{values[name]:.4f}" for values in columns.values()))
+        cells = (f"{values[name]:.4f}" for values in columns.values())
+        table.add_row(name, *cells, _shown(intervals.get(name)))
     return table
 
 

@@ -12,6 +12,7 @@ from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.evaluator import Evaluator
 from quaterion_core.eval.samplers.group_sampler import GroupSampler
 from quaterion_core.eval.samplers.pair_sampler import PairSampler
+from quaterion_core.eval.statistics import Interval
 from quaterion_core.model import SimilarityModel
 from quaterion_core.recipe.paths import resolved
 from quaterion_core.recipe.query_results import QueryResults
@@ -81,9 +82,24 @@ class Evaluation:
             if isinstance(samples[0], SimilarityPairSample)
             else GroupSampler(encode_batch_size=128, log_progress=False, reference=reference)
         )
+        self._metrics = {metric.name: metric for metric in metrics}
         self._evaluator = Evaluator(
             {metric.name: metric.metric for metric in metrics}, self._sampler
         )
+
+    def with_intervals(
+        self, model: SimilarityModel
+    ) -> tuple[dict[str, float], dict[str, Interval | None]]:
+        """Return the value of each metric by name, as :meth:`evaluate` does, and its interval.
+
+        Args:
+            model: The model.
+        """
+        if self.is_empty:
+            return {}, {}
+        results = self.results(model)
+        values = {name: round(float(v), 6) for name, v in results.scores.values.items()}
+        return values, results.intervals(self._metrics)
 
     def evaluate(self, model: SimilarityModel) -> dict[str, float]:
         """Return the value of each metric by name, rounded to six digits; empty if there are none.

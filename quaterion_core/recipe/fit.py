@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from quaterion_core.eval.statistics import Interval
 from quaterion_core.model import SimilarityModel
 from quaterion_core.recipe.preparation import prepare
 from quaterion_core.recipe.reading import RecipeLike
@@ -26,6 +27,7 @@ class FitResult:
         before: The metrics over the validation split before training, by name; empty without
             metrics or without such a split.
         after: The metrics after training.
+        intervals: 95 % bootstrap interval of each metric after training; ``None`` for none.
         history: The logged values of each epoch, with its number as ``epoch``.
         seconds: Duration of training, in seconds.
         cache_seconds: Duration of filling the cache, in seconds.
@@ -48,12 +50,17 @@ class FitResult:
     is_cached: bool = False
     output: Path | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    intervals: dict[str, Interval | None] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
         """Return the content of ``report.json``, which is saved with the model."""
         return {
             "before": self.before,
             "after": self.after,
+            "intervals": {
+                name: None if interval is None else [round(bound, 6) for bound in interval]
+                for name, interval in self.intervals.items()
+            },
             "seconds": round(self.seconds, 2),
             "cache_seconds": round(self.cache_seconds, 2),
             "epochs": self.epochs,

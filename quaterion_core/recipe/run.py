@@ -6,7 +6,6 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -64,7 +63,6 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
     train_loader = loader(train, batch_size=recipe.batch_size, **{"shuffle": True, **recipe.loader})
     objects = _objects_for_hubness(recipe, train)
     model = _build(prepared, train)
-    evaluate = partial(evaluation.evaluate, model.model)
     started = time.perf_counter()
     with (
         quiet_lightning(),
@@ -82,18 +80,19 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
     ):
         cache_seconds = time.perf_counter() - started
         with embedding_progress():
-            before = evaluate()
+            before = evaluation.evaluate(model.model)
         started = time.perf_counter()
         fit()
         if recipe.hubness_reduction is not None:
             model.model.reduce_hubness(objects, **recipe.hubness_reduction.model_dump())
         seconds = time.perf_counter() - started
         with embedding_progress():
-            after = evaluate()
+            after, intervals = evaluation.with_intervals(model.model)
     result = FitResult(
         model=model.model,
         before=before,
         after=after,
+        intervals=intervals,
         history=prepared.trainer.history.epochs,
         seconds=seconds,
         cache_seconds=cache_seconds,
