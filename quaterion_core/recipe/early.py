@@ -29,6 +29,7 @@ from quaterion_core.recipe.settings import (
     PROVIDED,
     Recipe,
     component_choices,
+    trainer_choices,
 )
 from quaterion_core.storage.input_files import check_is_file
 
@@ -64,6 +65,9 @@ def check_early(recipe: RecipeLike) -> None:
             left_out = NOT_OF_A_LOADER if key == "loader" else ()
             known = {name: argument for name, argument in known.items() if name not in left_out}
             faults.add(argument_faults(owner, known, given, (key,)))
+    for place, kind, choice in trainer_choices(content.get("trainer") or {}):
+        with faults.at(*place):
+            named_record(kind, split_choice(kind, choice)[0])
     if "data" not in faults.keys:
         _check_files(settings, faults)
     if faults.found:

@@ -43,12 +43,21 @@ def test_the_early_check_says_what_the_full_check_says(recipe, old, new):
 def test_a_right_recipe_has_no_early_faults(recipe):
     check_early(recipe())
     check_early(recipe(("train: train.csv", "train: 'tr*.csv'")))
+    check_early(recipe(("cpu", "cpu, logger: false, callbacks: timer")))
 
 
 def test_all_early_faults_are_reported_at_once(recipe):
     path = recipe(("epochs: 2", "epoch: 2"), ("mining", "minning"), ("train.csv", "trian.csv"))
     with pytest.raises(RecipeError, match="3 faults"):
         check_early(path)
+
+
+def test_loggers_and_callbacks_are_looked_up_early(recipe):
+    trainer = "cpu, logger: tensorbord, callbacks: [early-stoping, timer]"
+    with pytest.raises(RecipeError, match="2 faults") as early:
+        check_early(recipe(("cpu", trainer)))
+    assert "trainer.logger: There is no logger 'tensorbord'" in str(early.value)
+    assert "trainer.callbacks.0: There is no callback 'early-stoping'" in str(early.value)
 
 
 def test_the_early_check_imports_no_torch(recipe):
