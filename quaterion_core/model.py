@@ -34,7 +34,7 @@ from quaterion_core.model_parts import (
 )
 from quaterion_core.storage import InvalidFolderError
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
-from quaterion_core.utils.given import expected
+from quaterion_core.utils.given import expected, path_of
 from quaterion_core.utils.objects import about_object, object_list, positive_count
 from quaterion_core.utils.tensors import move_to_device
 
@@ -385,7 +385,11 @@ class SimilarityModel(nn.Module):
         """
         check_weights({**self.encoders, "head": self.head})
         save_parts(
-            Path(output_path), self.encoders, self.head, overwrite=overwrite, notes=notes or {}
+            path_of(output_path, "output_path"),
+            self.encoders,
+            self.head,
+            overwrite=overwrite,
+            notes=notes or {},
         )
 
     @classmethod
@@ -408,7 +412,7 @@ class SimilarityModel(nn.Module):
             UnsupportedFormatError: It was saved by a later version.
             MissingComponentError: It needs components that are neither installed nor passed.
         """
-        encoders, head = load_parts(Path(input_path), components or {})
+        encoders, head = load_parts(path_of(input_path, "input_path"), components or {})
         try:
             return cls(encoders, head).eval()
         except ValueError as error:

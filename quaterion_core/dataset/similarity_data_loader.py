@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, Final, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
 
 import torch
+from annotated_types import Ge
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from quaterion_core.components import Argument, argument_faults, raise_faults
 from quaterion_core.dataset.missing import is_missing, listed
 from quaterion_core.dataset.object_digest import object_ids
 from quaterion_core.dataset.similarity_samples import (
@@ -25,6 +27,19 @@ _BATCH_SIZE: Final = 32
 """Batch size for data without a loader."""
 
 SampleT = TypeVar("SampleT", bound=SimilaritySample)
+
+
+_ARGUMENTS: Final = {
+    "batch_size": Annotated[int, Ge(1)],
+    "shuffle": bool,
+    "num_workers": Annotated[int, Ge(0)],
+    "pin_memory": bool,
+    "drop_last": bool,
+    "timeout": Annotated[float, Ge(0)],
+    "prefetch_factor": Annotated[int, Ge(1)],
+    "persistent_workers": bool,
+}
+"""Types and ranges of the arguments of PyTorch's loader."""
 
 
 class SimilarityDataLoader(DataLoader[SampleT]):
@@ -64,7 +79,12 @@ class SimilarityDataLoader(DataLoader[SampleT]):
         if columns or "collate_fn" not in kwargs:
             dataset = self._samples(dataset, columns)
         kwargs.setdefault("collate_fn", self.pre_collate_fn)
-        super().__init__(cast("Dataset[SampleT]", dataset), **kwargs)
+        _check_arguments(kwargs)
+        try:
+            super().__init__(cast("Dataset[SampleT]", dataset), **kwargs)
+        except ValueError as error:
+            message = str(error).rstrip(".")
+            raise ValueError(f"The {type(self).__name__} cannot be built: {message}.") from error
 
     @classmethod
     def _samples(cls, data: Any, columns: Any) -> Any:
@@ -334,3 +354,18 @@ def _wrong_sample(loader: type[SimilarityDataLoader[Any]], sample: object, posit
 def _brief(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _check_arguments(given: Mapping[str, Any]) -> None:
+    """Check arguments of a loader, whose wrong types PyTorch reports late or in its own terms.
+
+    Raises:
+        TypeError: The first wrong value is of the wrong type; the message lists all of them.
+        ValueError: The first wrong value is out of range.
+    """
+    plain = {
+        name: value for name, value in given.items() if isinstance(value, (bool, int, float, str))
+    }
+    known = {name: Argument(name, annotation, None) for name, annotation in _ARGUMENTS.items()}
+    chosen = {name: value for name, value in plain.items() if name in known}
+    raise_faults("The data loader", argument_faults("The data loader", known, chosen))

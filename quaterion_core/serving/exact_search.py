@@ -10,6 +10,8 @@ from quaterion_core.dataset.object_digest import object_ids
 from quaterion_core.distances import Distance
 from quaterion_core.distances.top_k import top_k
 from quaterion_core.model import SimilarityModel
+from quaterion_core.utils.given import expected
+from quaterion_core.utils.objects import positive_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class ExactSearch:
         distance_metric_name: Distance | str = Distance.COSINE,
         batch_size: int = 128,
     ):
+        if isinstance(objects, (str, bytes)):
+            raise expected("objects", "a list of objects", objects, f"Pass [{objects!r:.60}].")
         objects = list(objects)
         if not objects:
             raise ValueError("There is nothing to search in: objects is empty.")
@@ -72,7 +76,12 @@ class ExactSearch:
         Args:
             query: A raw object.
             top: Maximum number of results.
+
+        Raises:
+            TypeError: ``top`` is not an integer.
+            ValueError: ``top`` is less than 1.
         """
+        top = positive_count(top, "top")
         embedding = self._model.encode([query], to_numpy=False)
         scores, found = top_k(embedding, self._embeddings, top, self._distance)
         return [

@@ -14,6 +14,7 @@ import torch
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
+from quaterion_core.dataset.similarity_samples import SimilarityGroupSample, SimilarityPairSample
 from quaterion_core.dataset.train_collator import Features, collate_features
 from quaterion_core.encoders.encoder import Encoder, meta_extractors, train_collate_functions
 from quaterion_core.eval.attached_metric import AttachedMetric
@@ -261,12 +262,36 @@ class TrainableModel(pl.LightningModule, ABC):
         """
         from quaterion_core.train.callbacks import LossParametersCallback, MetricsCallback
 
+        self._check_data_of_trainer()
         present: list[pl.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
         return [
             kind()
             for kind in (MetricsCallback, LossParametersCallback)
             if not any(isinstance(callback, kind) for callback in present)
         ]
+
+    def train_dataloader(self) -> Any:
+        """Raise an error: a model has no data of its own, unless a subclass overrides this.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            "Expected training data, got none. Pass them: Quaterion.fit(model, trainer, data), or "
+            "trainer.fit(model, loader)."
+        )
+
+    def _check_data_of_trainer(self) -> None:
+        """Refuse samples in place of a loader, which Lightning takes for many loaders."""
+        fit_loop = getattr(self.trainer, "fit_loop", None)
+        given = getattr(getattr(fit_loop, "_data_source", None), "instance", None)
+        first = given[0] if isinstance(given, (list, tuple)) and given else given
+        if isinstance(first, (SimilarityPairSample, SimilarityGroupSample, str)):
+            advice = (
+                "Pass PairsSimilarityDataLoader(data) or GroupSimilarityDataLoader(data), or call "
+                "Quaterion.fit(model, trainer, data)."
+            )
+            raise expected("train_dataloaders", "a data loader", given, advice)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the state of the data to a checkpoint that is saved after a training run has ended.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from pytorch_lightning.callbacks import EarlyStopping, ModelSummary
+from torch.utils.data import DataLoader
 
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 from quaterion_core.train.callbacks.progress_bar import QuaterionProgressBar
@@ -29,6 +30,9 @@ def trainer_defaults(
     if trainable_model is not None and not isinstance(trainable_model, TrainableModel):
         advice = "The order is Quaterion.trainer_defaults(trainable_model, train_dataloader)."
         raise expected("trainable_model", "a TrainableModel", trainable_model, advice)
+    if train_dataloader is not None and not isinstance(train_dataloader, DataLoader):
+        advice = "Pass PairsSimilarityDataLoader(data) or GroupSimilarityDataLoader(data)."
+        raise expected("train_dataloader", "a data loader", train_dataloader, advice)
     on_training = monitor == "train_loss"
     defaults: dict[str, Any] = {
         "callbacks": [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 
 def described(value: object) -> str:
     """Describe a value that is of the wrong type.
@@ -16,6 +19,25 @@ def described(value: object) -> str:
         return f"{value!r:.80}"
     name = type(value).__name__
     return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def path_of(value: object, name: str) -> Path:
+    """Return a path that a user gives.
+
+    Raises:
+        TypeError: The value is not a path.
+        ValueError: The path is empty.
+
+    Example:
+        >>> path_of(3, "output_path")
+        Traceback (most recent call last):
+        TypeError: Expected output_path to be a path, such as 'my_model', got 3.
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise expected(name, "a path, such as 'my_model'", value)
+    if not os.fspath(value):
+        raise ValueError(f"Expected {name} to be a path, such as 'my_model', got an empty string.")
+    return Path(os.fspath(value))
 
 
 def expected(name: str, what: str, value: object, advice: str = "") -> TypeError:

@@ -85,6 +85,10 @@ class CacheConfig(CheckedArguments):
                 "Expected batch_size and views of a CacheConfig to be at least 1, got "
                 f"batch_size={self.batch_size} and views={self.views}."
             )
+        if self.num_workers is not None and self.num_workers < 0:
+            raise ValueError(
+                f"Expected num_workers of a CacheConfig to be 0 or more, got {self.num_workers}."
+            )
         if self.dtype not in CACHE_DTYPES:
             raise ValueError(
                 f"Expected the dtype of a CacheConfig to be one of "

@@ -47,3 +47,5 @@ class XbmConfig(CheckedArguments):
                 "Expected a positive buffer_size and a non-negative start_iteration of XbmConfig, "
                 f"got {self.buffer_size} and {self.start_iteration}."
             )
+        if not self.weight >= 0:
+            raise ValueError(f"Expected weight of XbmConfig to be 0 or more, got {self.weight}.")

@@ -23,6 +23,7 @@ from quaterion_core.heads import EmptyHead, GatedHead, LinearProjectionHead
 from quaterion_core.loss import ArcFaceLoss, ContrastiveLoss, TripletLoss
 from quaterion_core.plugins import MissingComponentError, PluginError
 from quaterion_core.recipe import RecipeError, check_recipe
+from quaterion_core.serving import ExactSearch
 from quaterion_core.train.cache import CacheConfig
 from quaterion_core.train.xbm import XbmConfig
 
@@ -83,6 +84,10 @@ def groups():
 
 def pairs(score=1.0):
     return PairsSimilarityDataLoader(pair_samples(score), batch_size=4)
+
+
+def loaded(**arguments):
+    return GroupSimilarityDataLoader(group_samples(), **arguments)
 
 
 def evaluator():
@@ -167,6 +172,57 @@ IN_PYTHON = [
         "SimilarityGroupSample",
     ),
     ("trainer().fit(build(), DataLoader(WORDS))", TypeError, "a PairsSimilarityDataLoader or a"),
+    ("loaded(batch_size=0)", ValueError, "integer of at least 1, got 0"),
+    ("loaded(batch_size='4')", TypeError, "the string '4'; write it without quotes"),
+    ("loaded(batch_size=2.5)", TypeError, "batch_size: Expected an integer"),
+    (
+        "loaded(num_workers=-1)",
+        ValueError,
+        "num_workers: Expected an integer of at least 0, got -1",
+    ),
+    ("loaded(num_workers='2')", TypeError, "num_workers: Expected an integer"),
+    ("loaded(shuffle='yes')", TypeError, "shuffle: Expected true or false"),
+    ("loaded(drop_last='no')", TypeError, "drop_last: Expected true or false"),
+    ("loaded(timeout=-1)", ValueError, "timeout: Expected a number of at least 0, got -1"),
+    (
+        "loaded(prefetch_factor=2)",
+        ValueError,
+        "The GroupSimilarityDataLoader cannot be built: pref",
+    ),
+    ("loaded(shuffle=True, sampler=RandomSampler(WORDS))", ValueError, "sampler option is mutual"),
+    ("loaded(batch_size=0, num_workers='2')", ValueError, "- num_workers: Expected an integer"),
+    ("loaded(shuffel=True)", TypeError, "shuffel"),
+    ("GroupSimilarityDataLoader(None)", TypeError, "got None of type NoneType"),
+    ("GroupSimilarityDataLoader('train.csv')", TypeError, "CsvDataset({'train': 'train.csv'}"),
+    (
+        "build().model.save(3)",
+        TypeError,
+        "Expected output_path to be a path, such as 'my_model', got 3",
+    ),
+    ("build().model.save(None)", TypeError, "such as 'my_model', got None"),
+    ("build().model.save('')", ValueError, "got an empty string"),
+    ("SimilarityModel.load(None)", TypeError, "Expected input_path to be a path"),
+    ("SimilarityModel.load(3)", TypeError, "such as 'my_model', got 3"),
+    ("SimilarityModel.load('')", ValueError, "got an empty string"),
+    ("defaults(build(), group_samples())", TypeError, "Pass PairsSimilarityDataLoader(data) or"),
+    ("defaults(build(), build())", TypeError, "Expected train_dataloader to be a data loader"),
+    ("ExactSearch(build().model, 'faq.txt')", TypeError, "Pass ['faq.txt']"),
+    ("ExactSearch(build().model, [])", ValueError, "nothing to search in"),
+    (
+        "ExactSearch(build().model, WORDS).search('a', top=0)",
+        ValueError,
+        "Expected top to be a posi",
+    ),
+    ("ExactSearch(build().model, WORDS).search('a', top='5')", TypeError, "integer, got '5'"),
+    (
+        "CacheConfig(num_workers=-1)",
+        ValueError,
+        "num_workers of a CacheConfig to be 0 or more, got",
+    ),
+    ("XbmConfig(weight=-1)", ValueError, "weight of XbmConfig to be 0 or more, got -1"),
+    ("trainer().fit(build(), group_samples())", TypeError, "a data loader, got a list. Pass Pairs"),
+    ("trainer().fit(build(), 'train.csv')", TypeError, "a data loader, got 'train.csv'"),
+    ("trainer().fit(build())", TypeError, "Expected training data, got none"),
     ("PairsSimilarityDataLoader(pairs())", TypeError, "Pass the dataset of that loader"),
     ("build(metrics='recall-at-k')", TypeError, "Write ['recall-at-k']"),
     ("build(metrics=RetrievalPrecision())", TypeError, "Pass a list of it"),
