@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
@@ -270,21 +271,22 @@ class TrainableModel(pl.LightningModule, ABC):
             if not any(isinstance(callback, kind) for callback in present)
         ]
 
-    def train_dataloader(self) -> Any:
-        """Raise an error: a model has no data of its own, unless a subclass overrides this.
+    def _check_data_of_trainer(self) -> None:
+        """Check what ``Trainer.fit`` is given, which takes a list of samples for many loaders.
 
         Raises:
-            TypeError: Always.
+            TypeError: There are no training data, or samples instead of a loader.
         """
-        raise TypeError(
-            "Expected training data, got none. Pass them: Quaterion.fit(model, trainer, data), or "
-            "trainer.fit(model, loader)."
-        )
-
-    def _check_data_of_trainer(self) -> None:
-        """Refuse samples in place of a loader, which Lightning takes for many loaders."""
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            return
         fit_loop = getattr(self.trainer, "fit_loop", None)
         given = getattr(getattr(fit_loop, "_data_source", None), "instance", None)
+        has_own = type(self).train_dataloader is not pl.LightningModule.train_dataloader
+        if given is self and not has_own:
+            raise TypeError(
+                "Expected training data, got none. Pass them: Quaterion.fit(model, trainer, data), "
+                "or trainer.fit(model, loader)."
+            )
         first = given[0] if isinstance(given, (list, tuple)) and given else given
         if isinstance(first, (SimilarityPairSample, SimilarityGroupSample, str)):
             advice = (

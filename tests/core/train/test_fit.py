@@ -356,9 +356,9 @@ def test_a_plain_loader_is_refused(make_model, make_trainer, groups):
 
 def test_early_stopping_on_validation_needs_validation_data(make_model, make_trainer, groups):
     trainer = make_trainer(callbacks=[pl.callbacks.EarlyStopping("validation_loss")])
+    loader = GroupSimilarityDataLoader(groups, batch_size=8)
     with pytest.raises(ValueError, match="got no val_dataloader"):
-        loader = GroupSimilarityDataLoader(groups, batch_size=8)
-    Quaterion.fit(make_model(TripletLoss()), trainer, loader)
+        Quaterion.fit(make_model(TripletLoss()), trainer, loader)
 
 
 def test_nothing_to_train_is_refused(make_model, make_trainer, groups):
