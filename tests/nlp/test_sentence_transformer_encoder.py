@@ -151,6 +151,30 @@ def test_lengths_are_the_numbers_of_tokens_that_the_model_sees(encoder):
     assert lengths == alone
 
 
+def test_one_long_text_does_not_pad_thousands_to_count_their_tokens(encoder, monkeypatch):
+    padded = []
+    preprocess = encoder.model[0].preprocess
+
+    def observed(texts, *args, **kwargs):
+        features = preprocess(texts, *args, **kwargs)
+        padded.append(features["input_ids"].numel())
+        return features
+
+    monkeypatch.setattr(encoder.model[0], "preprocess", observed)
+    many = ["green"] * 3000
+    many[2000] = "a very long house " * 100
+    lengths = encoder.get_length_fn()(many)
+    short, long = lengths[0], lengths[2000]
+    assert lengths == [short] * 2000 + [long] + [short] * 999
+    assert long > 10 * short
+    assert max(padded) < len(many) * long / 5
+
+
+def test_a_text_that_cannot_be_counted_is_named_by_its_position(encoder):
+    with pytest.raises(TypeError, match="object 700"):
+        encoder.get_length_fn()([*["green"] * 700, 3])
+
+
 @pytest.mark.parametrize("trainable", [True, False])
 def test_saving_and_loading_gives_the_same_bits(tiny_folder, tmp_path, trainable):
     encoder = SentenceTransformerEncoder(tiny_folder, trainable, 16, prompt="query: ")

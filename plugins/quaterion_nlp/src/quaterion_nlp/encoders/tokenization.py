@@ -5,14 +5,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from quaterion_core.dataset.text_roles import RoleText
+from quaterion_core.utils.objects import as_part_of
 from quaterion_nlp.encoders.texts import check_texts, tokenizing
 from quaterion_nlp.encoders.truncation import TruncationNotice
+
+_COUNTED_AT_ONCE: Final = 256
+"""Number of texts that are tokenized together to count their tokens."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,18 @@ class TokenCounts:
     tokenization: Tokenization
 
     def __call__(self, texts: list[str]) -> list[int]:
-        """Count the tokens of each of N texts, or its characters if a model has no tokens."""
+        """Count the tokens of each of N texts, or its characters if a model has no tokens.
+
+        Texts are tokenized in blocks, so that a long one does not pad all the others.
+        """
+        counts: list[int] = []
+        for start in range(0, len(texts), _COUNTED_AT_ONCE):
+            block = texts[start : start + _COUNTED_AT_ONCE]
+            with as_part_of(range(start, start + len(block))):
+                counts += self._counts_of(block)
+        return counts
+
+    def _counts_of(self, texts: list[str]) -> list[int]:
         batch = self.tokenization(texts)
         counts = [len(text) for text in texts]
         for rows, part in zip(
