@@ -37,6 +37,7 @@ def search(
     """
     with user_errors():
         check_exists(model, corpus, recipe)
+        from quaterion_core.dataset.object_digest import distinct_positions
         from quaterion_core.dataset.text_roles import as_document, as_query
         from quaterion_core.model import SimilarityModel
         from quaterion_core.recipe.evaluate import dataset_of, recipe_of
@@ -50,7 +51,8 @@ def search(
         else:
             settings = recipe_of(model) if recipe is None else parse_recipe(open_recipe(recipe))
             dataset = dataset_of(settings)
-            objects = _distinct(dataset.load(split) for split in dataset.splits)
+            objects = _objects_of(dataset.load(split) for split in dataset.splits)
+            objects = [objects[position] for position in distinct_positions(objects)]
         if not objects:
             raise ValueError("There is nothing to search: the corpus has no objects.")
         loaded = SimilarityModel.load(model)
@@ -85,12 +87,10 @@ def lines_of(path: Path) -> list[str]:
         ) from None
 
 
-def _distinct(splits: Iterable[Iterable[Any]]) -> list[Any]:
-    """List the objects to search: second objects of pairs, or objects of groups, each once."""
-    return list(
-        dict.fromkeys(
-            sample.obj_b if hasattr(sample, "obj_b") else sample.obj
-            for samples in splits
-            for sample in samples
-        )
-    )
+def _objects_of(splits: Iterable[Iterable[Any]]) -> list[Any]:
+    """List the objects to search: second objects of pairs, or objects of groups."""
+    return [
+        sample.obj_b if hasattr(sample, "obj_b") else sample.obj
+        for samples in splits
+        for sample in samples
+    ]

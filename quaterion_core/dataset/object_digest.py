@@ -9,7 +9,7 @@ import os
 import pickle
 import secrets
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
 from pathlib import PurePath
@@ -75,6 +75,19 @@ def object_ids(objects: Iterable[Any]) -> Tensor:
         (True, False)
     """
     return ids_of_digests(np.frombuffer(b"".join(map(_digest_or_token, objects)), np.uint8))
+
+
+def distinct_positions(objects: Sequence[Any]) -> list[int]:
+    """Return the positions of the objects that differ in content; of equal ones the first.
+
+    Example:
+        >>> distinct_positions(["yes", "no", "yes"])
+        [0, 1]
+    """
+    first: dict[int, int] = {}
+    for position, content in enumerate(object_ids(objects).tolist()):
+        first.setdefault(content, position)
+    return list(first.values())
 
 
 def ids_of_digests(digests: npt.NDArray[np.uint8]) -> Tensor:

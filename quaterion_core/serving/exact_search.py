@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from quaterion_core.dataset.object_digest import object_ids
+from quaterion_core.dataset.object_digest import distinct_positions
 from quaterion_core.distances import Distance
 from quaterion_core.distances.top_k import top_k
 from quaterion_core.model import SimilarityModel
@@ -58,10 +58,7 @@ class ExactSearch:
         if not objects:
             raise ValueError("There is nothing to search in: objects is empty.")
         self._model = model
-        # By content; of equal ids the last of the reversed objects, which is the first, is kept.
-        ids = object_ids(objects).tolist()
-        first = dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))
-        self._positions = sorted(first.values())
+        self._positions = distinct_positions(objects)
         self._objects = [objects[position] for position in self._positions]
         self._distance = Distance.get_by_name(Distance(distance_metric_name))
         self._embeddings = model.encode(self._objects, batch_size=batch_size, to_numpy=False)

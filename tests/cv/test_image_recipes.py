@@ -9,6 +9,9 @@ from PIL import Image
 
 from quaterion_core import SimilarityModel
 from quaterion_core.cli import main
+from quaterion_core.heads import EmptyHead
+from quaterion_cv.datasets import Digits
+from quaterion_cv.encoders import TimmEncoder
 
 RECIPE = """
 data: {{name: image-folder, root: {root}, shares: {{validation: 0.25}}, on_error: skip}}
@@ -26,6 +29,12 @@ optimizer: {{name: adam, lr: 0.01}}
 epochs: 2
 batch_size: 12
 trainer: {{accelerator: cpu, enable_progress_bar: false, enable_model_summary: false}}
+"""
+DIGITS = """
+data: digits
+encoder: {name: timm, model: test_resnet, pretrained: false, in_chans: 1, image_size: 32}
+loss: triplet
+epochs: 1
 """
 TRAINED = "\n  ".join(
     [
@@ -70,3 +79,19 @@ def test_a_recipe_trains_and_its_model_is_served(root, tmp_path, encoder, cache)
     embeddings = [SimilarityModel.load(tmp_path / "model").encode(images) for _ in range(2)]
     assert np.array_equal(*embeddings)  # nothing is augmented where it is served
     assert np.isfinite(embeddings[0]).all()
+
+
+def test_images_in_memory_are_searched_by_the_path_of_another(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(DIGITS)
+    encoder = TimmEncoder("test_resnet", pretrained=False, in_chans=1, image_size=32)
+    SimilarityModel(encoders=encoder, head=EmptyHead(encoder.embedding_size)).save(
+        tmp_path / "model"
+    )
+    query = tmp_path / "query.png"
+    Digits().load("test")[3].obj.save(query)
+    arguments = ["search", str(tmp_path / "model"), str(query), "--recipe", str(recipe)]
+    result = CliRunner().invoke(main, [*arguments, "--top", "1"])
+    assert result.exit_code == 0, result.output
+    assert "Searching 1797 objects" in result.output.replace(",", "")
+    assert result.output.splitlines()[-1].startswith("  1.000  <PIL.Image")
