@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from quaterion_core.components import check_plugins
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader, as_loader
-from quaterion_core.dataset.sources import Columns
+from quaterion_core.dataset.sources import Columns, check_columns, samples_from
 from quaterion_core.eval.evaluator import Evaluator
 from quaterion_core.model import SimilarityModel
 from quaterion_core.plugins import Lifecycle, activate
@@ -42,6 +42,7 @@ class Quaterion:
         cache: CacheConfig | None = None,
         xbm: XbmConfig | None = None,
         data: Any = None,
+        **columns: Unpack[Columns],
     ) -> TrainableModel:
         """Make a trainable model from registered names and arguments, without a subclass.
 
@@ -70,6 +71,7 @@ class Quaterion:
             data: The training samples, for encoders that learn from them before the training
                 (a tokenizer's vocabulary, say) and for ``num_groups``; or a loader of them, or data
                 of which :func:`~quaterion_core.dataset.samples_from` makes them.
+            **columns: Names of the columns of ``data``, such as ``obj_a="question"``.
 
         Returns:
             A model for :meth:`fit`.
@@ -84,6 +86,9 @@ class Quaterion:
             Traceback (most recent call last):
             quaterion_core.plugins.errors.MissingComponentError: ...
         """
+        check_columns(Quaterion.build, columns)
+        if columns:
+            data = samples_from(data, **columns)
         return assemble(
             encoder=encoder,
             encoders=encoders,
@@ -110,6 +115,7 @@ class Quaterion:
         grad_cache_chunk: int | None = None,
         keep_best: str | None = None,
         plugins: Sequence[Any] = (),
+        **columns: Unpack[Columns],
     ) -> None:
         """Train a model.
 
@@ -140,11 +146,14 @@ class Quaterion:
             plugins: Plugins whose lifecycle hooks take part, by distribution name, as mappings of
                 ``name`` and settings, or as modules. No plugin takes part unless it is named here.
                 They may propose arguments for the trainer only where ``fit`` makes it.
+            **columns: Names of the columns of both data, such as ``obj_a="question"``; by default
+                they are recognised by their names.
 
         Raises:
             TypeError: A loader, a sample or the loss is of the wrong kind for the others.
             ValueError: A loader has no data, or there is nothing to train.
         """
+        check_columns(cls.fit, columns)
         with cls.prepare(
             trainable_model,
             trainer,
@@ -155,6 +164,7 @@ class Quaterion:
             grad_cache_chunk=grad_cache_chunk,
             keep_best=keep_best,
             plugins=plugins,
+            **columns,
         ) as train:
             train()
 
@@ -173,6 +183,7 @@ class Quaterion:
         keep_best: str | None = None,
         plugins: Sequence[Any] | Lifecycle = (),
         evaluated: Sequence[SimilarityDataLoader[Any]] = (),
+        **columns: Unpack[Columns],
     ) -> Iterator[Callable[[], None]]:
         """Prepare a training run, so that evaluations before and after it share its cache.
 
@@ -194,6 +205,7 @@ class Quaterion:
             evaluated: Loaders of what is evaluated on besides validation data, such as a
                 reference. Training data need to be among them only where the encoder augments
                 them: give ``train_dataloader`` itself.
+            **columns: Names of the columns of both data, as in :meth:`fit`.
 
         Yields:
             A :class:`~quaterion_core.train.training.Training`. Call it once, without arguments.
@@ -231,13 +243,14 @@ class Quaterion:
             ...     after = Quaterion.evaluate(evaluator, samples, model.model)
             embedding cat dog cow duck
         """
+        check_columns(cls.prepare, columns)
         check_model_and_trainer(trainable_model, trainer)
         check_plugins(plugins)
         training = Training(
             trainable_model,
             trainer,
-            as_loader(train_dataloader, shuffle=True),
-            None if val_dataloader is None else as_loader(val_dataloader, shuffle=False),
+            as_loader(train_dataloader, shuffle=True, **columns),
+            None if val_dataloader is None else as_loader(val_dataloader, shuffle=False, **columns),
             ckpt_path,
             lifecycle=activate(plugins),
             batch_sampler=batch_sampler,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
 import torch
 from annotated_types import Ge
 from torch.utils.data import DataLoader, Dataset, IterableDataset
+from typing_extensions import Unpack
 
 from quaterion_core.components import Argument, argument_faults, raise_faults
 from quaterion_core.dataset.missing import is_missing, listed
@@ -18,7 +19,7 @@ from quaterion_core.dataset.similarity_samples import (
     SimilarityPairSample,
     SimilaritySample,
 )
-from quaterion_core.dataset.sources import COLUMN_NAMES, samples_from
+from quaterion_core.dataset.sources import COLUMN_NAMES, Columns, samples_from
 from quaterion_core.dataset.targets import score_tensor, subgroup_tensor, target_tensor
 from quaterion_core.types import Targets
 from quaterion_core.utils.items import items_of
@@ -276,15 +277,18 @@ class GroupSimilarityDataLoader(SimilarityDataLoader[SimilarityGroupSample]):
         return [sample.obj for sample in batch], list(hash_ids)
 
 
-def as_loader(data: Any, *, shuffle: bool) -> Any:
+def as_loader(data: Any, *, shuffle: bool, **columns: Unpack[Columns]) -> Any:
     """Return data as a loader with batches of 32 samples; a loader is returned as it is.
 
     Args:
         data: A loader, or data as for :func:`~quaterion_core.dataset.samples_from`.
         shuffle: Whether to draw the samples in random order; a stream decides itself.
+        **columns: Names of columns of the data, as for
+            :func:`~quaterion_core.dataset.samples_from`.
 
     Raises:
-        TypeError: It is no data, or holds no similarity samples, or can be read only once.
+        TypeError: It is no data, or holds no similarity samples, or can be read only once; or
+            columns are named for a loader.
         ValueError: There are no samples.
 
     Example:
@@ -293,10 +297,16 @@ def as_loader(data: Any, *, shuffle: bool) -> Any:
         'PairsSimilarityDataLoader'
     """
     if isinstance(data, DataLoader):
+        if columns:
+            raise TypeError(
+                f"Expected data to read the columns {', '.join(columns)} of, got a "
+                f"{type(data).__name__}, which makes samples itself. Name the columns when you "
+                "make the loader, or pass the data."
+            )
         return data
     if isinstance(data, Iterator):
         raise _read_once(data)
-    samples = samples_from(data)
+    samples = samples_from(data, **columns)
     first = next(iter(items_of(samples)), None)
     if first is None:
         raise ValueError(f"Expected samples, got an empty {type(data).__name__}.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
@@ -41,6 +42,30 @@ class Columns(TypedDict, total=False):
 
 
 COLUMN_NAMES: Final = frozenset(Columns.__annotations__)
+
+
+def check_columns(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Check the keyword arguments of a function that passes columns on.
+
+    Args:
+        function: The function.
+        given: Keyword arguments besides the parameters that it names.
+
+    Raises:
+        TypeError: One of them is neither a column nor a parameter.
+
+    Example:
+        >>> def train(data, *, epochs=1, **columns): check_columns(train, columns)
+        >>> train([], obj="text")
+        >>> train([], epoch=2)
+        Traceback (most recent call last):
+        TypeError: train() has no argument 'epoch': did you mean 'epochs'? ...
+    """
+    for name in given:
+        if name not in COLUMN_NAMES:
+            known = [*inspect.signature(function).parameters][:-1] + sorted(COLUMN_NAMES)
+            statement = f"{function.__qualname__.rpartition('<locals>.')[2]}() has no argument"
+            raise TypeError(unknown_name(statement, name, known, known_as="It takes"))
 
 
 def samples_from(

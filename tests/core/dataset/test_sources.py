@@ -144,6 +144,51 @@ def test_the_same_fit_from_every_source_gives_the_same_weights(source, expected_
     )
 
 
+@pytest.fixture(scope="module")
+def expected_without_a_loader():
+    trained = model()
+    torch.manual_seed(1)
+    Quaterion.fit(trained, trainer(), SAMPLES, SAMPLES)
+    return trained.model.head.state_dict()
+
+
+@pytest.mark.parametrize("source", [name for name in SOURCES if name not in STREAMS])
+def test_fit_takes_every_source_and_its_columns_without_a_loader(source, expected_without_a_loader):
+    data, columns = SOURCES[source]()
+    trained = model()
+    torch.manual_seed(1)
+    Quaterion.fit(trained, trainer(), data, data, **columns)
+    weights = trained.model.head.state_dict()
+    for name, value in expected_without_a_loader.items():
+        assert torch.equal(weights[name], value)
+
+
+def test_build_reads_columns_for_what_learns_from_data():
+    rows = [{"text": f"word {n}", "kind": f"group {n % 3}"} for n in range(9)]
+    built = Quaterion.build(encoder=Letters(), loss="arcface", data=rows, obj="text", group="kind")
+    assert built.loss.num_groups == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Quaterion.fit(model(), trainer(), ROWS, keep_bst="x"), "did you mean 'keep_best'"),
+        (lambda: Quaterion.fit(model(), trainer(), ROWS, obja="q"), "did you mean 'obj_a'"),
+        (lambda: Quaterion.build(encoder=Letters(), lose="triplet", loss="x"), "mean 'loss'"),
+        (
+            lambda: Quaterion.fit(
+                model(), trainer(), PairsSimilarityDataLoader(SAMPLES), obj_a="q", obj_b="a"
+            ),
+            "Expected data to read the columns obj_a, obj_b of, got a PairsSimilarityDataLoader",
+        ),
+    ],
+    ids=["argument", "column", "build", "loader"],
+)
+def test_columns_that_cannot_be_read_are_refused(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_source_gives_the_same_samples(source):
     data, columns = SOURCES[source]()
