@@ -47,7 +47,7 @@ def declared_arguments(target: str) -> dict[str, Argument] | None:
 
     Example:
         >>> declared_arguments("quaterion_core.loss.triplet_loss:TripletLoss")["margin"].annotation
-        float | None
+        <class 'float'>
         >>> declared_arguments("no_such_package:Loss") is None
         True
     """

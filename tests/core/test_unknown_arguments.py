@@ -27,6 +27,8 @@ def test_no_constructor_swallows_arguments(record):
         cls = registry.load(record.kind, record.id)
     except MissingComponentError as error:
         pytest.skip(str(error))
+    if not cls.__module__.startswith("quaterion"):
+        pytest.skip(f"{cls.__module__} passes further arguments on")
     assert swallowing(cls) == []
     with pytest.raises(TypeError, match="no_such_argument|takes no arguments"):
         cls(no_such_argument=1)

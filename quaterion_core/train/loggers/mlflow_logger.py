@@ -1,6 +1,17 @@
-"""The logger of MLflow, which cannot be imported without its package."""
+"""The logger of MLflow, which is there only where its package is installed."""
 
-import mlflow  # noqa: F401  # Lightning looks for it only when a logger is made
-from pytorch_lightning.loggers import MLFlowLogger
+from typing import Any
 
-__all__ = ["MLFlowLogger"]
+
+def __getattr__(name: str) -> Any:
+    """Return Lightning's logger.
+
+    Raises:
+        ImportError: The package is not installed: Lightning tells only when a logger is made.
+    """
+    if name != "MLFlowLogger":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import mlflow  # noqa: F401
+    from pytorch_lightning.loggers import MLFlowLogger
+
+    return MLFlowLogger

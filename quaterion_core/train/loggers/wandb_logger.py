@@ -1,6 +1,17 @@
-"""The logger of Weights & Biases, which cannot be imported without its package."""
+"""The logger of Weights & Biases, which is there only where its package is installed."""
 
-import wandb  # noqa: F401  # Lightning looks for it only when a logger is made
-from pytorch_lightning.loggers import WandbLogger
+from typing import Any
 
-__all__ = ["WandbLogger"]
+
+def __getattr__(name: str) -> Any:
+    """Return Lightning's logger.
+
+    Raises:
+        ImportError: The package is not installed: Lightning tells only when a logger is made.
+    """
+    if name != "WandbLogger":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import wandb  # noqa: F401
+    from pytorch_lightning.loggers import WandbLogger
+
+    return WandbLogger

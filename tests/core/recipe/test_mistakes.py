@@ -389,7 +389,7 @@ IN_A_RECIPE = [
     ("epochs: 2", "splits: {train: trian}", "splits.train", "did you mean 'train'?"),
     ("epochs: 2", "splits: {reference: tst}", "splits.reference", "has no split 'tst'"),
     ("epochs: 2", "plugins: quaterion-nlp", "plugins", "Expected a list of strings"),
-    ("epochs: 2", "plugins: [no-such-plugin]", "plugins", "no plugin 'no-such-plugin'"),
+    ("epochs: 2", "plugins: [no-such-plugin]", "plugins.0", "no plugin 'no-such-plugin'"),
     ("epochs: 2", "loader: {num_worker: 2}", "loader.num_worker", "did you mean 'num_workers'"),
     ("epochs: 2", "loader: {num_workers: -1}", "loader", "num_workers"),
     ("epochs: 2", "loader: {shuffle: 'no'}", "loader.shuffle", "Expected true or false"),
