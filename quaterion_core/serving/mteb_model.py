@@ -67,7 +67,7 @@ class MtebModel:
         if not isinstance(model, SimilarityModel):
             model = SimilarityModel.load(Path(model))
         self.model = model
-        self._meta = ModelMeta.create_empty({"name": name, "revision": revision})
+        self._meta: ModelMeta = ModelMeta.create_empty({"name": name, "revision": revision})
 
     @property
     def mteb_model_meta(self) -> ModelMeta:
