@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quaterion_core.cli.data_options import DataOptions, data_options
 from quaterion_core.cli.errors import check_exists, user_errors
-from quaterion_core.cli.evaluate import columns_of, metric_choices
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,34 +22,7 @@ _UNTOUCHED = "untouched"
 @click.command()
 @click.argument("a")
 @click.argument("b")
-@click.argument("data", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--recipe",
-    type=click.Path(path_type=Path),
-    help="Recipe that names data and metrics; by default the one that A was trained with.",
-)
-@click.option(
-    "--column",
-    "columns",
-    multiple=True,
-    metavar="FIELD=COLUMN",
-    help="A column of DATA, such as obj_a=question; may be given several times. By default the "
-    "columns of the recipe.",
-)
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="METRIC",
-    help="A metric, such as mrr or '{name: ndcg, k: 5}'; may be given several times. By default "
-    "those of the recipe.",
-)
-@click.option("--split", help="Split to compare on; by default the recipe's validation split.")
-@click.option(
-    "--reference",
-    metavar="SPLIT",
-    help="For data of groups, split whose objects are found; by default the recipe's.",
-)
+@data_options(owner="A")
 @click.option(
     "--changed",
     default=10,
@@ -68,12 +41,7 @@ _UNTOUCHED = "untouched"
 def compare(
     a: str,
     b: str,
-    data: Path | None,
-    recipe: Path | None,
-    columns: tuple[str, ...],
-    metrics: tuple[str, ...],
-    split: str | None,
-    reference: str | None,
+    given: DataOptions,
     changed: int,
     as_json: bool,
     fail_if_worse: bool,
@@ -85,22 +53,16 @@ def compare(
     queries B is better, worse, or the same. Instead of a model, `untouched` stands for the
     encoders of the other one before training, without its head.
     """
-    fields = columns_of(columns)
-    if fields and data is None:
-        raise click.UsageError("--column names columns of a file. Give DATA, too.")
     with user_errors():
-        check_exists(*(Path(model) for model in (a, b) if model != _UNTOUCHED), recipe, data)
+        models = (Path(model) for model in (a, b) if model != _UNTOUCHED)
+        check_exists(*models, given.recipe, given.data)
         from quaterion_core.cli.metrics_table import table_console
         from quaterion_core.recipe.comparison import compare_models
         from quaterion_core.storage import json_text
         from quaterion_core.utils.embedding_progress import embedding_progress
 
         with embedding_progress():
-            comparison = compare_models(
-                a, b, recipe, data=data, columns=fields or None,
-                metrics=metric_choices(metrics) or None, split=split, reference=reference,
-                changed=changed,
-            )  # fmt: skip
+            comparison = compare_models(a, b, changed=changed, **given.arguments())
     if as_json:
         click.echo(json_text(comparison.to_dict()), nl=False)
     else:

@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
+from quaterion_core.cli.data_options import DataOptions, also_as_option, data_options
 from quaterion_core.cli.errors import check_exists, check_writable, user_errors
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("file", metavar="[DATA]", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--recipe",
-    type=click.Path(path_type=Path),
-    help="Recipe that names data and metrics; by default the one that the model was trained with.",
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="The same as DATA.",
-)
-@click.option(
-    "--column",
-    "columns",
-    multiple=True,
-    metavar="FIELD=COLUMN",
-    help="A column of DATA, such as obj_a=question; may be given several times. By default the "
-    "columns of the recipe.",
-)
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="METRIC",
-    help="A metric, such as retrieval-precision or '{name: retrieval-precision, k: 5}'; may be "
-    "given several times. By default those of the recipe.",
-)
-@click.option("--split", help="Split to evaluate on; by default the recipe's validation split.")
-@click.option(
-    "--reference",
-    metavar="SPLIT",
-    help="For data of groups, split whose objects are found; by default the recipe's, or else the "
-    "one that is evaluated, whose objects find each other.",
-)
+@data_options()
+@also_as_option
 @click.option(
     "--slice",
     "slices",
@@ -69,13 +36,7 @@ from quaterion_core.cli.errors import check_exists, check_writable, user_errors
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     model: Path,
-    file: Path | None,
-    recipe: Path | None,
-    data: Path | None,
-    columns: tuple[str, ...],
-    metrics: tuple[str, ...],
-    split: str | None,
-    reference: str | None,
+    given: DataOptions,
     slices: tuple[str, ...],
     run: Path | None,
     qrels: Path | None,
@@ -87,14 +48,8 @@ def evaluate(
     corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv. Each metric has a 95 % bootstrap interval over
     queries, of which those that are not independent are drawn together.
     """
-    if file is not None and data is not None:
-        raise click.UsageError("DATA and --data are the same. Give one of them.")
-    data = file if data is None else data
-    fields = columns_of(columns)
-    if fields and data is None:
-        raise click.UsageError("--column names columns of a file. Give DATA, too.")
     with user_errors():
-        check_exists(model, recipe, data)
+        check_exists(model, given.recipe, given.data)
         check_writable(run, qrels)
         from quaterion_core.cli.metrics_table import results_table, slices_table, table_console
         from quaterion_core.recipe import evaluate_recipe
@@ -105,14 +60,9 @@ def evaluate(
         with embedding_progress():
             result = evaluate_recipe(
                 model,
-                recipe,
-                data=data,
-                columns=fields or None,
-                metrics=metric_choices(metrics) or None,
-                split=split,
-                reference=reference,
                 slices=slices,
                 nearest=0 if run is None else RUN_DEPTH,
+                **given.arguments(),
             )
         assert result.results is not None
         if run is not None:
@@ -131,25 +81,3 @@ def evaluate(
         for by in dict.fromkeys(part.by for part in result.slices):
             console.print()
             console.print(slices_table(by, [part for part in result.slices if part.by == by]))
-
-
-def columns_of(given: Sequence[str]) -> dict[str, str]:
-    """Return the columns by field.
-
-    Raises:
-        click.BadParameter: One is not of the form FIELD=COLUMN.
-    """
-    fields = {}
-    for text in given:
-        field, separator, column = text.partition("=")
-        if not (separator and field and column):
-            raise click.BadParameter(f"Expected FIELD=COLUMN, such as obj=text, got {text!r}.")
-        fields[field.strip()] = column.strip()
-    return fields
-
-
-def metric_choices(given: Sequence[str]) -> list[Any]:
-    """Return metrics as a recipe chooses them: names, or mappings written as YAML."""
-    from quaterion_core.recipe.yaml_text import parse_yaml
-
-    return [parse_yaml(text, f"The metric {text!r:.60}") for text in given]
