@@ -16,9 +16,10 @@ from quaterion_core.plugins import registry
 from quaterion_core.storage import SavedFolder, load_module, open_saved_folder, save_module
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
 from quaterion_core.utils.child_components import remembered_classes, remembering_classes
+from quaterion_core.utils.config_migration import VersionedConfig
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(VersionedConfig, nn.Module, ABC):
     """Base class of encoders, which turn batches of raw objects into embeddings.
 
     A subclass defines whether it is trained (:attr:`trainable`), the size of its embeddings
@@ -169,28 +170,6 @@ class Encoder(nn.Module, ABC):
             **config: The arguments of the choice.
         """
         return cls.from_config(config)
-
-    config_version: ClassVar[int] = 1
-    """Version of the configuration; raise it when :meth:`get_config_dict` changes its form."""
-
-    @classmethod
-    def migrate_config(cls, config: dict[str, Any], version: int) -> dict[str, Any]:
-        """Translate a configuration that an earlier version saved to the present form.
-
-        It is called when a saved model is loaded whose ``config_version`` is lower. The
-        configuration is untrusted; the result is checked like one of the present version.
-
-        Args:
-            config: The configuration, which may be changed.
-            version: Its version, from 1 to ``config_version`` - 1.
-
-        Returns:
-            The configuration as :meth:`get_config_dict` returns it now.
-
-        Raises:
-            NotImplementedError: ``config_version`` was raised without overriding this method.
-        """
-        raise NotImplementedError(f"{cls.__name__} does not override migrate_config().")
 
     saved_files: ClassVar[Collection[str] | None] = None
     """Files that :meth:`save` writes, for an encoder that overrides :meth:`save` and :meth:`load`.

@@ -154,12 +154,12 @@ def rank(scores: Tensor, relevance: BlockRelevance, needs: Needs) -> Ranking:
         width = max(width, int(counts.max()))
     width = min(width, scores.shape[1])
     # One more shows whether the last one has the score of one that is left out.
-    top, found = scores.topk(min(width + 1, scores.shape[1]), dim=1)
+    top, found = scores.topk(min(width + 1, scores.shape[1]) if width else 0, dim=1)
     gains = relevance.gains(found) if found.numel() else torch.zeros_like(top)
     gains = gains.masked_fill(top == -torch.inf, 0)
     is_tied = (top[:, 1:] == top[:, :-1]) & (top[:, 1:] > -torch.inf)
     _order_ties(top, found, gains, is_tied.any(dim=1).nonzero().squeeze(1))
-    is_cut = is_tied[:, width - 1 :].any(dim=1) if width else is_tied.any(dim=1)
+    is_cut = is_tied[:, max(0, width - 1) :].any(dim=1)
     found, gains, top = found[:, :width], gains[:, :width].contiguous(), top[:, :width]
     if is_cut.any():
         _resolve_cut_ties(scores, relevance, gains, top, is_cut.nonzero().squeeze(1))

@@ -57,19 +57,6 @@ class Scores:
     nearest: Nearest | None = None
     scored_pairs: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
-    def to(self, device: torch.device) -> Scores:
-        """Return the same scores on another device."""
-        nearest = self.nearest
-        if nearest is not None:
-            nearest = Nearest(*(getattr(nearest, f.name).to(device) for f in fields(nearest)))
-        return Scores(
-            {name: value.to(device) for name, value in self.values.items()},
-            {name: values.to(device) for name, values in self.query_values.items()},
-            self.queries.to(device),
-            nearest,
-            {name: (s.to(device), y.to(device)) for name, (s, y) in self.scored_pairs.items()},
-        )
-
 
 @torch.no_grad()
 def score(metrics: Mapping[str, BaseMetric], retrieval: Retrieval, nearest: int = 0) -> Scores:

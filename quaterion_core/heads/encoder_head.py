@@ -14,9 +14,10 @@ from quaterion_core.components import CheckedArguments
 from quaterion_core.plugins import registry
 from quaterion_core.storage import SavedFolder, load_module, open_saved_folder, save_module
 from quaterion_core.utils.child_components import remembered_classes, remembering_classes
+from quaterion_core.utils.config_migration import VersionedConfig
 
 
-class EncoderHead(CheckedArguments, nn.Module, ABC):
+class EncoderHead(VersionedConfig, CheckedArguments, nn.Module, ABC):
     """Layer that maps the concatenated encoder embeddings to the embedding of the model.
 
     A subclass defines :attr:`output_size` and :meth:`transform`, and adds its own arguments to
@@ -105,28 +106,6 @@ class EncoderHead(CheckedArguments, nn.Module, ABC):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build a head from what :meth:`get_config_dict` returned."""
         return cls(**config)
-
-    config_version: ClassVar[int] = 1
-    """Version of the configuration; raise it when :meth:`get_config_dict` changes its form."""
-
-    @classmethod
-    def migrate_config(cls, config: dict[str, Any], version: int) -> dict[str, Any]:
-        """Translate a configuration that an earlier version saved to the present form.
-
-        It is called when a saved model is loaded whose ``config_version`` is lower. The
-        configuration is untrusted; the result is checked like one of the present version.
-
-        Args:
-            config: The configuration, which may be changed.
-            version: Its version, from 1 to ``config_version`` - 1.
-
-        Returns:
-            The configuration as :meth:`get_config_dict` returns it now.
-
-        Raises:
-            NotImplementedError: ``config_version`` was raised without overriding this method.
-        """
-        raise NotImplementedError(f"{cls.__name__} does not override migrate_config().")
 
     saved_files: ClassVar[Collection[str] | None] = None
     """What :meth:`save` writes, for a head that overrides :meth:`save` and :meth:`load`.

@@ -32,6 +32,7 @@ from quaterion_core.eval.monitored import monitored
 from quaterion_core.plugins.lifecycle import Lifecycle
 from quaterion_core.recipe.faults import Place, RecipeError
 from quaterion_core.recipe.settings import EarlyStop, Recipe, trainer_choices
+from quaterion_core.train.advertisements import LOGGER
 from quaterion_core.train.callbacks.best_epoch import BestEpoch
 from quaterion_core.train.callbacks.epoch_lines import EpochLines
 from quaterion_core.train.callbacks.progress_bar import QuaterionProgressBar
@@ -44,7 +45,6 @@ from quaterion_core.train.trainer_components import (
     trainer_component_faults,
 )
 
-_LOGGER: Final = "pytorch_lightning.utilities.rank_zero"
 _LOGGING: Final = (DeviceStatsMonitor, LearningRateMonitor)
 """Callbacks that need a logger."""
 
@@ -287,7 +287,7 @@ def _early_stopping(settings: EarlyStop, metrics: Sequence[AttachedMetric]) -> E
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Silence Lightning's notices about hardware and about its own products."""
-    logger = logging.getLogger(_LOGGER)
+    logger = logging.getLogger(LOGGER)
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:

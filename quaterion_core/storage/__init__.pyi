@@ -13,6 +13,7 @@ from .json_files import json_text, parse_json, read_json, same_json, write_json
 from .modules import check_finite, load_module, load_weights, save_module, save_weights
 from .saved_component import load_component
 from .saved_folder import SavedFolder, open_saved_folder
+from .whole_files import whole_file
 
 __all__ = [
     "InvalidFolderError",
@@ -39,5 +40,6 @@ __all__ = [
     "save_module",
     "save_weights",
     "verify_checksums",
+    "whole_file",
     "write_json",
 ]

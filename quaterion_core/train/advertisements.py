@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-_LOGGER: Final = "pytorch_lightning.utilities.rank_zero"
+LOGGER: Final = "pytorch_lightning.utilities.rank_zero"
+"""Name of the logger of Lightning's notices."""
+
 _TIP: Final = "\N{ELECTRIC LIGHT BULB} Tip:"
 
 
@@ -22,4 +24,4 @@ def is_no_advertisement(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(_TIP)
 
 
-logging.getLogger(_LOGGER).addFilter(is_no_advertisement)
+logging.getLogger(LOGGER).addFilter(is_no_advertisement)

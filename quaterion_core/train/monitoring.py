@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
 from quaterion_core.dataset.targets import stable_id
-from quaterion_core.eval.monitored import Mode, monitored, unknown_monitor
+from quaterion_core.eval.monitored import Mode, monitored, unknown_monitor, wrong_mode
 from quaterion_core.loss.group_index import GroupIndex
 from quaterion_core.plugins.nearest import nearest
 from quaterion_core.train.assembly import AssembledModel
@@ -50,13 +50,9 @@ def check_monitors(
                 f"The trainer's {kind} monitors {monitor!r}, which is logged as {name!r}. Create "
                 f"the callback with monitor={name!r}, mode={mode!r}."
             )
-        given = getattr(callback, "mode", mode)
-        if message is None and given in ("min", "max") and given != mode:
-            better = "higher" if mode == "max" else "lower"
-            raise ValueError(
-                f"The trainer's {kind} monitors {monitor!r} with mode={given!r}, but {better} "
-                f"values are better. Create the callback with mode={mode!r}."
-            )
+        wrong = wrong_mode(monitor, getattr(callback, "mode", mode), model.metrics)
+        if message is None and wrong:
+            raise ValueError(f"{wrong} Create the trainer's {kind} with mode={mode!r}.")
         if monitor == "validation_loss" and validation is not None:
             _check_groups_are_known(kind, model, train, validation)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from quaterion_core.plugins import MissingComponentError, is_id, registry
 from quaterion_core.storage import InvalidFolderError, UnsupportedFormatError
@@ -14,6 +14,32 @@ VERSION_KEY: Final = "config_version"
 """Key of the version beside the id of a component; version 1 is not written."""
 
 _DESCRIPTION: Final = frozenset({"component", "config", VERSION_KEY})
+
+
+class VersionedConfig:
+    """Mixin of components whose configurations have versions."""
+
+    config_version: ClassVar[int] = 1
+    """Version of the configuration; raise it when :meth:`get_config_dict` changes its form."""
+
+    @classmethod
+    def migrate_config(cls, config: dict[str, Any], version: int) -> dict[str, Any]:
+        """Translate a configuration that an earlier version saved to the present form.
+
+        It is called when a saved model is loaded whose ``config_version`` is lower. The
+        configuration is untrusted; the result is checked like one of the present version.
+
+        Args:
+            config: The configuration, which may be changed.
+            version: Its version, from 1 to ``config_version`` - 1.
+
+        Returns:
+            The configuration as :meth:`get_config_dict` returns it now.
+
+        Raises:
+            NotImplementedError: ``config_version`` was raised without overriding this method.
+        """
+        raise NotImplementedError(f"{cls.__name__} does not override migrate_config().")
 
 
 def config_version(cls: type[Any]) -> int:

@@ -22,7 +22,6 @@ class MeanAveragePrecision(RetrievalMetric):
     Source: Manning, Raghavan, Schütze, *Introduction to Information Retrieval* (2008), section 8.4,
     equation 8.8; the measure ``map`` of trec_eval.
 
-
     Args:
         distance_metric_name: Distance by which candidates are ranked.
         reduce_func: Reduces the values of all queries that have a relevant object to one value; 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from quaterion_core.eval.ranking import Needs, Ranking
+from quaterion_core.eval.ranking import Ranking
 from quaterion_core.eval.retrieval_metrics.retrieval_metric import RetrievalMetricAtK
 
 
@@ -17,7 +17,6 @@ class HitRate(RetrievalMetricAtK):
 
     Source: Jégou, Douze, Schmid, Product Quantization for Nearest Neighbor Search, TPAMI 2011,
     section 5; the measure ``success`` of trec_eval.
-
 
     Args:
         k: Number of nearest objects to consider.
@@ -36,11 +35,6 @@ class HitRate(RetrievalMetricAtK):
         >>> HitRate(k=1, reduce_func=None).compute(embeddings, groups=groups)
         tensor([1., 1., 0.])
     """
-
-    @property
-    def needs(self) -> Needs:
-        """The k nearest candidates."""
-        return Needs(nearest=self.k)
 
     def ranking_values(self, ranking: Ranking) -> Tensor:
         """Return 1 for each query with a hit among the k nearest, else 0."""

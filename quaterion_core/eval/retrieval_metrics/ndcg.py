@@ -9,7 +9,7 @@ from torch import Tensor
 
 from quaterion_core.distances import Distance
 from quaterion_core.eval.base_metric import ReduceFunction
-from quaterion_core.eval.ranking import Needs, Ranking
+from quaterion_core.eval.ranking import Ranking
 from quaterion_core.eval.retrieval_metrics.retrieval_metric import RetrievalMetricAtK
 
 Gain = Literal["linear", "exponential"]
@@ -67,11 +67,6 @@ class NDCG(RetrievalMetricAtK):
         if gain not in get_args(Gain):
             raise ValueError(f"Expected gain to be 'linear' or 'exponential', got {gain!r}.")
         self.gain = gain
-
-    @property
-    def needs(self) -> Needs:
-        """The gains of the k nearest candidates."""
-        return Needs(nearest=self.k)
 
     def ranking_values(self, ranking: Ranking) -> Tensor:
         """Return the discounted gain of the k nearest candidates, relative to the best order."""

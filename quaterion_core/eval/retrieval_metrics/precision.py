@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from quaterion_core.eval.ranking import Needs, Ranking
+from quaterion_core.eval.ranking import Ranking
 from quaterion_core.eval.retrieval_metrics.retrieval_metric import RetrievalMetricAtK
 
 
@@ -17,7 +17,6 @@ class Precision(RetrievalMetricAtK):
 
     Source: Manning, Raghavan, Schütze, *Introduction to Information Retrieval* (2008), section 8.4;
     the measure ``P`` of trec_eval.
-
 
     Args:
         k: Number of nearest objects to consider.
@@ -36,11 +35,6 @@ class Precision(RetrievalMetricAtK):
         >>> Precision(k=2, reduce_func=None).compute(embeddings, groups=groups)
         tensor([0.5000, 0.5000, 0.5000])
     """
-
-    @property
-    def needs(self) -> Needs:
-        """The k nearest candidates."""
-        return Needs(nearest=self.k)
 
     def ranking_values(self, ranking: Ranking) -> Tensor:
         """Return the share of relevant candidates among the k nearest."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from quaterion_core.eval.ranking import Needs, Ranking
+from quaterion_core.eval.ranking import Ranking
 from quaterion_core.eval.retrieval_metrics.retrieval_metric import RetrievalMetricAtK
 
 
@@ -16,7 +16,6 @@ class Recall(RetrievalMetricAtK):
 
     Source: Manning, Raghavan, Schütze, *Introduction to Information Retrieval* (2008), section 8.4;
     the measure ``recall`` of trec_eval.
-
 
     Args:
         k: Number of nearest objects to consider.
@@ -35,11 +34,6 @@ class Recall(RetrievalMetricAtK):
         >>> Recall(k=1, reduce_func=None).compute(embeddings, groups=groups)
         tensor([0.5000, 0.5000, 0.0000])
     """
-
-    @property
-    def needs(self) -> Needs:
-        """The k nearest candidates."""
-        return Needs(nearest=self.k)
 
     def ranking_values(self, ranking: Ranking) -> Tensor:
         """Return the share of the relevant candidates among the k nearest."""

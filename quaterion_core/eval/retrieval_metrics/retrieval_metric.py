@@ -12,7 +12,7 @@ from quaterion_core.eval.accumulators.either_accumulator import EitherAccumulato
 from quaterion_core.eval.base_metric import BaseMetric, ReduceFunction
 from quaterion_core.eval.group.group_metric import GroupMetric
 from quaterion_core.eval.pair.pair_metric import PairMetric
-from quaterion_core.eval.ranking import check_k
+from quaterion_core.eval.ranking import Needs, check_k
 from quaterion_core.eval.relevance import Relevance, group_relevance, pair_relevance
 from quaterion_core.eval.retrieval import Retrieval
 
@@ -95,6 +95,8 @@ class RetrievalMetric(BaseMetric):
 class RetrievalMetricAtK(RetrievalMetric):
     """Metric of the k nearest objects of each query, for samples of pairs and of groups.
 
+    A subclass defines ``ranking_values``.
+
     Args:
         k: Number of nearest objects to consider.
         distance_metric_name: Distance by which candidates are ranked.
@@ -114,6 +116,11 @@ class RetrievalMetricAtK(RetrievalMetric):
         super().__init__(distance_metric_name, reduce_func)
         check_k(k)
         self.k = k
+
+    @property
+    def needs(self) -> Needs:
+        """The k nearest candidates."""
+        return Needs(nearest=self.k)
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that rebuild this metric, as JSON values."""

@@ -19,6 +19,7 @@ from quaterion_core.eval.retrieval import Retrieval
 from quaterion_core.eval.samplers.base_sampler import BaseSampler
 from quaterion_core.eval.scoring import Scores, score
 from quaterion_core.types import Targets
+from quaterion_core.utils.tensors import move_to_device
 
 if TYPE_CHECKING:
     from quaterion_core.model import SimilarityModel
@@ -191,7 +192,9 @@ class DatasetSampler(BaseSampler):
         """
         for metric in metrics.values():
             self.check_metric(metric)
-        return score(metrics, self.retrieval(dataset, model), nearest).to(self.result_device)
+        scores = score(metrics, self.retrieval(dataset, model), nearest)
+        moved: Scores = move_to_device(scores, self.result_device)
+        return moved
 
     def retrieval(self, dataset: Iterable[Any], model: SimilarityModel) -> Retrieval:
         """Return the queries and the candidates; encode and draw them, unless done before."""

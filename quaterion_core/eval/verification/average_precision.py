@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from quaterion_core.eval.pair.pair_score_metric import PairScoreMetric
-from quaterion_core.eval.verification.thresholds import threshold_counts
+from quaterion_core.eval.verification.thresholds import PairThresholdMetric, ThresholdCounts
 
 
-class PairAveragePrecision(PairScoreMetric):
+class PairAveragePrecision(PairThresholdMetric):
     """Average precision of verification over the given pairs.
 
     With precision P_t and recall R_t of the pairs that the t-th highest threshold accepts, the area
@@ -39,10 +37,7 @@ class PairAveragePrecision(PairScoreMetric):
         tensor(0.8333)
     """
 
-    def score(self, similarities: Tensor, labels: Tensor) -> Tensor:
+    def of_counts(self, counts: ThresholdCounts) -> Tensor:
         """Return the average precision of all thresholds."""
-        counts = threshold_counts(similarities, labels > 0)
-        accepted = counts.true_accepts + counts.false_accepts
-        precisions = counts.true_accepts[1:] / accepted[1:]
-        value = (counts.true_accepts.diff() * precisions).sum() / max(1, counts.matching)
-        return value.to(similarities.device, torch.float32)
+        precisions = counts.true_accepts[1:] / counts.accepts[1:]
+        return (counts.true_accepts.diff() * precisions).sum() / max(1, counts.matching)

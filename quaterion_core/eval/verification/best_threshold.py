@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from quaterion_core.eval.pair.pair_score_metric import PairScoreMetric
-from quaterion_core.eval.verification.thresholds import threshold_counts
+from quaterion_core.eval.verification.thresholds import PairThresholdMetric, ThresholdCounts
 
 
-class PairAccuracy(PairScoreMetric):
+class PairAccuracy(PairThresholdMetric):
     """Accuracy of verification at the best threshold, over the given pairs.
 
     The largest share of pairs that one threshold decides correctly: accepted where the label is
@@ -36,15 +35,13 @@ class PairAccuracy(PairScoreMetric):
         tensor(0.6667)
     """
 
-    def score(self, similarities: Tensor, labels: Tensor) -> Tensor:
+    def of_counts(self, counts: ThresholdCounts) -> Tensor:
         """Return the highest accuracy of any threshold."""
-        counts = threshold_counts(similarities, labels > 0)
         right = counts.true_accepts + (counts.others - counts.false_accepts)
-        value = right.max() / max(1, counts.matching + counts.others)
-        return value.to(similarities.device, torch.float32)
+        return right.max() / max(1, counts.matching + counts.others)
 
 
-class PairF1(PairScoreMetric):
+class PairF1(PairThresholdMetric):
     """F1 of verification at the best threshold, over the given pairs.
 
     The harmonic mean of precision and recall of accepted pairs, for the threshold where it is
@@ -69,15 +66,12 @@ class PairF1(PairScoreMetric):
         tensor(0.8000)
     """
 
-    def score(self, similarities: Tensor, labels: Tensor) -> Tensor:
+    def of_counts(self, counts: ThresholdCounts) -> Tensor:
         """Return the highest F1 of any threshold."""
-        counts = threshold_counts(similarities, labels > 0)
-        accepted = counts.true_accepts + counts.false_accepts
-        value = (2 * counts.true_accepts / (accepted + max(1, counts.matching))).max()
-        return value.to(similarities.device, torch.float32)
+        return (2 * counts.true_accepts / (counts.accepts + max(1, counts.matching))).max()
 
 
-class PairMCC(PairScoreMetric):
+class PairMCC(PairThresholdMetric):
     """Matthews correlation coefficient (MCC) at the best threshold, over the given pairs.
 
     The correlation of decision and label, for the threshold where it is highest. Unlike accuracy
@@ -104,12 +98,9 @@ class PairMCC(PairScoreMetric):
         tensor(0.5000)
     """
 
-    def score(self, similarities: Tensor, labels: Tensor) -> Tensor:
+    def of_counts(self, counts: ThresholdCounts) -> Tensor:
         """Return the highest MCC of any threshold."""
-        counts = threshold_counts(similarities, labels > 0)
-        accepted = counts.true_accepts + counts.false_accepts
-        rejected = counts.matching + counts.others - accepted
+        rejected = counts.matching + counts.others - counts.accepts
         covariance = counts.true_accepts * counts.others - counts.false_accepts * counts.matching
-        spread = (accepted * rejected * counts.matching * counts.others).sqrt()
-        value = torch.where(spread > 0, covariance / spread, 0.0).max()
-        return value.to(similarities.device, torch.float32)
+        spread = (counts.accepts * rejected * counts.matching * counts.others).sqrt()
+        return torch.where(spread > 0, covariance / spread, 0.0).max()

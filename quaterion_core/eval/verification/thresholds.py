@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from quaterion_core.eval.pair.pair_score_metric import PairScoreMetric
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class ThresholdCounts:
     false_accepts: Tensor
     matching: int
     others: int
+
+    @property
+    def accepts(self) -> Tensor:
+        """Number of accepted pairs, shape (T,), float64."""
+        return self.true_accepts + self.false_accepts
 
 
 def threshold_counts(scores: Tensor, is_match: Tensor) -> ThresholdCounts:
@@ -61,3 +69,22 @@ def threshold_counts(scores: Tensor, is_match: Tensor) -> ThresholdCounts:
         matching,
         len(matches) - matching,
     )
+
+
+class PairThresholdMetric(PairScoreMetric):
+    """Metric of decisions about the given pairs, which match if their label is above 0.
+
+    A subclass defines :meth:`of_counts`.
+
+    Args:
+        distance_metric_name: Distance whose similarity is compared.
+    """
+
+    @abstractmethod
+    def of_counts(self, counts: ThresholdCounts) -> Tensor:
+        """Return the value, a scalar, given the counts for all thresholds."""
+
+    def score(self, similarities: Tensor, labels: Tensor) -> Tensor:
+        """Return :meth:`of_counts`, as a float32 scalar."""
+        value = self.of_counts(threshold_counts(similarities, labels > 0))
+        return value.to(similarities.device, torch.float32)

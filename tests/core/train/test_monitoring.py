@@ -38,11 +38,11 @@ def build(vector_encoder):
         ),
         (
             lambda folder: EarlyStopping("recall_at_k_validation"),
-            r"mode='min', but higher values are better. Create the callback with mode='max'",
+            r"got 'min'. Create the trainer's EarlyStopping with mode='max'",
         ),
         (
             lambda folder: EarlyStopping("validation_loss", mode="max"),
-            r"but lower values are better. Create the callback with mode='min'",
+            r"got 'max'. Create the trainer's EarlyStopping with mode='min'",
         ),
         (
             lambda folder: EarlyStopping("validation_los"),

@@ -16,13 +16,13 @@ from quaterion_core.eval.metric_choices import attached_metrics
 from quaterion_core.recipe.evaluate import RECIPE_FILE, evaluation_data, recipe_of
 from quaterion_core.recipe.reading import RecipeLike, open_recipe, parse_recipe
 from quaterion_core.recipe.untouched import untouched_model
+from quaterion_core.storage import whole_file
 from quaterion_report.corpus import Corpus
 from quaterion_report.figures import Figures
 from quaterion_report.gathering import PCA, UMAP, Evaluated, evaluated, page_data
 from quaterion_report.projection import check_umap
 from quaterion_report.report_data import MODEL, OTHER, UNTOUCHED, ReportData, SystemKey
 from quaterion_report.run_facts import run_of
-from quaterion_report.whole_files import write_whole
 
 DATA_FILE: Final = "report_page.json"
 """Name of the data of a page in the folder of a model, which ``fit`` writes."""
@@ -151,7 +151,8 @@ def save_data(folder: Path, model: SimilarityModel) -> None:
         ValueError: There is nothing to evaluate on.
     """
     data = gather(folder, loaded=model).data
-    write_whole(folder / DATA_FILE, data.to_json().encode())
+    with whole_file(folder / DATA_FILE) as stream:
+        stream.write(data.to_json().encode())
 
 
 def saved_data(folder: Path) -> ReportData | None:

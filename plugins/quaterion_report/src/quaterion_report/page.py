@@ -13,9 +13,9 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from quaterion_core.storage import whole_file
 from quaterion_report import formatting, sections
 from quaterion_report.report_data import ReportData
-from quaterion_report.whole_files import write_whole
 
 _TEMPLATES: Final = "templates"
 
@@ -70,7 +70,8 @@ def write_page(data: ReportData, path: Path) -> int:
         OSError: It cannot be written.
     """
     content = render(data).encode()
-    write_whole(path, content)
+    with whole_file(path) as stream:
+        stream.write(content)
     return len(content)
 
 

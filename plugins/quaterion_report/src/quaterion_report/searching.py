@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from quaterion_core.distances import Distance
-from quaterion_core.eval.ranking import first_rank, relevant
+from quaterion_core.eval.ranking import Needs, rank_matrix, relevant
 from quaterion_report.corpus import Corpus
 from quaterion_report.report_data import Similarities
 
@@ -26,7 +26,7 @@ class Search:
         neighbors: The k nearest candidates of each query, shape (Q, k); -1 where there are fewer.
         similarities: Of these to the query, shape (Q, k).
         is_relevant: Whether these are relevant, shape (Q, k), bool.
-        ranks: Rank of the first relevant candidate, from 1, shape (Q,).
+        ranks: Rank of the first relevant candidate, from 1, shape (Q,); 0 where there is none.
         nearest_relevant: The nearest relevant candidate of each query, shape (Q,).
         is_answerable: Whether anything is relevant to the query, shape (Q,), bool.
         pairs: Similarities of all queries to all candidates.
@@ -64,17 +64,12 @@ def search(corpus: Corpus, embeddings: Tensor, distance_name: Distance, k: int) 
     parts = []
     for queries in retrieval.query_blocks():
         distances = retrieval.distance_matrix(distance, queries)
-        relevance = relevant(
-            distances, retrieval.labels(corpus.metric_type.prepare_labels, queries)
-        )
+        labels = retrieval.labels(corpus.metric_type.prepare_labels, queries)
+        relevance = relevant(distances, labels)
+        ranking = rank_matrix(distances, labels, Needs(nearest=k, first_rank=True))
+        columns = ranking.found.clamp(min=0)
+        is_there = ranking.found >= 0
         similarities = _similarities(distances, distance_name).clamp(low, high)
-        ordered, columns = distances.topk(min(k, distances.shape[1]), dim=1, largest=False)
-        is_relevant = relevance.gather(1, columns)
-        # A stable sort by relevance, then by distance, puts the others of tied ones first.
-        order = is_relevant.byte().argsort(dim=1, stable=True)
-        order = order.gather(1, ordered.gather(1, order).argsort(dim=1, stable=True))
-        columns, is_relevant = columns.gather(1, order), is_relevant.gather(1, order)
-        is_there = ordered.gather(1, order) < torch.inf
         answers = distances.masked_fill(~relevance, torch.inf).argmin(dim=1)
         found = candidates[columns].masked_fill(~is_there, -1)
         matching = torch.histc(similarities[relevance], BINS, low, high).long().cpu()
@@ -87,10 +82,10 @@ def search(corpus: Corpus, embeddings: Tensor, distance_name: Distance, k: int) 
                 number[queries],
                 found,
                 similarities.gather(1, columns),
-                is_relevant,
-                first_rank(distances, relevance),
+                relevance.gather(1, columns) & is_there,
+                ranking.first_rank,
                 candidates[answers],
-                relevance.any(dim=1),
+                ranking.is_answered,
             )
         )
     queries, neighbors, near, is_relevant, ranks, nearest, answerable = (
