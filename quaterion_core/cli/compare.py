@@ -34,9 +34,8 @@ _UNTOUCHED = "untouched"
 @click.option(
     "--fail-if-worse",
     is_flag=True,
-    help="End with exit code 1 if B is significantly worse than A in any metric: a lower value "
-    "with an adjusted p-value of at most 0.05, or, for metrics without one, a 95 % interval of the "
-    "difference below 0.",
+    help="End with exit code 1 if B is significantly worse than A in any metric: a worse value "
+    "with an adjusted p-value of at most 0.05.",
 )
 def compare(
     a: str,
@@ -48,9 +47,10 @@ def compare(
 ) -> None:
     """Compare the saved models A and B over the same queries, by default A's validation split.
 
-    For each metric: both values, the difference B - A with its 95 % interval, the p-value of a
-    paired randomisation test, adjusted for the number of metrics by Holm's method, and for how many
-    queries B is better, worse, or the same. Instead of a model, `untouched` stands for the
+    For each metric: both values, the difference B - A with its 95 % interval, its p-value, adjusted
+    for the number of metrics by Holm's method, and for how many queries B is better, worse, or the
+    same. The p-value is that of a paired randomisation test over queries or, for metrics that are
+    no means over queries, of a bootstrap. Instead of a model, `untouched` stands for the
     encoders of the other one before training, without its head.
     """
     with user_errors():

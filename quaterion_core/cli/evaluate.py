@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from quaterion_core.cli.data_options import DataOptions, also_as_option, data_options
 from quaterion_core.cli.errors import check_exists, check_writable, user_errors
+
+if TYPE_CHECKING:
+    from quaterion_core.recipe import EvaluationResult
 
 
 @click.command()
@@ -51,10 +55,8 @@ def evaluate(
     with user_errors():
         check_exists(model, given.recipe, given.data)
         check_writable(run, qrels)
-        from quaterion_core.cli.metrics_table import results_table, slices_table, table_console
         from quaterion_core.recipe import evaluate_recipe
         from quaterion_core.recipe.trec import RUN_DEPTH, write_qrels, write_run
-        from quaterion_core.storage import json_text
         from quaterion_core.utils.embedding_progress import embedding_progress
 
         with embedding_progress():
@@ -64,20 +66,28 @@ def evaluate(
                 nearest=0 if run is None else RUN_DEPTH,
                 **given.arguments(),
             )
-        assert result.results is not None
+    _print(result, as_json=as_json)
+    assert result.results is not None
+    with user_errors():
         if run is not None:
             write_run(run, result.results, result.dataset)
         if qrels is not None:
             write_qrels(qrels, result.results, result.dataset)
+
+
+def _print(result: EvaluationResult, *, as_json: bool) -> None:
+    from quaterion_core.cli.metrics_table import results_table, slices_table, table_console
+    from quaterion_core.storage import json_text
+
     if as_json:
         click.echo(json_text(result.to_dict()), nl=False)
-    else:
-        title = f"{result.split} ({result.samples:,} samples)"
-        if result.reference is not None:
-            title += f" among {result.reference} ({result.reference_samples:,})"
-        console = table_console()
-        console.print(title)
-        console.print(results_table(result))
-        for by in dict.fromkeys(part.by for part in result.slices):
-            console.print()
-            console.print(slices_table(by, [part for part in result.slices if part.by == by]))
+        return
+    title = f"{result.split} ({result.samples:,} samples)"
+    if result.reference is not None:
+        title += f" among {result.reference} ({result.reference_samples:,})"
+    console = table_console()
+    console.print(title)
+    console.print(results_table(result))
+    for by in dict.fromkeys(part.by for part in result.slices):
+        console.print()
+        console.print(slices_table(by, [part for part in result.slices if part.by == by]))

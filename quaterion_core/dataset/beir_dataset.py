@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+
+from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError
 
 from quaterion_core.dataset.similarity_samples import SimilarityPairSample
 from quaterion_core.dataset.split_dataset import SplitDataset
@@ -17,6 +18,7 @@ QUERIES: Final = "queries.jsonl"
 QRELS: Final = "qrels"
 
 _HEADER: Final = ["query-id", "corpus-id", "score"]
+_MOST_LISTED: Final = 10
 
 
 def is_beir_folder(folder: Path) -> bool:
@@ -29,7 +31,8 @@ class BeirDataset(SplitDataset):
 
     The folder holds ``corpus.jsonl`` (``_id``, ``title``, ``text``), ``queries.jsonl`` (``_id``,
     ``text``) and judgements ``qrels/SPLIT.tsv`` with the columns ``query-id``, ``corpus-id`` and
-    ``score``, or in the four columns of TREC: query, iteration, document, score.
+    ``score``, or in the four columns of TREC: query, iteration, document, score. Scores below 0
+    count as 0.
 
     A sample is a query and a judged document with its score, so that higher scores are higher gains
     of NDCG. Documents that no judgement of the split names come with the score 0, as candidates.
@@ -83,19 +86,25 @@ class BeirDataset(SplitDataset):
         """Return the judged pairs of a split, and the other documents with the score 0.
 
         Raises:
-            ValueError: There is no such split, or a line is faulty.
+            ValueError: There is no such split, lines are faulty, or no score is above 0.
         """
         self.check_split(split)
-        documents, queries = self.documents(), self.queries()
-        samples = []
-        for place, query, document, score in self._judgements(split):
-            for kind, name, known in (("query", query, queries), ("document", document, documents)):
-                if name not in known:
-                    file = QUERIES if kind == "query" else CORPUS
-                    raise ValueError(f"{place}: {file} has no {kind} {name!r}.")
-            samples.append(SimilarityPairSample(queries[query], documents[document], score))
-        if not samples:
-            raise ValueError(f"{self._folder / QRELS / split}.tsv has no judgements.")
+        faults = _LineFaults()
+        documents, queries = self._documents(faults), self._queries(faults)
+        judgements = self._judgements(split, queries, documents, faults)
+        faults.raise_all()
+        path = self._folder / QRELS / f"{split}.tsv"
+        if not judgements:
+            raise ValueError(f"{path} has no judgements.")
+        if not any(judgements.values()):
+            raise ValueError(
+                f"Expected a score above 0 in {path}, which says what is relevant, got none in "
+                f"{len(judgements):,} judgements."
+            )
+        samples = [
+            SimilarityPairSample(queries[query], documents[document], score)
+            for (query, document), score in judgements.items()
+        ]
         any_query = samples[0].obj_a
         judged = {sample.obj_b for sample in samples}
         samples += [
@@ -106,51 +115,131 @@ class BeirDataset(SplitDataset):
         return samples
 
     def documents(self) -> dict[str, str]:
-        """Return the texts of the documents by id."""
-        return {
-            name: " ".join(filter(None, [str(row.get("title") or ""), str(row["text"])]))
-            for name, row in self._rows(CORPUS)
-        }
+        """Return the texts of the documents by id.
+
+        Raises:
+            ValueError: Lines are faulty.
+        """
+        faults = _LineFaults()
+        documents = self._documents(faults)
+        faults.raise_all()
+        return documents
 
     def queries(self) -> dict[str, str]:
-        """Return the texts of the queries by id."""
-        return {name: str(row["text"]) for name, row in self._rows(QUERIES)}
+        """Return the texts of the queries by id.
 
-    def _rows(self, file: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        path = self._folder / file
-        with path.open(encoding="utf-8") as lines:
+        Raises:
+            ValueError: Lines are faulty.
+        """
+        faults = _LineFaults()
+        queries = self._queries(faults)
+        faults.raise_all()
+        return queries
+
+    def _documents(self, faults: _LineFaults) -> dict[str, str]:
+        rows = self._rows(CORPUS, faults)
+        return {name: " ".join(filter(None, [row.title, row.text])) for name, row in rows.items()}
+
+    def _queries(self, faults: _LineFaults) -> dict[str, str]:
+        return {name: row.text for name, row in self._rows(QUERIES, faults).items()}
+
+    def _rows(self, file: str, faults: _LineFaults) -> dict[str, _Row]:
+        rows: dict[str, _Row] = {}
+        for place, line in _lines(self._folder / file, faults):
+            if not line.strip():
+                continue
+            try:
+                row = _Row.model_validate_json(line)
+            except ValidationError:
+                faults.add(
+                    place,
+                    "expected an object with _id and text, of which the text is a string, got "
+                    f"{line.strip()!r:.80}",
+                )
+                continue
+            if str(row.id) in rows:
+                faults.add(place, f"the id {str(row.id)!r:.80} is already that of an earlier line")
+            rows.setdefault(str(row.id), row)
+        return rows
+
+    def _judgements(
+        self,
+        split: str,
+        queries: Mapping[str, str],
+        documents: Mapping[str, str],
+        faults: _LineFaults,
+    ) -> dict[tuple[str, str], float]:
+        """Return the scores by the ids of query and document."""
+        judgements: dict[tuple[str, str], float] = {}
+        for place, line in _lines(self._folder / QRELS / f"{split}.tsv", faults):
+            # BEIR separates by tabs, TREC by any white space.
+            fields = line.split("\t") if "\t" in line else line.split()
+            fields = [field.strip().strip('"') for field in fields]
+            if not any(fields) or fields == _HEADER:
+                continue
+            if len(fields) not in (3, 4):
+                faults.add(place, f"expected query, document and score, got {len(fields)} columns")
+                continue
+            query, document, text = fields[0], fields[-2], fields[-1]
+            score = _number(text)
+            if score is None:
+                faults.add(place, f"expected a finite number as the score, got {text!r:.80}")
+                continue
+            if query not in queries:
+                faults.add(place, f"{QUERIES} has no query {query!r:.80}")
+            if document not in documents:
+                faults.add(place, f"{CORPUS} has no document {document!r:.80}")
+            known = judgements.setdefault((query, document), score)
+            if known != score:
+                faults.add(
+                    place,
+                    f"the score of {document!r:.80} for {query!r:.80} is {score:g} here, but "
+                    f"{known:g} in an earlier line",
+                )
+        return judgements
+
+
+class _Row(BaseModel):
+    """A document or a query."""
+
+    id: StrictStr | StrictInt = Field(alias="_id")
+    text: StrictStr
+    title: StrictStr | None = None
+
+
+class _LineFaults:
+    """Faults of lines of several files."""
+
+    def __init__(self) -> None:
+        self._faults: list[str] = []
+
+    def add(self, place: str, problem: str) -> None:
+        self._faults.append(f"{place}: {problem}.")
+
+    def raise_all(self) -> None:
+        """Raise a ``ValueError`` that lists the faults, if there are any."""
+        if not self._faults:
+            return
+        listed = self._faults[:_MOST_LISTED]
+        if len(self._faults) > _MOST_LISTED:
+            listed.append(f"And {len(self._faults) - _MOST_LISTED:,} more.")
+        raise ValueError("\n".join(listed))
+
+
+def _lines(path: Path, faults: _LineFaults) -> Iterator[tuple[str, str]]:
+    """Yield the place and the text of each line of a file in UTF-8."""
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise ValueError(f"{path}, line {number}: not JSON ({error}).") from error
-                if not isinstance(row, dict) or not {"_id", "text"} <= row.keys():
-                    raise ValueError(
-                        f"{path}, line {number}: expected an object with _id and text, got "
-                        f"{line.strip()!r:.80}."
-                    )
-                yield str(row["_id"]), row
+                yield f"{path}, line {number}", line.rstrip("\n")
+    except UnicodeDecodeError as error:
+        faults.add(str(path), f"expected text in UTF-8 ({error.reason} at byte {error.start})")
 
-    def _judgements(self, split: str) -> Iterator[tuple[str, str, str, float]]:
-        path = self._folder / QRELS / f"{split}.tsv"
-        with path.open(encoding="utf-8", newline="") as lines:
-            for number, row in enumerate(csv.reader(lines, delimiter="\t"), 1):
-                fields = row[0].split() if len(row) == 1 else [field.strip() for field in row]
-                if not fields or fields == _HEADER:
-                    continue
-                place = f"{path}, line {number}"
-                if len(fields) == 4:
-                    del fields[1]  # the iteration, which TREC does not use
-                if len(fields) != 3:
-                    raise ValueError(
-                        f"{place}: expected query, document and score, got {len(row)} columns."
-                    )
-                try:
-                    score = float(fields[2])
-                except ValueError:
-                    raise ValueError(
-                        f"{place}: expected a number as the score, got {fields[2]!r}."
-                    ) from None
-                yield place, fields[0], fields[1], max(0.0, score)
+
+def _number(text: str) -> float | None:
+    """Return a score, of which those below 0 count as 0, as for trec_eval; ``None`` for others."""
+    try:
+        score = float(text)
+    except ValueError:
+        return None
+    return max(0.0, score) if math.isfinite(score) else None

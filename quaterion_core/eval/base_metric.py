@@ -235,11 +235,16 @@ class BaseMetric(CheckedArguments, ABC):
             )
         return score({"": self}, retrieval).values[""]
 
-    def scored_pairs(self, retrieval: Retrieval) -> tuple[Tensor, Tensor] | None:
-        """Return similarity and label of each pair that the value is computed from, (P,) each.
+    def resampled(self, retrieval: Retrieval) -> Tensor | None:
+        """Return the value over bootstrap samples of a retrieval, for its confidence interval.
 
-        ``None`` for a metric that is not one of given pairs alone. Such a metric has no values of
-        queries; its interval is computed from samples of the pairs.
+        It is called only for a metric that :attr:`needs_all_queries`; for others, the values of
+        queries are resampled. Samples depend on the targets alone, so that those of two models
+        over the same data are the same, and their differences have a meaning.
+
+        Returns:
+            Shape (R,), NaN for samples that have no value; ``None``, the default, if there is no
+            way to resample the metric.
         """
         return None
 

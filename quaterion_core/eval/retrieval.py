@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Final
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from quaterion_core.distances import BaseDistance
 from quaterion_core.distances.cosine import Cosine
 from quaterion_core.distances.dot_product import DotProduct
+from quaterion_core.eval.clusters import object_clusters
 from quaterion_core.eval.equal_objects import EqualObjects
 from quaterion_core.eval.relevance import Relevance, RelevanceBuilder
 from quaterion_core.types import Targets
@@ -111,6 +113,11 @@ class Retrieval:
         """The targets of all N objects."""
         return self._targets
 
+    @cached_property
+    def clusters(self) -> Tensor:
+        """Cluster of each of the N objects, (N,): see :func:`~.clusters.object_clusters`."""
+        return object_clusters(self._targets)
+
     def holds_query(self, pairs: Tensor) -> Tensor:
         """Tell which pairs of rows (P, 2) hold a query, or an object that equals one: (P,)."""
         if self._equal is None:
@@ -123,12 +130,14 @@ class Retrieval:
         rows_a, rows_b = pairs.unbind(dim=1)
         return distance.similarity(self._embeddings[rows_a], self._embeddings[rows_b])
 
-    def every_two(
-        self, distance: BaseDistance, prepare_labels: Callable[..., Tensor]
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield distances and labels of all pairs of a query and another candidate, each pair once.
+    def every_two(self, distance: BaseDistance) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield all pairs of a query and another candidate, each pair once, in blocks of queries.
 
-        Blocks have at most MAX_BLOCK_ELEMENTS, each of shape (P,).
+        Blocks have at most MAX_BLOCK_ELEMENTS.
+
+        Yields:
+            Rows of q queries, shape (q,); their distances from all candidates, shape (q, M); and
+            which of these are pairs, shape (q, M), bool.
         """
         position = torch.full((len(self._embeddings),), -1, device=self.queries.device)
         position[self.queries] = torch.arange(len(self.queries), device=self.queries.device)
@@ -137,8 +146,7 @@ class Retrieval:
             # Two queries meet twice, in either role: the one that comes first counts.
             is_new = (of_candidates > position[queries].unsqueeze(1)) | (of_candidates < 0)
             distances = self.distance_matrix(distance, queries)
-            is_new &= distances < torch.inf
-            yield distances[is_new], self.labels(prepare_labels, queries)[is_new]
+            yield queries, distances, is_new & (distances < torch.inf)
 
     def query_blocks(self) -> Iterator[Tensor]:
         """Yield blocks of queries whose distance matrix has at most MAX_BLOCK_ELEMENTS."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
@@ -47,15 +47,12 @@ class Scores:
             where a query has no relevant candidate. Metrics that have no such values are left out.
         queries: Rows of the queries among the collected embeddings, shape (Q,), int64.
         nearest: The nearest candidates, if they were asked for.
-        scored_pairs: Similarity and label of each pair, by the name of a metric that is computed
-            from these alone, shape (P,) each.
     """
 
     values: dict[str, Tensor]
     query_values: dict[str, Tensor]
     queries: Tensor
     nearest: Nearest | None = None
-    scored_pairs: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
 @torch.no_grad()
@@ -94,18 +91,16 @@ def score(metrics: Mapping[str, BaseMetric], retrieval: Retrieval, nearest: int 
                 found.append(_nearest(ranking, retrieval, nearest))
         for name, part in _of_matrices(others, retrieval, start, stop).items():
             parts[name].append(part)
-    values, query_values, scored_pairs = {}, {}, {}
+    values, query_values = {}, {}
     for name, metric in metrics.items():
         if metric.needs_all_queries:
             values[name] = metric.of_retrieval(retrieval)
-            if (pairs := metric.scored_pairs(retrieval)) is not None:
-                scored_pairs[name] = pairs
             continue
         of_queries = torch.cat([part for part, _ in parts[name]])
         is_answered = torch.cat([part for _, part in parts[name]])
         values[name] = metric.reduce(of_queries[is_answered])
         query_values[name] = of_queries.float().masked_fill(~is_answered, torch.nan)
-    return Scores(values, query_values, retrieval.queries, _joined(found), scored_pairs)
+    return Scores(values, query_values, retrieval.queries, _joined(found))
 
 
 def relevance_of_block(

@@ -25,6 +25,15 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def rounded(self) -> Interval:
+        """Return the interval as it is reported, with six digits."""
+        return Interval(rounded(self.low), rounded(self.high))
+
+
+def rounded(value: float | Tensor) -> float:
+    """Return a figure as it is reported, with six digits."""
+    return round(float(value), 6)
+
 
 def bootstrap_interval(
     values: Tensor,
@@ -38,7 +47,7 @@ def bootstrap_interval(
 
     Values, or whole clusters of them, are drawn with replacement; the bounds are quantiles of the
     means of such samples. Where all values are equal, so are the bounds: no resample can tell how
-    rare other values are.
+    rare other values are. The same holds for a single cluster.
 
     Source: Efron and Tibshirani, *An Introduction to the Bootstrap* (1993), section 13.3; for
     clusters: Field and Welsh, Bootstrapping Clustered Data, JRSS B 69, 2007, section 2.
@@ -52,40 +61,70 @@ def bootstrap_interval(
         seed: Seed of the draws.
 
     Raises:
-        ValueError: There are no values.
+        ValueError: There are no values, or some are NaN.
 
     Example:
         >>> interval = bootstrap_interval(torch.tensor([0.0, 1.0] * 200))
         >>> round(interval.low, 2), round(interval.high, 2)
         (0.45, 0.55)
     """
-    if not len(values):
-        raise ValueError("Expected at least one value, got none.")
-    sums, counts = _by_cluster(values, clusters)
-    means = torch.cat(
-        [
-            sums[drawn].sum(dim=1) / counts[drawn].sum(dim=1)
-            for drawn in _draws(len(sums), resamples, seed)
-        ]
-    )
+    means = bootstrap_means(values, clusters, resamples=resamples, seed=seed)
     return quantile_interval(means, confidence)
 
 
-def bootstrap_statistic(
-    statistic: Callable[[Tensor], float],
-    size: int,
+def bootstrap_means(
+    values: Tensor,
+    clusters: Tensor | None = None,
+    counts: Tensor | None = None,
     *,
-    confidence: float = 0.95,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
-) -> Interval:
-    """Return the percentile bootstrap interval of any statistic of a sample.
+) -> Tensor:
+    """Return the means of bootstrap samples, shape (R,), float64.
 
     Args:
-        statistic: Computes the statistic of the elements at some positions, shape (``size``,).
-        size: Number of elements.
-        confidence: Confidence level, in (0, 1).
-        resamples: Number of resamples, each of which calls ``statistic``.
+        values: Values, or sums of several values, shape (Q,).
+        clusters: Numbers of the clusters that are drawn, as for :func:`bootstrap_interval`.
+        counts: Number of values in each sum, shape (Q,); by default 1.
+        resamples: Number of resamples, R.
+        seed: Seed of the draws.
+
+    Returns:
+        A mean is NaN where no value was drawn.
+
+    Raises:
+        ValueError: There are no values, or some are NaN.
+
+    Example:
+        >>> bootstrap_means(torch.tensor([2.0, 2.0]), counts=torch.tensor([4, 4]), resamples=3)
+        tensor([0.5000, 0.5000, 0.5000], dtype=torch.float64)
+    """
+    if not len(values):
+        raise ValueError("Expected at least one value, got none.")
+    counts = torch.ones(len(values)) if counts is None else counts
+    sums, sizes = _by_cluster(values, clusters), _by_cluster(counts, clusters)
+    return torch.cat(
+        [
+            sums[drawn].sum(dim=1) / sizes[drawn].sum(dim=1)
+            for drawn in _draws(len(sums), resamples, seed)
+        ]
+    )
+
+
+def bootstrap_statistics(
+    statistic: Callable[[Tensor], float],
+    clusters: Tensor,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Tensor:
+    """Return any statistic of bootstrap samples, shape (R,), float64.
+
+    Args:
+        statistic: Computes the statistic of the elements at some positions, an int64 tensor.
+        clusters: Numbers of the clusters of the elements, which are drawn whole, shape (N,), int64;
+            ``torch.arange(N)`` where the elements are independent.
+        resamples: Number of resamples, R, each of which calls ``statistic``.
         seed: Seed of the draws.
 
     Raises:
@@ -93,16 +132,40 @@ def bootstrap_statistic(
 
     Example:
         >>> scores = torch.arange(100.0)
-        >>> interval = bootstrap_statistic(lambda drawn: float(scores[drawn].median()), 100)
-        >>> interval.low < 49 < interval.high
+        >>> medians = bootstrap_statistics(lambda drawn: float(scores[drawn].median()),
+        ...     torch.arange(100))
+        >>> low, high = quantile_interval(medians)
+        >>> low < 49 < high
         True
     """
-    if not size:
+    if not len(clusters):
         raise ValueError("Expected at least one element, got none.")
+    _, number = torch.unique(clusters.cpu(), return_inverse=True)
+    by_cluster = torch.split(number.argsort(stable=True), torch.bincount(number).tolist())
     found = [
-        statistic(row) for drawn in _draws(size, resamples, seed) for row in drawn.unbind(dim=0)
+        statistic(torch.cat([by_cluster[cluster] for cluster in row]))
+        for drawn in _draws(len(by_cluster), resamples, seed)
+        for row in drawn.tolist()
     ]
-    return quantile_interval(torch.tensor(found, dtype=torch.float64), confidence)
+    return torch.tensor(found, dtype=torch.float64)
+
+
+def bootstrap_p_value(differences: Tensor) -> float:
+    """Return the two-sided p-value of a difference, given those of bootstrap samples.
+
+    It is the lowest significance level whose percentile interval leaves out 0.
+
+    Source: Efron and Tibshirani, *An Introduction to the Bootstrap* (1993), section 15.4.
+
+    Args:
+        differences: Shape (R,).
+
+    Example:
+        >>> bootstrap_p_value(torch.tensor([0.1, 0.2, -0.1] + [0.3] * 96))
+        0.04
+    """
+    below, above = (differences <= 0).sum(), (differences >= 0).sum()
+    return min(1.0, 2 * (int(torch.minimum(below, above)) + 1) / (len(differences) + 1))
 
 
 def randomization_test(
@@ -128,13 +191,16 @@ def randomization_test(
         resamples: Number of random assignments.
         seed: Seed of the assignments.
 
+    Raises:
+        ValueError: Some differences are NaN.
+
     Example:
         >>> randomization_test(torch.ones(5))  # 2 of 32 assignments are as extreme
         0.0625
         >>> randomization_test(torch.tensor([1.0, -1.0]))
         1.0
     """
-    sums, _ = _by_cluster(differences, clusters)
+    sums = _by_cluster(differences, clusters)
     sums = sums[sums != 0]
     observed = float(sums.sum().abs()) * (1 - _ROUNDING)
     if not len(sums) or not observed:
@@ -176,8 +242,12 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def quantile_interval(values: Tensor, confidence: float) -> Interval:
-    """Return the central interval that holds a share of the values, shape (R,)."""
+def quantile_interval(values: Tensor, confidence: float = 0.95) -> Interval:
+    """Return the central interval that holds a share of the values, shape (R,).
+
+    Raises:
+        ValueError: ``confidence`` is not in (0, 1).
+    """
     if not 0 < confidence < 1:
         raise ValueError(f"Expected confidence to be in (0, 1), got {confidence}.")
     ordered = values.sort().values
@@ -190,14 +260,18 @@ def quantile_interval(values: Tensor, confidence: float) -> Interval:
     return Interval(low, high)
 
 
-def _by_cluster(values: Tensor, clusters: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the sum and the number of the values of each cluster, in float64, on the CPU."""
+def _by_cluster(values: Tensor, clusters: Tensor | None) -> Tensor:
+    """Return the sum of the values of each cluster, in float64, on the CPU."""
     values = values.cpu().double()
+    if missing := int(values.isnan().sum()):
+        raise ValueError(
+            f"Expected numbers, got NaN for {missing:,} of {len(values):,} queries. Leave out "
+            "queries that have no relevant object."
+        )
     if clusters is None:
-        return values, torch.ones_like(values)
+        return values
     known, place = torch.unique(clusters.cpu(), return_inverse=True)
-    sums = torch.zeros(len(known), dtype=torch.float64).index_add_(0, place, values)
-    return sums, torch.bincount(place).double()
+    return torch.zeros(len(known), dtype=torch.float64).index_add_(0, place, values)
 
 
 def _draws(size: int, resamples: int, seed: int) -> Iterator[Tensor]:

@@ -9,24 +9,23 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
-from torch import Tensor
 
-from quaterion_core.eval.pair.pair_score_metric import PairScoreMetric
 from quaterion_core.eval.statistics import (
     Interval,
-    bootstrap_interval,
-    bootstrap_statistic,
+    bootstrap_p_value,
     holm,
     randomization_test,
+    rounded,
 )
 from quaterion_core.model import SimilarityModel
 from quaterion_core.recipe.evaluate import (
+    RECIPE_FILE,
     EvaluationData,
     EvaluationResult,
     evaluated,
     evaluation_data,
 )
-from quaterion_core.recipe.query_results import PAIR_RESAMPLES, QueryResults
+from quaterion_core.recipe.query_results import QueryResults, mean_interval, sample_interval
 from quaterion_core.recipe.reading import RecipeLike
 from quaterion_core.recipe.untouched import untouched_model
 
@@ -49,8 +48,9 @@ class MetricComparison:
         b: Value of B.
         difference: Value of B minus that of A.
         interval: 95 % bootstrap interval of the difference; ``None`` where there is none.
-        p_value: Two-sided p-value of a paired randomisation test over queries, adjusted by Holm's
-            method for the number of metrics; ``None`` for metrics that are no means over queries.
+        p_value: Two-sided p-value, adjusted by Holm's method for the number of metrics: that of a
+            paired randomisation test over queries or, for metrics that are no means over queries,
+            of the bootstrap samples that the interval is of. ``None`` where there is no interval.
         wins: Number of queries for which B is better.
         losses: Number of queries for which A is better.
         ties: Number of queries for which both are the same.
@@ -70,13 +70,8 @@ class MetricComparison:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the difference can be told from chance at the level of 5 %.
-
-        By the adjusted p-value; where there is none, by whether the interval leaves out 0.
-        """
-        if self.p_value is not None:
-            return self.p_value <= SIGNIFICANCE
-        return self.interval is not None and not self.interval.low <= 0 <= self.interval.high
+        """Whether the adjusted p-value is at most :data:`SIGNIFICANCE`."""
+        return self.p_value is not None and self.p_value <= SIGNIFICANCE
 
     @property
     def is_worse(self) -> bool:
@@ -112,7 +107,8 @@ class Comparison:
         split: The split.
         queries: Number of distinct queries that have a relevant object.
         metrics: The metrics.
-        changed: Queries whose value of the first metric fell most, then those where it rose most.
+        changed: Queries whose value of the first metric got worse most, then those where it got
+            better most.
         results: The evaluations of A and of B.
     """
 
@@ -131,22 +127,19 @@ class Comparison:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one flat dictionary for each metric, such as for a data frame."""
-        return [
-            {
-                "metric": metric.metric,
-                "a": metric.a,
-                "b": metric.b,
-                "difference": round(metric.difference, 6),
-                "low": None if metric.interval is None else round(metric.interval.low, 6),
-                "high": None if metric.interval is None else round(metric.interval.high, 6),
-                "p_value": None if metric.p_value is None else round(metric.p_value, 6),
-                "wins": metric.wins,
-                "losses": metric.losses,
-                "ties": metric.ties,
-                "significant": metric.is_significant,
-            }
-            for metric in self.metrics
-        ]
+        rows = []
+        for metric in self.metrics:
+            low, high = metric.interval or (None, None)
+            rows.append(
+                {
+                    "metric": metric.metric, "higher_is_better": metric.higher_is_better,
+                    "a": metric.a, "b": metric.b,
+                    "difference": metric.difference, "low": low, "high": high,
+                    "p_value": metric.p_value, "significant": metric.is_significant,
+                    "wins": metric.wins, "losses": metric.losses, "ties": metric.ties,
+                }
+            )  # fmt: skip
+        return rows
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON values; objects that are no texts are described."""
@@ -206,9 +199,14 @@ def compare_models(
     """
     if _is_untouched(a) and _is_untouched(b):
         raise ValueError(f"Expected at least one model besides {UNTOUCHED!r}, got none.")
-    own = b if _is_untouched(a) else a
     given = evaluation_data(
-        own, recipe, data=data, columns=columns, metrics=metrics, split=split, reference=reference
+        _with_recipe(a, b),
+        recipe,
+        data=data,
+        columns=columns,
+        metrics=metrics,
+        split=split,
+        reference=reference,
     )
     results = []
     for model, other in ((a, b), (b, a)):
@@ -239,9 +237,9 @@ def compared(
     assert b.results is not None
     kinds = {metric.name: metric.metric for metric in given.metrics}
     found = {
-        name: _of_queries(name, a.results, b.results)
+        name: _of_queries(name, kind.higher_is_better, a.results, b.results)
         if name in a.results.values
-        else _of_pairs(name, kind, a.results, b.results)
+        else _of_samples(name, a.results, b.results)
         for name, kind in kinds.items()
     }
     adjusted = holm({name: d.p_value for name, d in found.items() if d.p_value is not None})
@@ -250,9 +248,9 @@ def compared(
             name,
             a.metrics[name],
             b.metrics[name],
-            difference.mean,
+            rounded(difference.value),
             difference.interval,
-            adjusted.get(name),
+            rounded(adjusted[name]) if name in adjusted else None,
             *difference.counts,
             higher_is_better=kinds[name].higher_is_better,
         )
@@ -266,53 +264,57 @@ def compared(
 class _Difference(NamedTuple):
     """Difference of a metric, its interval and p-value, and numbers of wins, losses and ties."""
 
-    mean: float
-    interval: Interval | None
+    value: float
+    interval: Interval | None = None
     p_value: float | None = None
     counts: tuple[int | None, int | None, int | None] = (None, None, None)
 
 
-def _of_queries(name: str, a: QueryResults, b: QueryResults) -> _Difference:
+def _of_queries(name: str, higher_is_better: bool, a: QueryResults, b: QueryResults) -> _Difference:
+    """Compare the means of values of queries."""
     differences = (b.values[name] - a.values[name]).cpu().double()
     is_answered = ~differences.isnan()
+    interval = mean_interval(differences, a.clusters)
     differences, clusters = differences[is_answered], a.clusters[is_answered]
-    if not len(differences):
-        return _Difference(0.0, None, 1.0, (0, 0, 0))
-    counts = (differences > 0).sum(), (differences < 0).sum(), (differences == 0).sum()
-    wins, losses, ties = map(int, counts)
+    better = differences if higher_is_better else -differences
+    wins, losses, ties = (int(which.sum()) for which in (better > 0, better < 0, better == 0))
     return _Difference(
-        float(differences.mean()),
-        bootstrap_interval(differences, clusters),
-        randomization_test(differences, clusters),
+        float(differences.mean()) if len(differences) else 0.0,
+        interval,
+        None if interval is None else randomization_test(differences, clusters),
         (wins, losses, ties),
     )
 
 
-def _of_pairs(name: str, kind: Any, a: QueryResults, b: QueryResults) -> _Difference:
-    """Compare a metric of given pairs; both models are resampled together."""
-    difference = float(b.scores.values[name] - a.scores.values[name])
-    of_a, of_b = a.scores.scored_pairs.get(name), b.scores.scored_pairs.get(name)
-    if of_a is None or of_b is None or not isinstance(kind, PairScoreMetric) or not len(of_a[1]):
-        return _Difference(difference, None)
-
-    def statistic(drawn: Tensor) -> float:
-        labels = of_a[1][drawn]
-        return float(kind.score(of_b[0][drawn], labels) - kind.score(of_a[0][drawn], labels))
-
-    interval = bootstrap_statistic(statistic, len(of_a[1]), resamples=PAIR_RESAMPLES)
-    return _Difference(difference, interval)
+def _of_samples(name: str, a: QueryResults, b: QueryResults) -> _Difference:
+    """Compare a metric that is no mean over queries, by the same bootstrap samples of both."""
+    value = float(b.scores.values[name] - a.scores.values[name])
+    of_a, of_b = a.resampled(name), b.resampled(name)
+    if of_a is None or of_b is None:
+        return _Difference(value)
+    differences = of_b - of_a
+    differences = differences[~differences.isnan()]
+    interval = sample_interval(differences)
+    return _Difference(
+        value, interval, None if interval is None else bootstrap_p_value(differences)
+    )
 
 
 def _changed(a: QueryResults, b: QueryResults, count: int) -> list[ChangedQuery]:
-    """Return the queries whose value of the first metric fell and rose most, in this order."""
+    """Return the queries whose value of the first metric got worse and better most, in this order.
+
+    Half of them got worse and half of them better, or more of one where there are too few of the
+    other.
+    """
     if not a.values or count < 1:
         return []
     name = next(iter(a.values))
     of_a, of_b = a.values[name].cpu(), b.values[name].cpu()
-    differences = (of_b - of_a).nan_to_num(0.0)
-    order = differences.argsort(stable=True)
-    lost, won = order[differences[order] < 0], order[differences[order] > 0].flip(0)
-    # Half of them lost and half of them won, or more of one where there are too few of the other.
+    better = (of_b - of_a).nan_to_num(0.0)
+    if not a.metrics[name].higher_is_better:
+        better = -better
+    order = better.argsort(stable=True)
+    lost, won = order[better[order] < 0], order[better[order] > 0].flip(0)
     of_lost = min(len(lost), max((count + 1) // 2, count - len(won)))
     ordered = torch.cat([lost[:of_lost], won[: count - of_lost]])
     queries = a.scores.queries
@@ -320,6 +322,13 @@ def _changed(a: QueryResults, b: QueryResults, count: int) -> list[ChangedQuery]
         ChangedQuery(a.objects[int(queries[i])], name, float(of_a[i]), float(of_b[i]))
         for i in ordered.tolist()
     ]
+
+
+def _with_recipe(a: ModelLike, b: ModelLike) -> SimilarityModel | str | os.PathLike[str]:
+    """Return the first of the models that was saved with a recipe, or else the first one."""
+    models = [model for model in (a, b) if not _is_untouched(model)]
+    folders = [model for model in models if not isinstance(model, SimilarityModel)]
+    return next((folder for folder in folders if (Path(folder) / RECIPE_FILE).exists()), models[0])
 
 
 def _is_untouched(model: ModelLike) -> bool:

@@ -82,7 +82,6 @@ class Evaluation:
             if isinstance(samples[0], SimilarityPairSample)
             else GroupSampler(encode_batch_size=128, log_progress=False, reference=reference)
         )
-        self._metrics = {metric.name: metric for metric in metrics}
         self._evaluator = Evaluator(
             {metric.name: metric.metric for metric in metrics}, self._sampler
         )
@@ -98,8 +97,7 @@ class Evaluation:
         if self.is_empty:
             return {}, {}
         results = self.results(model)
-        values = {name: round(float(v), 6) for name, v in results.scores.values.items()}
-        return values, results.intervals(self._metrics)
+        return results.figures, results.intervals
 
     def evaluate(self, model: SimilarityModel) -> dict[str, float]:
         """Return the value of each metric by name, rounded to six digits; empty if there are none.
@@ -109,8 +107,7 @@ class Evaluation:
         """
         if self.is_empty:
             return {}
-        values = self._evaluator.evaluate(self.samples, model)
-        return {name: round(float(value), 6) for name, value in values.items()}
+        return self.results(model).figures
 
     def results(self, model: SimilarityModel, nearest: int = 0) -> QueryResults:
         """Return the values of the metrics, of individual queries, and what these find.
@@ -127,11 +124,13 @@ class Evaluation:
         sampler = self._sampler
         try:
             scores = sampler.scores(self.samples, self._evaluator.metrics, model, nearest)
-            targets = sampler.accumulator.state
             retrieval = sampler.retrieval(self.samples, model)
         finally:
             sampler.reset()
-        objects = list(sampler.objects_of(self.samples))
+        return QueryResults(self._evaluator.metrics, scores, retrieval, self._objects)
+
+    def _objects(self) -> list[Any]:
+        objects = list(self._sampler.objects_of(self.samples))
         if self.reference is not None and self.reference is not self.samples:
-            objects += sampler.objects_of(self.reference)
-        return QueryResults(scores, targets, objects, retrieval)
+            objects += self._sampler.objects_of(self.reference)
+        return objects

@@ -106,7 +106,7 @@ class EvaluationResult:
             "queries": self.queries,
             "metrics": self.metrics,
             "intervals": {
-                name: None if interval is None else [round(bound, 6) for bound in interval]
+                name: None if interval is None else list(interval)
                 for name, interval in self.intervals.items()
             },
             "slices": [row for part in self.slices for row in part.rows()],
@@ -192,13 +192,13 @@ def evaluated(model: SimilarityModel, given: EvaluationData, nearest: int = 0) -
     """
     results = Evaluation(given.samples, given.metrics, given.candidates).results(model, nearest)
     return EvaluationResult(
-        {name: round(float(value), 6) for name, value in results.scores.values.items()},
+        results.figures,
         given.split,
         len(given.samples),
         given.reference,
         len(given.candidates or ()),
         results.answered,
-        results.intervals({metric.name: metric for metric in given.metrics}),
+        results.intervals,
         results=results,
         dataset=given.dataset,
     )

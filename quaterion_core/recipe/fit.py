@@ -58,7 +58,7 @@ class FitResult:
             "before": self.before,
             "after": self.after,
             "intervals": {
-                name: None if interval is None else [round(bound, 6) for bound in interval]
+                name: None if interval is None else list(interval)
                 for name, interval in self.intervals.items()
             },
             "seconds": round(self.seconds, 2),

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from quaterion_core.dataset.targets import NO_SUBGROUP
-from quaterion_core.eval.attached_metric import AttachedMetric
-from quaterion_core.eval.equal_objects import EqualObjects
-from quaterion_core.eval.pair.pair_score_metric import PairScoreMetric
+from quaterion_core.eval.base_metric import BaseMetric
 from quaterion_core.eval.retrieval import Retrieval
 from quaterion_core.eval.retrieval_metrics.retrieval_metric import relevance_of
 from quaterion_core.eval.scoring import Scores
-from quaterion_core.eval.statistics import Interval, bootstrap_interval, bootstrap_statistic
-from quaterion_core.types import Targets
-
-PAIR_RESAMPLES: Final = 500
-"""Number of bootstrap samples for metrics that are computed anew from each."""
+from quaterion_core.eval.statistics import (
+    Interval,
+    bootstrap_interval,
+    quantile_interval,
+    rounded,
+)
 
 
 @dataclass(frozen=True)
@@ -29,16 +27,21 @@ class QueryResults:
     """Values of individual queries, and what they find.
 
     Attributes:
+        metrics: The metrics by name.
         scores: Values of the metrics and of the queries.
-        targets: Targets of all objects, as a sampler collects them.
-        objects: All objects, in the order of the targets.
         retrieval: The retrieval that the scores are of.
+        read_objects: Returns all objects, in the order of the targets of the retrieval.
     """
 
+    metrics: Mapping[str, BaseMetric]
     scores: Scores
-    targets: Targets
-    objects: Sequence[Any]
     retrieval: Retrieval
+    read_objects: Callable[[], Sequence[Any]]
+
+    @cached_property
+    def objects(self) -> Sequence[Any]:
+        """All objects, in the order of the targets of the retrieval."""
+        return self.read_objects()
 
     @property
     def queries(self) -> list[Any]:
@@ -51,31 +54,24 @@ class QueryResults:
         return self.scores.query_values
 
     @property
+    def figures(self) -> dict[str, float]:
+        """Value of each metric by name, as it is reported."""
+        return {name: rounded(value) for name, value in self.scores.values.items()}
+
+    @property
     def answered(self) -> int:
         """Number of queries that have a relevant object."""
         counts = [int((~values.isnan()).sum()) for values in self.values.values()]
         return max(counts, default=0)
 
-    @cached_property
+    @property
     def clusters(self) -> Tensor:
-        """Cluster of each query, shape (Q,), int64.
+        """Cluster of each query, shape (Q,), int64, on the CPU.
 
         Queries of one group are not independent of each other, and neither are queries that share
         a relevant object or a subgroup: they are one cluster.
         """
-        rows = self.scores.queries
-        if "groups" in self.targets:
-            return self.targets["groups"][rows]
-        count = len(self.targets["objects"])
-        first = EqualObjects(self.targets["objects"]).first
-        similar = self.targets["pairs"][self.targets["labels"] > 0]
-        edges = [first[similar]]
-        subgroups = self.targets["subgroups"]
-        stated = similar.flatten()[subgroups[similar.flatten()] != NO_SUBGROUP]
-        if len(stated):
-            _, number = torch.unique(subgroups[stated], return_inverse=True)
-            edges.append(torch.stack([first[stated], number + count], dim=1))
-        return _components(torch.cat(edges), 2 * count)[first[rows]]
+        return self.retrieval.clusters[self.scores.queries.cpu()]
 
     def relevant(self) -> Iterator[tuple[int, int, float]]:
         """Yield row of the query, row of the candidate and gain of everything relevant."""
@@ -88,53 +84,47 @@ class QueryResults:
                     gain,
                 )
 
-    def intervals(self, metrics: Mapping[str, AttachedMetric]) -> dict[str, Interval | None]:
-        """Return a 95 % bootstrap interval of each metric, ``None`` where there is none.
+    @cached_property
+    def intervals(self) -> dict[str, Interval | None]:
+        """95 % bootstrap interval of each metric by name, ``None`` where there is none.
 
-        Metrics that are means over queries are resampled by cluster, those of given pairs by pair.
-        Metrics over all pairs of objects, such as ROC AUC of groups, have no interval: their pairs
-        share objects, so that resampling pairs or objects would understate it.
-
-        Args:
-            metrics: The metrics by name.
+        Metrics that are means over queries are resampled by cluster; others say how they are
+        :meth:`resampled <quaterion_core.eval.BaseMetric.resampled>`. There is no interval over a
+        single cluster, since it does not show how values vary.
         """
-        return {name: self._interval(name, metric.metric) for name, metric in metrics.items()}
+        return {name: self._interval(name) for name in self.metrics}
 
-    def _interval(self, name: str, metric: Any) -> Interval | None:
+    def resampled(self, name: str) -> Tensor | None:
+        """Return the values of bootstrap samples of a metric that is no mean over queries."""
+        return self.metrics[name].resampled(self.retrieval)
+
+    def _interval(self, name: str) -> Interval | None:
         if name in self.values:
-            values = self.values[name]
-            is_answered = ~values.isnan()
-            if not is_answered.any():
-                return None
-            return bootstrap_interval(values[is_answered], self.clusters[is_answered.cpu()])
-        if name in self.scores.scored_pairs and isinstance(metric, PairScoreMetric):
-            similarities, labels = self.scores.scored_pairs[name]
-            if not len(labels):
-                return None
-            return bootstrap_statistic(
-                lambda drawn: float(metric.score(similarities[drawn], labels[drawn])),
-                len(labels),
-                resamples=PAIR_RESAMPLES,
-            )
-        return None
+            return mean_interval(self.values[name], self.clusters)
+        return sample_interval(self.resampled(name))
 
 
-def _components(edges: Tensor, count: int) -> Tensor:
-    """Return the smallest node that each of so many nodes is connected with.
+def mean_interval(values: Tensor, clusters: Tensor) -> Interval | None:
+    """Return the interval of the mean of values of queries; ``None`` for less than two clusters.
 
     Args:
-        edges: Two nodes each, shape (E, 2).
-        count: Number of nodes.
+        values: Shape (Q,); queries whose value is NaN do not count.
+        clusters: Cluster of each query, shape (Q,), int64.
 
     Example:
-        >>> _components(torch.tensor([[0, 3], [3, 1]]), 5)
-        tensor([0, 0, 2, 0, 4])
+        >>> mean_interval(torch.tensor([0.0, 1.0, torch.nan]), torch.tensor([4, 4, 5])) is None
+        True
     """
-    labels = torch.arange(count)
-    both = torch.cat([edges, edges.flip(1)]).cpu()
-    while True:
-        spread = labels.scatter_reduce(0, both[:, 1], labels[both[:, 0]], "amin")
-        spread = spread[spread]
-        if torch.equal(spread, labels):
-            return labels
-        labels = spread
+    is_answered = ~values.cpu().isnan()
+    values, clusters = values.cpu()[is_answered], clusters.cpu()[is_answered]
+    if len(torch.unique(clusters)) < 2:
+        return None
+    return bootstrap_interval(values, clusters).rounded()
+
+
+def sample_interval(values: Tensor | None) -> Interval | None:
+    """Return the interval of values of bootstrap samples; ``None`` where there are none."""
+    if values is None:
+        return None
+    values = values[~values.isnan()]
+    return quantile_interval(values).rounded() if len(values) else None

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
-from torch import Tensor
 
 from quaterion_core.dataset.missing import is_missing
 from quaterion_core.dataset.similarity_samples import SimilarityPairSample
-from quaterion_core.eval.statistics import Interval, bootstrap_interval
-from quaterion_core.recipe.query_results import QueryResults
+from quaterion_core.eval.statistics import Interval, rounded
+from quaterion_core.recipe.query_results import QueryResults, mean_interval
 
 BY_GROUP: Final = "group"
 BY_LENGTH: Final = "length"
@@ -31,29 +30,27 @@ class Slice:
         value: The value that these queries share, or the range of their lengths.
         queries: Number of queries that have a relevant object.
         metrics: Value of each metric.
-        intervals: 95 % bootstrap interval of each metric.
+        intervals: 95 % bootstrap interval of each metric; ``None`` for a single query.
     """
 
     by: str
     value: str
     queries: int
     metrics: dict[str, float]
-    intervals: dict[str, Interval]
+    intervals: dict[str, Interval | None]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one flat dictionary for each metric, such as for a data frame."""
-        return [
-            {
-                "slice": self.by,
-                "value": self.value,
-                "queries": self.queries,
-                "metric": name,
-                "mean": value,
-                "low": self.intervals[name].low,
-                "high": self.intervals[name].high,
-            }
-            for name, value in self.metrics.items()
-        ]
+        rows = []
+        for name, value in self.metrics.items():
+            low, high = self.intervals[name] or (None, None)
+            rows.append(
+                {
+                    "by": self.by, "part": self.value, "metric": name, "value": value,
+                    "low": low, "high": high, "queries": self.queries,
+                }
+            )  # fmt: skip
+        return rows
 
 
 def sliced(results: QueryResults, by: str, labels: Sequence[str]) -> list[Slice]:
@@ -69,23 +66,21 @@ def sliced(results: QueryResults, by: str, labels: Sequence[str]) -> list[Slice]
     parts = []
     for label, number in numbers.items():
         chosen = number_of == number
-        values = {name: _answered(v.cpu()[chosen]) for name, v in results.values.items()}
+        values = {name: of_all.cpu()[chosen] for name, of_all in results.values.items()}
+        answered = {name: of_part[~of_part.isnan()] for name, of_part in values.items()}
+        count = max(map(len, answered.values()), default=0)
+        if not count:
+            continue
         clusters = results.clusters[chosen]
         if len(torch.unique(clusters)) == 1:  # as in a slice of one group: its queries are drawn
             clusters = torch.arange(len(clusters))
-        counts = {name: len(kept) for name, (kept, _) in values.items()}
-        if not any(counts.values()):
-            continue
         parts.append(
             Slice(
                 by,
                 label,
-                max(counts.values()),
-                {name: float(kept.mean()) for name, (kept, _) in values.items()},
-                {
-                    name: bootstrap_interval(kept, clusters[is_kept])
-                    for name, (kept, is_kept) in values.items()
-                },
+                count,
+                {name: rounded(of_part.double().mean()) for name, of_part in answered.items()},
+                {name: mean_interval(of_part, clusters) for name, of_part in values.items()},
             )
         )
     return parts if by == BY_LENGTH else sorted(parts, key=lambda part: -part.queries)
@@ -172,7 +167,7 @@ def column_labels(
 
 def _groups_by_row(results: QueryResults, samples: Sequence[Any]) -> Mapping[int, Hashable]:
     if isinstance(samples[0], SimilarityPairSample):
-        rows = results.targets["pairs"][:, 0].tolist()
+        rows = results.retrieval.targets["pairs"][:, 0].tolist()
     else:
         rows = list(range(len(samples)))
     return {row: _group_of(sample) for row, sample in zip(rows, samples, strict=False)}
@@ -185,8 +180,3 @@ def _group_of(sample: Any) -> Hashable:
 
 def _shown(group: Hashable) -> str:
     return "none" if is_missing(group) else str(group)
-
-
-def _answered(values: Tensor) -> tuple[Tensor, Tensor]:
-    is_answered = ~values.isnan()
-    return values[is_answered], is_answered

@@ -31,7 +31,7 @@ def write_run(
         dataset: The dataset; only the ids of a BEIR folder are read from it.
 
     Raises:
-        ValueError: The results have no nearest candidates.
+        ValueError: The results have no nearest candidates, or an id has white space.
     """
     nearest = results.scores.nearest
     if nearest is None:
@@ -59,6 +59,9 @@ def write_qrels(
         path: The file.
         results: The results.
         dataset: The dataset; only the ids of a BEIR folder are read from it.
+
+    Raises:
+        ValueError: An id has white space.
     """
     query_ids, document_ids = _ids(dataset)
     lines = []
@@ -69,10 +72,20 @@ def write_qrels(
 
 
 def _ids(dataset: SplitDataset | None) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Return ids of queries and documents by text; of equal texts, the first."""
+    """Return ids of queries and documents by text; of equal texts, the first.
+
+    Raises:
+        ValueError: An id has white space, which separates the columns of the files.
+    """
     if not isinstance(dataset, BeirDataset):
         return {}, {}
     queries, documents = dataset.queries(), dataset.documents()
+    for name in (*queries, *documents):
+        if not name or len(name.split()) != 1:
+            raise ValueError(
+                f"Expected ids without white space, which separates the columns of TREC files, got "
+                f"{name!r:.80}. Rename it."
+            )
     return (
         {text: name for name, text in reversed(list(queries.items()))},
         {text: name for name, text in reversed(list(documents.items()))},

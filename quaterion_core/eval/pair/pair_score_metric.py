@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
 
+import torch
 from torch import Tensor
 
-from quaterion_core.distances import Distance
-from quaterion_core.eval.pair.pair_metric import PairMetric
+from quaterion_core.eval.pair.given_pairs_metric import RESAMPLES, GivenPairsMetric
 from quaterion_core.eval.retrieval import Retrieval
+from quaterion_core.eval.statistics import bootstrap_statistics
 
 
-class PairScoreMetric(PairMetric):
+class PairScoreMetric(GivenPairsMetric):
     """Metric of the similarities of the given pairs and their labels.
 
     Only the two objects of a pair are compared, so that memory and time grow with the number of
-    pairs. A subclass defines :meth:`score`.
-
-    Where a sampler limits the number of queries, pairs without a query are ignored.
+    pairs. Where a sampler limits the number of queries, pairs without a query are ignored. A
+    subclass defines :meth:`score`.
 
     Args:
         distance_metric_name: Distance whose similarity is compared.
@@ -32,9 +31,6 @@ class PairScoreMetric(PairMetric):
         tensor(0.2000)
     """
 
-    def __init__(self, distance_metric_name: Distance | str = Distance.COSINE):
-        super().__init__(distance_metric_name, reduce_func=None)
-
     @abstractmethod
     def score(self, similarities: Tensor, labels: Tensor) -> Tensor:
         """Return the value.
@@ -47,28 +43,29 @@ class PairScoreMetric(PairMetric):
             A scalar.
         """
 
-    def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that rebuild this metric, as JSON values."""
-        return {"distance_metric_name": self.distance_metric_name.value}
-
     def of_retrieval(self, retrieval: Retrieval) -> Tensor:
         """Return :meth:`score` of the pairs that hold a query."""
-        return self.score(*self.scored_pairs(retrieval))
+        _, similarities, labels = self.given_pairs(retrieval)
+        return self.score(similarities, labels)
 
-    def scored_pairs(self, retrieval: Retrieval) -> tuple[Tensor, Tensor]:
-        """Return similarity and label of the pairs that hold a query."""
-        pairs, labels = retrieval.targets["pairs"], retrieval.targets["labels"]
-        has_query = retrieval.holds_query(pairs)
-        return retrieval.similarities(self.distance, pairs[has_query]), labels[has_query]
+    def resampled(self, retrieval: Retrieval) -> Tensor | None:
+        """Return :meth:`score` of bootstrap samples of the pairs.
 
-    def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
-        """Raise a ``TypeError``: a matrix of queries and candidates does not hold all pairs.
-
-        Raises:
-            TypeError: Always.
+        Pairs whose first objects are in one cluster are drawn together. A sample that lacks labels
+        above 0, or others, where the data have both, has no value; where fewer than two clusters
+        have either, there are no samples.
         """
-        raise TypeError(
-            f"{type(self).__name__} compares the two objects of each pair, and a matrix of queries "
-            "and candidates does not contain the pairs. Evaluate it with PairSampler, or with "
-            "update() and evaluate()."
-        )
+        pairs, similarities, labels = self.given_pairs(retrieval)
+        similarities, labels = similarities.cpu(), labels.cpu()
+        clusters = retrieval.clusters[pairs[:, 0].cpu()]
+        kinds = [labels > 0, labels <= 0]
+        present = [kind for kind in kinds if kind.any()]
+        if not present or any(len(torch.unique(clusters[kind])) < 2 for kind in present):
+            return None
+
+        def statistic(drawn: Tensor) -> float:
+            if not all(kind[drawn].any() for kind in present):
+                return torch.nan
+            return float(self.score(similarities[drawn], labels[drawn]))
+
+        return bootstrap_statistics(statistic, clusters, resamples=RESAMPLES)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from quaterion_core.distances import Distance
-from quaterion_core.eval.pair.pair_metric import PairMetric
+from quaterion_core.eval.pair.given_pairs_metric import RESAMPLES, GivenPairsMetric
 from quaterion_core.eval.retrieval import Retrieval
+from quaterion_core.eval.statistics import bootstrap_means
 
 
-class TripletAccuracy(PairMetric):
+class TripletAccuracy(GivenPairsMetric):
     """Triplet accuracy: the share of triplets whose positive is nearer than their negative.
 
     A triplet is a pair with a label above 0, and a pair with another label, of the same first
@@ -38,34 +36,26 @@ class TripletAccuracy(PairMetric):
         tensor(0.5000)
     """
 
-    def __init__(self, distance_metric_name: Distance | str = Distance.COSINE):
-        super().__init__(distance_metric_name, reduce_func=None)
-
-    def get_config_dict(self) -> dict[str, Any]:
-        """Return the arguments that rebuild this metric, as JSON values."""
-        return {"distance_metric_name": self.distance_metric_name.value}
-
     def of_retrieval(self, retrieval: Retrieval) -> Tensor:
         """Return the share over the pairs that hold a query."""
-        pairs, labels = retrieval.targets["pairs"], retrieval.targets["labels"]
-        has_query = retrieval.holds_query(pairs)
-        pairs, is_positive = pairs[has_query], labels[has_query] > 0
-        similarities = retrieval.similarities(self.distance, pairs)
+        _, *columns = self._anchored(retrieval)
+        return triplet_accuracy(*columns)
+
+    def resampled(self, retrieval: Retrieval) -> Tensor | None:
+        """Return the share over bootstrap samples of the triplets, drawn by cluster of anchors."""
+        rows, *columns = self._anchored(retrieval)
+        right, counts, positives = _right_triplets(*columns)
+        clusters = retrieval.clusters[rows[positives].cpu()]
+        if len(torch.unique(clusters[counts.cpu() > 0])) < 2:
+            return None
+        return bootstrap_means(right, clusters, counts, resamples=RESAMPLES)
+
+    def _anchored(self, retrieval: Retrieval) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return row of the anchor, similarity, is positive, and id of the anchor, (P,) each."""
+        pairs, similarities, labels = self.given_pairs(retrieval)
+        rows = pairs[:, 0]
         objects = retrieval.targets.get("objects")
-        anchors = pairs[:, 0] if objects is None else objects[pairs[:, 0]]
-        return triplet_accuracy(similarities, is_positive, anchors)
-
-    def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
-        """Raise a ``TypeError``: a matrix of queries and candidates does not hold the triplets.
-
-        Raises:
-            TypeError: Always.
-        """
-        raise TypeError(
-            f"{type(self).__name__} compares the objects of given pairs, and a matrix of queries "
-            "and candidates does not contain the pairs. Evaluate it with PairSampler, or with "
-            "update() and evaluate()."
-        )
+        return rows, similarities, labels > 0, rows if objects is None else objects[rows]
 
 
 def triplet_accuracy(similarities: Tensor, is_positive: Tensor, anchors: Tensor) -> Tensor:
@@ -87,13 +77,21 @@ def triplet_accuracy(similarities: Tensor, is_positive: Tensor, anchors: Tensor)
         ... )
         tensor(0.5000)
     """
+    right, counts, _ = _right_triplets(similarities, is_positive, anchors)
+    share = int(right.sum()) / max(1, int(counts.sum()))
+    return similarities.new_full((), share, dtype=torch.float32)
+
+
+def _right_triplets(
+    similarities: Tensor, is_positive: Tensor, anchors: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return numbers of right triplets and of all triplets of each positive, and its position."""
     _, level = torch.unique(similarities, return_inverse=True)
     _, anchor = torch.unique(anchors, return_inverse=True)
     keys = anchor * (len(similarities) + 1) + level
     positives, negatives = keys[is_positive], keys[~is_positive].sort().values
     of_anchor = anchor[is_positive] * (len(similarities) + 1)
     before = torch.searchsorted(negatives, of_anchor)
-    beaten = torch.searchsorted(negatives, positives) - before
-    triplets = torch.searchsorted(negatives, of_anchor + len(similarities) + 1) - before
-    total = int(triplets.sum())
-    return similarities.new_full((), int(beaten.sum()) / max(1, total), dtype=torch.float32)
+    right = torch.searchsorted(negatives, positives) - before
+    counts = torch.searchsorted(negatives, of_anchor + len(similarities) + 1) - before
+    return right, counts, is_positive.nonzero().squeeze(1)

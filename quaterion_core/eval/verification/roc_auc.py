@@ -41,6 +41,12 @@ class RocAuc(VerificationMetric):
         """Return :func:`~quaterion_core.eval.verification.area_under_roc`."""
         return area_under_roc(pairs)
 
+    def of_histograms(self, matching: Tensor, others: Tensor) -> Tensor:
+        """Return the area for each sample; pairs of one bin are tied."""
+        below = others.cumsum(dim=1) - others / 2
+        won = (matching * below).sum(dim=1)
+        return won / (matching.sum(dim=1) * others.sum(dim=1))
+
 
 class PairRocAuc(PairScoreMetric):
     """ROC AUC of verification over the given pairs.

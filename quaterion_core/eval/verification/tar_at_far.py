@@ -54,6 +54,11 @@ class TarAtFar(VerificationMetric):
         """Return :func:`~quaterion_core.eval.verification.true_accept_rate`."""
         return true_accept_rate(pairs, self.far)
 
+    def of_histograms(self, matching: Tensor, others: Tensor) -> Tensor:
+        """Return the share for each sample; pairs of one bin are accepted together."""
+        is_accepted = _at_or_above(others) <= self.far * others.sum(dim=1, keepdim=True)
+        return (matching * is_accepted).sum(dim=1) / matching.sum(dim=1)
+
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that rebuild this metric, as JSON values."""
         return {"far": self.far, **super().get_config_dict()}
@@ -100,3 +105,8 @@ class PairTarAtFar(PairScoreMetric):
 def _check_rate(far: float) -> None:
     if not 0 <= far <= 1:
         raise ValueError(f"Expected far, the false accept rate, to be in [0, 1], got {far}.")
+
+
+def _at_or_above(counts: Tensor) -> Tensor:
+    """Return the number of pairs in each bin and those of higher scores, (R, B)."""
+    return counts.flip(1).cumsum(dim=1).flip(1)

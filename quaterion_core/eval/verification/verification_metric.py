@@ -12,6 +12,7 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.eval.group.group_metric import GroupMetric
 from quaterion_core.eval.retrieval import Retrieval
+from quaterion_core.eval.verification.score_histograms import ScoreHistograms
 
 ScoredPairs: TypeAlias = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Returns, each time it is called, all pairs in blocks: scores, which are higher for more similar
@@ -47,10 +48,42 @@ class VerificationMetric(GroupMetric):
         """Return :meth:`value` of all pairs of a query and another object."""
 
         def pairs() -> Iterable[tuple[Tensor, Tensor]]:
-            for distances, labels in retrieval.every_two(self.distance, self.prepare_labels):
-                yield -distances, labels > 0
+            for queries, distances, is_pair in retrieval.every_two(self.distance):
+                labels = retrieval.labels(self.prepare_labels, queries)
+                yield -distances[is_pair], labels[is_pair] > 0
 
         return self.value(pairs)
+
+    def of_histograms(self, matching: Tensor, others: Tensor) -> Tensor | None:
+        """Return the value for each of R bootstrap samples, for the interval.
+
+        Args:
+            matching: Number of matching pairs in bins of ascending scores, shape (R, B).
+            others: Number of other pairs in the same bins, shape (R, B).
+
+        Returns:
+            Shape (R,), NaN for samples that have no value; ``None``, the default, if the value
+            cannot be told from histograms. The metric then has no interval.
+        """
+        return None
+
+    def resampled(self, retrieval: Retrieval) -> Tensor | None:
+        """Return :meth:`of_histograms` for bootstrap samples of the groups.
+
+        Pairs share objects, and objects share groups, so that groups are drawn: a pair of different
+        groups counts as often as both of them are drawn. Source: Bolle, Ratha, Pankanti, Error
+        Analysis of Pattern Recognition Systems, Computer Vision and Image Understanding 93, 2004.
+        """
+        overridden = type(self).of_histograms is not VerificationMetric.of_histograms
+        if not overridden or len(torch.unique(retrieval.clusters)) < 2:
+            return None
+        histograms = ScoreHistograms.of_retrieval(retrieval, self.distance)
+        values = [self.of_histograms(*sample) for sample in histograms.resampled()]
+        of_bins = self.of_histograms(*histograms.total())
+        if of_bins is None:
+            return None
+        exact = self.of_retrieval(retrieval).cpu()
+        return torch.cat([part for part in values if part is not None]) - of_bins + exact
 
     def raw_compute(self, distance_matrix: Tensor, labels: Tensor) -> Tensor:
         """Return :meth:`value` of all pairs at a finite distance.

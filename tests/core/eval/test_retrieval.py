@@ -158,6 +158,13 @@ def test_many_queries_of_few_candidates_never_make_a_matrix_of_all_objects(monke
     assert largest.values <= 2 * 205
 
 
+def pairs_of(found, distance):
+    """Yield distance of each pair, and whether it is one of objects of one group."""
+    for queries, distances, is_pair in found.every_two(distance):
+        labels = found.labels(GroupMetric.prepare_labels, queries)
+        yield from zip(distances[is_pair].tolist(), labels[is_pair].tolist(), strict=True)
+
+
 @pytest.mark.parametrize("elements", [MAX_BLOCK_ELEMENTS, 20], ids=["one block", "blocks"])
 def test_every_query_meets_every_candidate_where_these_are_other_objects(elements, monkeypatch):
     monkeypatch.setattr(retrieval, "MAX_BLOCK_ELEMENTS", elements)
@@ -165,10 +172,7 @@ def test_every_query_meets_every_candidate_where_these_are_other_objects(element
     groups = torch.tensor([1, 2, 1, 2, 3, 3, 3, 1, 2])
     queries, candidates = torch.tensor([7, 1, 3]), torch.tensor([0, 2, 4, 5, 6, 8])
     found = Retrieval(embeddings, {"groups": groups}, queries, candidates)
-    blocks = list(found.every_two(Manhattan, GroupMetric.prepare_labels))
-    pairs = [
-        pair for block in blocks for pair in zip(*map(torch.Tensor.tolist, block), strict=True)
-    ]
+    pairs = list(pairs_of(found, Manhattan))
     expected = [
         (abs(2.0**a - 2.0**b), bool(groups[a] == groups[b]))
         for a in queries.tolist()
@@ -185,10 +189,7 @@ def test_every_two_objects_come_once(queries, elements, monkeypatch):
     groups = torch.tensor([1, 2, 1, 2, 3, 3, 3, 1, 2])
     rows = None if queries is None else torch.tensor(queries)
     found = Retrieval(embeddings, {"groups": groups}, queries=rows)
-    blocks = list(found.every_two(Euclidean, GroupMetric.prepare_labels))
-    pairs = [
-        pair for block in blocks for pair in zip(*map(torch.Tensor.tolist, block), strict=True)
-    ]
+    pairs = list(pairs_of(found, Euclidean))
     expected = [
         (2.0**b - 2.0**a, bool(groups[a] == groups[b]))
         for a in range(9)

@@ -8,7 +8,9 @@ from scipy import stats
 from quaterion_core.eval import statistics
 from quaterion_core.eval.statistics import (
     bootstrap_interval,
-    bootstrap_statistic,
+    bootstrap_means,
+    bootstrap_p_value,
+    bootstrap_statistics,
     holm,
     quantile_interval,
     randomization_test,
@@ -67,8 +69,34 @@ def test_any_statistic_has_an_interval():
         (x, y), lambda x, y: stats.spearmanr(x, y).statistic, paired=True, vectorized=False,
         method="percentile", n_resamples=1000, rng=np.random.default_rng(1),
     ).confidence_interval  # fmt: skip
-    found = bootstrap_statistic(lambda drawn: stats.spearmanr(x[drawn], y[drawn]).statistic, 80)
-    assert found == pytest.approx(tuple(expected), abs=0.03)
+    found = bootstrap_statistics(
+        lambda drawn: stats.spearmanr(x[drawn], y[drawn]).statistic, torch.arange(80)
+    )
+    assert quantile_interval(found) == pytest.approx(tuple(expected), abs=0.03)
+
+
+def test_a_statistic_is_computed_of_whole_clusters():
+    clusters = torch.tensor([7, 3, 7, 3, 3])
+    drawn = []
+    bootstrap_statistics(lambda rows: drawn.append(sorted(rows.tolist())) or 0.0, clusters)
+    assert {tuple(rows) for rows in drawn} == {
+        (0, 0, 2, 2), (0, 1, 2, 3, 4), (1, 1, 3, 3, 4, 4),
+    }  # fmt: skip
+
+
+def test_means_of_sums_are_ratios():
+    values, counts = torch.tensor([1.0, 6.0]), torch.tensor([2, 8])
+    assert set(bootstrap_means(values, counts=counts, resamples=50).tolist()) == {0.5, 0.7, 0.75}
+
+
+def test_the_p_value_of_a_bootstrap_is_the_level_whose_interval_leaves_out_0():
+    generator = torch.Generator().manual_seed(0)
+    differences = torch.randn(9_999, generator=generator) + 2.0
+    p_value = bootstrap_p_value(differences)
+    assert p_value == pytest.approx(2 * stats.norm.sf(2.0), abs=0.005)
+    assert quantile_interval(differences, 1 - 1.05 * p_value).low > 0
+    assert quantile_interval(differences, 1 - 0.95 * p_value).low < 0
+    assert bootstrap_p_value(torch.zeros(100)) == 1.0
 
 
 @pytest.mark.parametrize("size", [9, 60], ids=["exact", "random"])
@@ -118,10 +146,12 @@ def test_quantiles_are_interpolated():
     ("call", "message"),
     [
         (lambda: bootstrap_interval(torch.empty(0)), "at least one value"),
-        (lambda: bootstrap_statistic(lambda drawn: 0.0, 0), "at least one element"),
+        (lambda: bootstrap_interval(torch.tensor([1.0, torch.nan])), "NaN for 1 of 2 queries"),
+        (lambda: randomization_test(torch.tensor([torch.nan])), "NaN for 1 of 1 queries"),
+        (lambda: bootstrap_statistics(lambda drawn: 0.0, torch.empty(0)), "at least one element"),
         (lambda: bootstrap_interval(torch.ones(3), confidence=95), r"in \(0, 1\), got 95"),
     ],
-    ids=["no values", "no elements", "percent"],
+    ids=["no values", "NaN", "NaN differences", "no elements", "percent"],
 )
 def test_what_has_no_interval_is_refused(call, message):
     with pytest.raises(ValueError, match=message):

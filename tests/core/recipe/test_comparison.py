@@ -10,8 +10,10 @@ from click.testing import CliRunner
 from quaterion_core import SimilarityModel, compare_models, evaluate_recipe, fit_recipe
 from quaterion_core.cli import main
 from quaterion_core.encoders import Encoder
+from quaterion_core.eval import RetrievalMetric
+from quaterion_core.eval.ranking import Needs
 from quaterion_core.heads import EmptyHead
-from quaterion_core.plugins import register_encoder
+from quaterion_core.plugins import register_encoder, register_metric
 
 
 @register_encoder("points-of-a-circle")
@@ -34,6 +36,17 @@ class PointsOfACircle(Encoder):
 
     def get_config_dict(self):
         return {"noise": self.noise}
+
+
+@register_metric("mean-rank")
+class MeanRank(RetrievalMetric):
+    """Mean rank of the nearest relevant object."""
+
+    higher_is_better = False
+    needs = Needs(first_rank=True)
+
+    def ranking_values(self, ranking):
+        return ranking.first_rank.float()
 
 
 def hash_of(text):
@@ -200,20 +213,98 @@ def test_a_folder_with_judgements_needs_no_recipe(models, beir, tmp_path):
     ("file", "text", "message"),
     [
         ("qrels/test.tsv", "q0\td1", "line 1: expected query, document and score, got 2 columns"),
-        ("qrels/test.tsv", "q0\td1\tmuch", "line 1: expected a number as the score, got 'much'"),
+        (
+            "qrels/test.tsv",
+            "q0\td1\tmuch",
+            "line 1: expected a finite number as the score, got 'much'",
+        ),
         ("qrels/test.tsv", "q0\td99\t1", "line 1: corpus.jsonl has no document 'd99'"),
         ("qrels/test.tsv", "q9 0 d1 1", "line 1: queries.jsonl has no query 'q9'"),
+        (
+            "qrels/test.tsv",
+            "q0\td1\tnan",
+            "a finite number as the score, got 'nan'",
+        ),
+        (
+            "qrels/test.tsv",
+            "q0\td1\tinf",
+            "a finite number as the score, got 'inf'",
+        ),
+        ("qrels/test.tsv", "q0\td1\t0\nq1\td1\t-1", "Expected a score above 0 in"),
+        ("qrels/test.tsv", "q0\td1\t1\nq0\td1\t2", "the score of 'd1' for 'q0' is 2 here"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore", "has no judgements"),
+        (
+            "corpus.jsonl",
+            '{"_id": 1, "text": ""}\n{"_id": "1", "text": ""}',
+            "the id '1' is",
+        ),
+        ("corpus.jsonl", '{"_id": "d1", "text": null}', "line 1: expected an object with _id and"),
         ("corpus.jsonl", '{"_id": "d1"}', "line 1: expected an object with _id and text"),
-        ("queries.jsonl", "{", "line 1: not JSON"),
+        ("queries.jsonl", "{", "line 1: expected an object with _id and text"),
     ],
-    ids=["columns", "score", "document", "query", "no judgement", "no text", "no JSON"],
+    ids=[
+        "columns",
+        "score",
+        "document",
+        "query",
+        "NaN",
+        "infinite",
+        "none above 0",
+        "contradiction",
+        "no judgement",
+        "repeated id",
+        "null",
+        "no text",
+        "no JSON",
+    ],
 )
 def test_faulty_folders_are_refused_with_the_line(models, beir, file, text, message):
     (beir / file).write_text(text)
     result = run("evaluate", models / "good", beir)
     assert result.exit_code == 1
     assert message in " ".join(result.output.split())
+
+
+def test_all_faults_of_a_folder_are_told_at_once(models, beir):
+    (beir / "qrels" / "test.tsv").write_text("q0\td99\tmuch\n" + "q77\td88\t1\n" * 9)
+    (beir / "queries.jsonl").write_bytes('{"_id": "q0", "text": "é"}'.encode("latin-1"))
+    output = run("evaluate", models / "good", beir).output
+    assert "expected text in UTF-8" in output
+    assert "line 1: expected a finite number as the score, got 'much'" in output
+    assert "line 2: queries.jsonl has no query 'q77'" in output
+    assert "line 2: corpus.jsonl has no document 'd88'" in output
+    assert "And 10 more." in output
+
+
+def test_figures_are_printed_before_a_file_that_cannot_hold_the_ids(models, beir, tmp_path):
+    text = (beir / "corpus.jsonl").read_text()
+    (beir / "corpus.jsonl").write_text(text.replace('"d29"', '"d 29"'))
+    result = run("evaluate", models / "good", beir, "--run", tmp_path / "run.txt")
+    assert result.exit_code == 1
+    assert "hit_rate@1" in result.output
+    assert "ids without white space, which separates the columns of TREC files, got 'd 29'" in (
+        result.output
+    )
+
+
+def test_the_recipe_may_be_that_of_the_second_model(models, tmp_path):
+    model = SimilarityModel(PointsOfACircle(0.3), EmptyHead(2))
+    model.save(tmp_path / "bare")
+    comparison = compare_models(tmp_path / "bare", models / "good")
+    assert comparison.metrics[0].difference > 0
+    assert compare_models(model, models / "good").metrics == comparison.metrics
+
+
+def test_lower_values_win_where_they_are_better(models):
+    metrics = [{"name": "mean-rank"}]
+    comparison = compare_models(models / "noisy", models / "good", metrics=metrics)
+    (metric,) = comparison.metrics
+    assert metric.difference < 0
+    assert metric.wins > metric.losses
+    assert not metric.is_worse
+    assert comparison.rows()[0]["higher_is_better"] is False
+    assert all(change.b < change.a for change in comparison.changed)
+    assert compare_models(models / "good", models / "noisy", metrics=metrics).worse == ["mean_rank"]
 
 
 def test_a_folder_without_judgements_is_refused(models, beir, tmp_path):
@@ -256,7 +347,8 @@ def test_correlations_are_compared_by_resampling_pairs(models, tmp_path):
     given = {"data": tmp_path / "scored.jsonl", "columns": columns, "metrics": ["spearman"]}
     comparison = compare_models(models / "noisy", models / "good", **given)
     (metric,) = comparison.metrics
-    assert metric.p_value is None
+    assert metric.p_value < 0.05
+    assert metric.wins is None
     assert metric.interval.low < metric.difference < metric.interval.high
     assert metric.is_significant
     low, high = evaluate_recipe(models / "noisy", **given).intervals["spearman"]

@@ -90,6 +90,10 @@ class Corpus:
         metric_type = PairMetric if are_pairs else GroupMetric
         return cls(objects, groups, number, targets, queries, candidates, are_roles, metric_type)
 
+    def rows(self) -> list[Any]:
+        """Return the objects of all R rows of the samples."""
+        return [self.objects[number] for number in self.number.tolist()]
+
     @torch.no_grad()
     def embed(self, model: SimilarityModel) -> Tensor:
         """Return the embeddings of all objects in float32 on the CPU, shape (N, D)."""

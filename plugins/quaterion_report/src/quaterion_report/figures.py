@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from quaterion_core.eval.scoring import score
-from quaterion_core.eval.statistics import bootstrap_interval
 from quaterion_core.recipe.comparison import MetricComparison, compared
 from quaterion_core.recipe.evaluate import EvaluationData, EvaluationResult
-from quaterion_core.recipe.query_results import QueryResults
+from quaterion_core.recipe.query_results import QueryResults, mean_interval
 from quaterion_core.recipe.slices import (
     BY_GROUP,
     BY_LENGTH,
@@ -38,7 +37,6 @@ from quaterion_report.report_data import (
 
 SMALLEST_SLICE: Final = 10
 SHOWN_SLICES: Final = 12
-_SLICE_RESAMPLES: Final = 2000
 
 
 class Figures:
@@ -105,9 +103,10 @@ class Figures:
         found = []
         for by, labels in self._labels(results):
             for label, chosen in _parts(labels, ~values.isnan()):
-                # Queries of one group are one cluster, which says nothing of their spread.
-                clusters = None if by == BY_GROUP else results.clusters[chosen]
-                ends = bootstrap_interval(values[chosen], clusters, resamples=_SLICE_RESAMPLES)
+                clusters = results.clusters[chosen]
+                if by == BY_GROUP:  # one cluster: its queries are drawn
+                    clusters = torch.arange(len(clusters))
+                ends = mean_interval(values[chosen], clusters)
                 found.append(
                     Slice(
                         by=by,
@@ -139,17 +138,15 @@ class Figures:
 
 def _evaluation(corpus: Corpus, embeddings: Tensor, given: EvaluationData) -> EvaluationResult:
     """Return the metrics of embeddings of all objects of a corpus, as an evaluation does."""
-    metrics = {metric.name: metric for metric in given.metrics}
+    metrics = {metric.name: metric.metric for metric in given.metrics}
     retrieval = corpus.retrieval(embeddings)
-    scores = score({name: metric.metric for name, metric in metrics.items()}, retrieval)
-    rows = [corpus.objects[number] for number in corpus.number.tolist()]
-    results = QueryResults(scores, corpus.targets, rows, retrieval)
+    results = QueryResults(metrics, score(metrics, retrieval), retrieval, corpus.rows)
     return EvaluationResult(
-        {name: float(value) for name, value in scores.values.items()},
+        {name: float(value) for name, value in results.scores.values.items()},
         given.split,
         len(given.samples),
         queries=results.answered,
-        intervals=results.intervals(metrics),
+        intervals=results.intervals,
         results=results,
     )
 
