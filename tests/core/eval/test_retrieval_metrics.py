@@ -5,6 +5,14 @@ import math
 import ir_measures
 import pytest
 import torch
+from torchmetrics.functional.retrieval import (
+    retrieval_average_precision,
+    retrieval_hit_rate,
+    retrieval_normalized_dcg,
+    retrieval_precision,
+    retrieval_recall,
+    retrieval_reciprocal_rank,
+)
 
 from quaterion_core.dataset import SimilarityGroupSample, SimilarityPairSample
 from quaterion_core.eval import (
@@ -71,6 +79,35 @@ def run_of(embeddings):
         str(query): {str(document): float(score) for document, score in enumerate(row)}
         for query, row in enumerate(scores)
     }
+
+
+@pytest.mark.parametrize(
+    ("metric", "of_torchmetrics"),
+    [
+        (HitRate(k=5), lambda s, y: retrieval_hit_rate(s, y > 0, top_k=5)),
+        (Recall(k=7), lambda s, y: retrieval_recall(s, y > 0, top_k=7)),
+        (Precision(k=5), lambda s, y: retrieval_precision(s, y > 0, top_k=5)),
+        (MeanReciprocalRank(), lambda s, y: retrieval_reciprocal_rank(s, y > 0)),
+        (MeanReciprocalRank(k=3), lambda s, y: retrieval_reciprocal_rank(s, y > 0, top_k=3)),
+        (MeanAveragePrecision(), lambda s, y: retrieval_average_precision(s, y > 0)),
+        (NDCG(k=5), lambda s, y: retrieval_normalized_dcg(s, y, top_k=5)),
+        (NDCG(k=DOCUMENTS), retrieval_normalized_dcg),
+    ],
+    ids=["hit rate", "recall", "precision", "MRR", "MRR@3", "MAP", "NDCG@5", "NDCG"],
+)
+def test_values_are_those_of_torchmetrics(judged, metric, of_torchmetrics):
+    embeddings, targets, labels = judged
+    rows = torch.arange(len(embeddings))
+    found = Retrieval(embeddings, targets, rows[:QUERIES], rows[QUERIES:])
+    values = score({"": metric}, found).query_values[""]
+    unit = torch.nn.functional.normalize(embeddings, dim=1)
+    scores_of = (1 + unit[:QUERIES] @ unit[QUERIES:].T) / 2  # torchmetrics ignores those below 0
+    for query, scores in enumerate(scores_of):
+        if labels[query].any():
+            expected = of_torchmetrics(scores, labels[query])
+            assert float(values[query]) == pytest.approx(float(expected), abs=1e-6)
+        else:
+            assert values[query].isnan()
 
 
 @pytest.mark.parametrize("rows", [1, 7, 1000], ids=lambda rows: f"blocks of {rows}")
