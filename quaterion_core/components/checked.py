@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import numbers
+import sys
 from typing import Any, Final
 
 from typing_extensions import Self
@@ -12,6 +13,16 @@ from quaterion_core.components.arguments import callable_arguments
 from quaterion_core.components.validation import argument_faults, raise_faults
 
 _CHECKED: Final = (str, numbers.Number, list, tuple)
+
+
+class _SignatureOfInit:
+    """The signature of a class, without ``self``."""
+
+    def __get__(self, instance: object, owner: type[Any]) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        signature = inspect.signature(owner.__init__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
 class CheckedArguments:
@@ -29,6 +40,9 @@ class CheckedArguments:
         TypeError: Scaled cannot be built:
           - scale: Expected a number, got the string '20'; write it without quotes.
     """
+
+    if sys.version_info < (3, 11, 4):  # where Python takes the signature of a class from __new__
+        __signature__ = _SignatureOfInit()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Check the arguments; there are none in copying and unpickling."""
