@@ -115,6 +115,12 @@ EXAMPLES: Final = {
         "callbacks: [{{name: {id}, every: 1}}]",
         requires="pytorch-lightning>=2.4",
     ),
+    ComponentKind.STORE: ExampleComponent(
+        "json-file",
+        "json_file_store:JsonFileStore",
+        "vectors and payloads in one JSON file, for a few thousand objects",
+        requires="numpy>=1.24",
+    ),
     ComponentKind.COMMAND: ExampleComponent(
         "model-size",
         "model_size_command:model_size",

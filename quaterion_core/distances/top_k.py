@@ -52,8 +52,7 @@ def top_k(
         >>> top_k(queries, corpus, 2, DotProduct(), (torch.tensor([0]), torch.tensor([1])))
         (tensor([[4., 3.]]), tensor([[2, 0]]))
     """
-    best = queries.new_empty(len(queries), 0)
-    positions = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
+    best = Best(queries, count)
     if excluded is not None:
         rows, columns = (index.to(queries.device) for index in excluded)
     for start in range(0, len(corpus), CORPUS_BLOCK):
@@ -62,9 +61,40 @@ def top_k(
         if excluded is not None:
             here = (columns >= start) & (columns < start + len(block))
             scores[rows[here], columns[here] - start] = -torch.inf
-        top = scores.topk(min(count, len(block)), dim=1)
-        candidates = torch.cat((best, top.values), dim=1)
-        of_candidates = torch.cat((positions, top.indices + start), dim=1)
-        best, order = candidates.topk(min(count, candidates.shape[1]), dim=1)
-        positions = of_candidates.gather(1, order)
-    return best, positions
+        best.add(scores, start)
+    return best.scores, best.positions
+
+
+class Best:
+    """The highest scores of each query so far, and the positions that they belong to.
+
+    Args:
+        queries: Q queries, whose type and device the scores have.
+        count: k, the number of scores to keep.
+
+    Attributes:
+        scores: Descending, shape (Q, at most k).
+        positions: Shape (Q, at most k), int64.
+
+    Example:
+        >>> best = Best(torch.zeros(1, 3), count=2)
+        >>> best.add(torch.tensor([[0.1, 0.9]]), start=0)
+        >>> best.add(torch.tensor([[0.4, torch.nan]]), start=2)
+        >>> best.scores, best.positions
+        (tensor([[0.9000, 0.4000]]), tensor([[1, 2]]))
+    """
+
+    def __init__(self, queries: Tensor, count: int):
+        self.scores = queries.new_empty(len(queries), 0)
+        self.positions = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
+        self._count = count
+
+    def add(self, scores: Tensor, start: int) -> None:
+        """Consider the scores of positions from ``start`` on, shape (Q, M); NaN is the lowest."""
+        top = scores.topk(min(self._count, scores.shape[1]), dim=1)
+        if top.values.isnan().any():
+            top = scores.nan_to_num(nan=-torch.inf).topk(top.values.shape[1], dim=1)
+        candidates = torch.cat((self.scores, top.values), dim=1)
+        positions = torch.cat((self.positions, top.indices + start), dim=1)
+        self.scores, order = candidates.topk(min(self._count, candidates.shape[1]), dim=1)
+        self.positions = positions.gather(1, order)

@@ -41,6 +41,7 @@ from quaterion_core.plugins.registration import (
     register_metric,
     register_optimizer,
     register_schedule,
+    register_store,
 )
 from quaterion_core.plugins.reports import PluginReport, PluginStatus, Provenance
 
@@ -80,5 +81,6 @@ __all__ = [
     "register_metric",
     "register_optimizer",
     "register_schedule",
+    "register_store",
     "registry",
 ]

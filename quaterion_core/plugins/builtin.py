@@ -207,6 +207,12 @@ def quaterion_loggers() -> dict[str, str | Component]:
 
 
 @hookimpl
+def quaterion_stores() -> dict[str, str | Component]:
+    """Declare the store that needs no other package."""
+    return {"exact": "quaterion_core.serving.stores.exact_store:ExactStore"}
+
+
+@hookimpl
 def quaterion_commands() -> dict[str, Component]:
     """Declare core's subcommands of ``quaterion``."""
     package = "quaterion_core.cli"

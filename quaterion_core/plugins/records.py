@@ -53,6 +53,7 @@ class ComponentKind(str, Enum):
     )
     CALLBACK = "callback", "callbacks", "pytorch_lightning.callbacks.callback:Callback"
     LOGGER = "logger", "loggers", "pytorch_lightning.loggers.logger:Logger"
+    STORE = "store", "stores", "quaterion_core.serving.stores.store:Store"
     COMMAND = "command", "commands", "click.core:Command"
 
     def __new__(cls, value: str, plural: str = "", base: str = "") -> ComponentKind:

@@ -76,6 +76,11 @@ def register_callback(name: str) -> Callable[[C], C]:
     return _decorator(ComponentKind.CALLBACK, name)
 
 
+def register_store(name: str) -> Callable[[C], C]:
+    """Register a store as ``local/<name>``; see :func:`register_encoder`."""
+    return _decorator(ComponentKind.STORE, name)
+
+
 def register_logger(name: str) -> Callable[[C], C]:
     """Register a logger of the trainer as ``local/<name>``; see :func:`register_encoder`."""
     return _decorator(ComponentKind.LOGGER, name)

@@ -29,6 +29,11 @@ from quaterion_core.testing.optimizer_checks import OPTIMIZER_CHECKS, OptimizerS
 from quaterion_core.testing.plugin_checks import PLUGIN_CHECKS, PluginSubject
 from quaterion_core.testing.report import CheckResult
 from quaterion_core.testing.schedule_checks import SCHEDULE_CHECKS, ScheduleSubject
+from quaterion_core.testing.store_checks import (
+    STORE_CHECKS,
+    StoreSubject,
+    build_temporary_store,
+)
 from quaterion_core.testing.subject import Example, Subject
 from quaterion_core.train.optimizers import choose_optimizer
 from quaterion_core.train.schedules import build_schedule
@@ -57,6 +62,7 @@ CHECKS: Final[dict[ComponentKind, Checks[Any]]] = {
     ComponentKind.BATCH_SAMPLER: BATCH_SAMPLER_CHECKS,
     ComponentKind.CALLBACK: CALLBACK_CHECKS,
     ComponentKind.LOGGER: LOGGER_CHECKS,
+    ComponentKind.STORE: STORE_CHECKS,
     ComponentKind.COMMAND: COMMAND_CHECKS,
 }
 """Checks for each kind of component."""
@@ -72,6 +78,7 @@ _SUBJECTS: Final[dict[ComponentKind, type[Subject[Any]]]] = {
     ComponentKind.BATCH_SAMPLER: BatchSamplerSubject,
     ComponentKind.CALLBACK: CallbackSubject,
     ComponentKind.LOGGER: LoggerSubject,
+    ComponentKind.STORE: StoreSubject,
     ComponentKind.COMMAND: CommandSubject,
 }
 _PROVIDED: Final[dict[ComponentKind, dict[str, Callable[[], int]]]] = {
@@ -91,6 +98,7 @@ _BUILD: Final[dict[ComponentKind, Callable[[object], Any]]] = {
     ComponentKind.BATCH_SAMPLER: build_batch_sampler,
     ComponentKind.CALLBACK: build_callback,
     ComponentKind.LOGGER: build_temporary_logger,
+    ComponentKind.STORE: build_temporary_store,
     ComponentKind.COMMAND: _command,
 }
 """How a training run builds what has no configuration of its own."""

@@ -166,6 +166,8 @@ def _open(open_: Callable[[bool], OpenedT], name: str, what: str, folder: str) -
             return open_(False)
         except Exception as error:
             cause = error
+    if isinstance(cause, ImportError):  # some versions look for packages that a model needs
+        raise cause
     raise ValueError(
         f"The {what} {name!r:.200} cannot be opened: {printable(str(cause))}\n"
         "Give the name of a model on the Hugging Face Hub, which needs the network the first time, "
