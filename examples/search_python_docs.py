@@ -97,19 +97,13 @@ def main() -> None:
     console.print(table)
 
     model.save_servable(output)
-    console.print(f"\nSaved to {output}. A new process loads the model and searches:\n")
+    console.print(f"\nSaved to {output}. New processes index the functions and search them:\n")
     names = output.with_suffix(".txt")
     names.write_text("\n".join(sample.obj_b for sample in [*train, *validation]))
-    search = [
-        sys.executable,
-        "-m",
-        "quaterion_core.cli",
-        "search",
-        str(output),
-        "--corpus",
-        str(names),
-    ]
-    subprocess.run([*search, "--top", "3", *QUESTIONS], check=True)
+    index = output.with_name("python_docs_index")
+    quaterion = [sys.executable, "-m", "quaterion_core.cli"]
+    subprocess.run([*quaterion, "index", output, names, "--output", index], check=True)
+    subprocess.run([*quaterion, "search", index, "--top", "3", *QUESTIONS], check=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +24,7 @@ from quaterion_core.encoders.encoder import (
 )
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead, check_neighbourhood
-from quaterion_core.model_folder import load_parts, save_parts
+from quaterion_core.model_folder import folder_fingerprint, load_parts, save_parts
 from quaterion_core.model_parts import (
     OutputError,
     check_encoders,
@@ -391,6 +392,20 @@ class SimilarityModel(nn.Module):
             overwrite=overwrite,
             notes=notes or {},
         )
+
+    def fingerprint(self) -> str:
+        """Return a digest of the model's configuration and weights, as hexadecimal digits.
+
+        It is that of the folder that :meth:`save` writes, wherever that is. Models with different
+        embeddings have different fingerprints.
+
+        Raises:
+            NotSavableError: The model cannot be saved.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model")
+            self.save(path)
+            return folder_fingerprint(path)
 
     @classmethod
     def load(

@@ -80,6 +80,21 @@ def is_model_folder(folder: Path) -> bool:
         return False
 
 
+def folder_fingerprint(path: Path) -> str:
+    """Return a digest of the components and files of a saved model, which decide its embeddings.
+
+    Raises:
+        InvalidFolderError: The folder holds no model.
+        UnsupportedFormatError: It was saved by a later version.
+    """
+    with open_saved_folder(restore_folder(path)) as folder:
+        config = folder.read_json(CONFIG_FILE)
+        _check_config(folder.path, config)
+    parts = {**config["encoders"], "": config["head"]}
+    components = {key: part["component"] for key, part in parts.items()}
+    return _digest({"components": components, "files": config["files"]})
+
+
 def save_parts(
     target: Path,
     encoders: Mapping[str, Encoder],

@@ -16,6 +16,14 @@ import pytest
 pytest_plugins = ["quaterion_core.testing.pytest"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache_folder(tmp_path_factory):
+    """Keep the cache of the user out of the tests, in their processes, too."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("QUATERION_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def build_wheel(tmp_path_factory):
     """Return a function that builds the wheel of the distribution in a folder."""

@@ -68,4 +68,5 @@ def _fit(recipe: Path, output: Path, overwrite: bool, resume: bool) -> None:
     filling = f", after {result.cache_seconds:.1f} s for the cache" if result.is_cached else ""
     kept = f" (kept the weights of epoch {result.best_epoch})" if result.best_epoch else ""
     click.echo(f"Trained for {epochs}{kept} in {result.seconds:.1f} s{filling}; saved to {output}.")
-    click.echo(f'Try it:  quaterion search {output} "your query"')
+    query = '"your query"' if result.takes_texts else "your_image.png"
+    click.echo(f"Try it:  quaterion search {output} {query}")

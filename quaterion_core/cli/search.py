@@ -1,96 +1,144 @@
-"""`quaterion search`: nearest-neighbour search with a saved model."""
+"""`quaterion search`: nearest-neighbour search in an index, or with a saved model."""
 
 from __future__ import annotations
 
+import json
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from quaterion_core.cli.errors import check_exists, user_errors
 
+if TYPE_CHECKING:
+    from quaterion_core.serving import Index, IndexHit
+
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("source", metavar="INDEX|MODEL")
 @click.argument("queries", nargs=-1)
 @click.option(
     "--corpus",
     type=click.Path(path_type=Path),
-    help="Text file in UTF-8 with one object to search per line.",
+    help="With a MODEL: file or folder to search, as `quaterion index` takes it. Embeddings are "
+    "kept for the next time.",
 )
+@click.option("--column", help="Column of the corpus that has the objects; by default 'text'.")
 @click.option(
     "--recipe",
     type=click.Path(path_type=Path),
-    help="Recipe whose dataset is searched; by default the one that the model was trained with.",
+    help="With a MODEL: recipe whose dataset is searched; by default the one that the model was "
+    "trained with.",
+)
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="With an INDEX: the model's folder, if it is not where it was.",
 )
 @click.option("--top", default=5, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="CONDITION",
+    help="Search only objects with a field like this: 'source=aws,azure', 'year>=2020', "
+    "'lang!=en'; may be given several times.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each query.")
 def search(
-    model: Path, queries: tuple[str, ...], corpus: Path | None, recipe: Path | None, top: int
+    source: str,
+    queries: tuple[str, ...],
+    corpus: Path | None,
+    column: str | None,
+    recipe: Path | None,
+    model: Path | None,
+    top: int,
+    conditions: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Find the objects whose embeddings by the saved MODEL are nearest to each of the QUERIES.
+    """Find the objects nearest to each of the QUERIES.
 
-    Without QUERIES, they are read from standard input, one per line. A model that has prompts for
-    queries and documents uses them.
+    INDEX is a folder that `quaterion index` made, or the URL of its store. With the folder of a
+    MODEL, the data that it was trained on are searched, or those of --corpus. A query is a text, or
+    the path of an image. Without QUERIES, they are read from standard input, one per line.
     """
     with user_errors():
-        check_exists(model, corpus, recipe)
-        from quaterion_core.dataset.object_digest import distinct_positions
-        from quaterion_core.dataset.text_roles import as_document, as_query
-        from quaterion_core.model import SimilarityModel
-        from quaterion_core.recipe.evaluate import dataset_of, recipe_of
-        from quaterion_core.recipe.reading import open_recipe, parse_recipe
-        from quaterion_core.serving.exact_search import ExactSearch
+        from quaterion_core.serving.index import Index, is_index
+        from quaterion_core.serving.stores import all_of, parse_condition
         from quaterion_core.utils.counted import counted
-        from quaterion_core.utils.embedding_progress import embedding_progress
 
-        if corpus is not None:
-            objects = lines_of(corpus)
+        where = all_of([parse_condition(text) for text in conditions])
+        if is_index(source):
+            _refuse({"--corpus": corpus, "--column": column, "--recipe": recipe}, "a model")
+            check_exists(model)
+            opened: Any = Index.open(source, model)
         else:
-            settings = recipe_of(model) if recipe is None else parse_recipe(open_recipe(recipe))
-            dataset = dataset_of(settings)
-            objects = _objects_of(dataset.load(split) for split in dataset.splits)
-            objects = [objects[position] for position in distinct_positions(objects)]
-        if not objects:
-            raise ValueError("There is nothing to search: the corpus has no objects.")
-        loaded = SimilarityModel.load(model)
-        click.echo(f"Embedding {counted(len(objects), 'object')} ...", err=True)
-        with embedding_progress(len(objects)):
-            index = ExactSearch(loaded, list(map(as_document, objects)))
-        click.echo(f"Searching {counted(len(objects), 'object')}.")
-        given: Iterable[str] = queries or sys.stdin
-        for query in filter(None, map(str.strip, given)):
-            click.echo(f"\n{query}")
-            for found in index.search(as_query(query), top):
-                click.echo(f"  {found.score:.3f}  {textwrap.shorten(str(found.object), 100)}")
+            _refuse({"--model": model}, "an index")
+            check_exists(Path(source), corpus, recipe)
+            opened = _of_model(Path(source), corpus, column, recipe)
+        with opened as index:
+            index.model  # noqa: B018 - loaded before the first query, so that errors come first
+            if not as_json:
+                click.echo(f"Searching {counted(len(index), 'object')}.")
+            given: Iterable[str] = queries or sys.stdin
+            for query in filter(None, map(str.strip, given)):
+                hits = index.search(_query_of(query), top, where)
+                _print_json(query, hits) if as_json else _print(query, hits)
 
 
-def lines_of(path: Path) -> list[str]:
-    """Return the lines of a text file that are not blank.
+@contextmanager
+def _of_model(
+    model: Path, corpus: Path | None, column: str | None, recipe: Path | None
+) -> Iterator[Index]:
+    """Open an index of a corpus, which is kept for the next search."""
+    from quaterion_core.dataset.object_files import TEXT_COLUMN, objects_in
+    from quaterion_core.recipe.corpus import corpus_of
+    from quaterion_core.serving.cached_index import cached_index
+    from quaterion_core.utils.embedding_progress import embedding_progress
 
-    Only a line break ends a line; a byte order mark at the start is not part of the text.
-
-    Raises:
-        ValueError: The file is not a text file in UTF-8.
-    """
-    if path.is_dir():
-        raise ValueError(f"Expected --corpus to be a text file, but {path} is a folder.")
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            return [line.rstrip("\n") for line in file if line.strip()]
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"Expected --corpus to be a text file in UTF-8, but {path} is not: {error.reason} at "
-            f"byte {error.start}. Convert it to UTF-8."
-        ) from None
+    if corpus is None:
+        rows = list(corpus_of(model, recipe))
+    else:
+        rows = list(objects_in(corpus, column=column or TEXT_COLUMN))
+    if not rows:
+        raise ValueError("There is nothing to search: the corpus has no objects.")
+    with cached_index(model, rows) as index:
+        if len(index) == 0:
+            click.echo(f"Embedding {len(rows):,} objects ...", err=True)
+        with embedding_progress(len(rows)):
+            index.add_rows(rows)
+        yield index
 
 
-def _objects_of(splits: Iterable[Iterable[Any]]) -> list[Any]:
-    """List the objects to search: second objects of pairs, or objects of groups."""
-    return [
-        sample.obj_b if hasattr(sample, "obj_b") else sample.obj
-        for samples in splits
-        for sample in samples
-    ]
+def _refuse(options: dict[str, object], needed: str) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise click.UsageError(f"{name} needs {needed}.")
+
+
+def _query_of(text: str) -> str | Path:
+    """Return a query: the path of an image if there is such a file, or else the text."""
+    from quaterion_core.dataset.file_kinds import IMAGES
+
+    path = Path(text)
+    if path.suffix.lower() in IMAGES and len(text) < 4096 and path.is_file():
+        return path
+    return text
+
+
+def _print(query: str, hits: list[IndexHit]) -> None:
+    click.echo(f"\n{query}")
+    for hit in hits:
+        shown = hit.id if hit.object is None else str(hit.object)
+        group = hit.payload.get("group")
+        suffix = "" if group is None else f"  [{textwrap.shorten(str(group), 30)}]"
+        click.echo(f"  {hit.score:.3f}  {textwrap.shorten(shown, 100)}{suffix}")
+
+
+def _print_json(query: str, hits: list[IndexHit]) -> None:
+    results = [hit.to_dict() for hit in hits]
+    click.echo(json.dumps({"query": query, "results": results}, ensure_ascii=False))

@@ -127,6 +127,7 @@ class TableDataset(SplitDataset):
             obj_a, obj_b, negatives, score, subgroup, obj, group, score_range
         )
         self._limit, self._on_error, self._seed = limit, on_error, seed
+        self._reads_all_columns = False
         self._check_options()
 
     def _check_options(self) -> None:
@@ -211,6 +212,20 @@ class TableDataset(SplitDataset):
         if self._on_error == "skip":
             return self._columns.iterate_sound(rows, f"the split {split!r}")
         return self._columns.iterate(rows)
+
+    def rows(self, split: str) -> Iterator[Row]:
+        """Yield the rows of a split as they are in the files, all columns by name.
+
+        Raises:
+            ValueError: There is no such split, or a row cannot be read.
+            FileNotFoundError: A file of the split is missing.
+        """
+        self.check_source(split)
+        self._reads_all_columns = True
+        for place, row in self._rows_of(split):
+            if isinstance(row, Exception):
+                raise ValueError(f"{place} {row}.") from row
+            yield row
 
     def check_source(self, split: str) -> None:
         """Check that a split exists and that its files are there.
@@ -580,9 +595,11 @@ class ParquetDataset(TableDataset):
             raise ValueError(f"{path} is not a Parquet file: {printable(str(error))}") from None
         with file:
             self._columns.check(file.schema_arrow.names, str(path))
-            check_expansion(path, *_parquet_sizes(file.metadata, self._columns.names))
+            every = file.schema_arrow.names
+            names = every if self._reads_all_columns else self._columns.names
+            check_expansion(path, *_parquet_sizes(file.metadata, names))
             number = 0
-            batches = file.iter_batches(_ROWS_AT_ONCE, columns=self._columns.names)
+            batches = file.iter_batches(_ROWS_AT_ONCE, columns=names)
             while True:
                 try:
                     rows = next(batches, None)

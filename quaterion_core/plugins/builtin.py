@@ -230,6 +230,9 @@ def quaterion_commands() -> dict[str, Component]:
         "fit": Component(
             f"{package}.fit:fit", summary="Train a model as a recipe says, and save it."
         ),
+        "index": Component(
+            f"{package}.index:index", summary="Embed a corpus once, to be searched."
+        ),
         "new-plugin": Component(
             f"{package}.new_plugin:new_plugin",
             summary="Write a package with components of your own.",

@@ -23,6 +23,7 @@ from quaterion_core.dataset.beir_dataset import (
     BeirDataset,
     is_beir_folder,
 )
+from quaterion_core.dataset.file_kinds import READERS, reader_of
 from quaterion_core.dataset.similarity_samples import SimilarityPairSample
 from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.eval.attached_metric import AttachedMetric
@@ -51,22 +52,8 @@ from quaterion_core.recipe.slices import (
 RECIPE_FILE: Final = "recipe.yaml"
 """Name of the recipe in the folder of a model that was fitted from one."""
 
-READERS: Final = {
-    ".csv": "quaterion-core/csv",
-    ".tsv": "quaterion-core/csv",
-    ".xlsx": "quaterion-core/excel",
-    ".json": "quaterion-core/jsonl",
-    ".jsonl": "quaterion-core/jsonl",
-    ".ndjson": "quaterion-core/jsonl",
-    ".parquet": "quaterion-core/parquet",
-}
-"""Datasets that read files, by suffix of the file."""
-
 BEIR_METRICS: Final = ({"name": "ndcg", "k": 10}, {"name": "recall", "k": 100})
 """Metrics of BEIR folders by default: those that the benchmark reports."""
-
-_COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst")
-"""Suffixes of compressed files, which follow that of the text file."""
 
 
 @dataclass(frozen=True)
@@ -382,7 +369,7 @@ def _dataset(
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     if columns is not None:
-        choice = {"name": _reader_of(path), "files": {path.name: str(path)}, **columns}
+        choice = {"name": reader_of(path), "files": {path.name: str(path)}, **columns}
     elif settings is None:
         raise RecipeError("Give a recipe, or the columns of the file.")
     else:
@@ -400,7 +387,7 @@ def _with_file(choice: Any, path: Path) -> Any:
     cls = registry.load("dataset", name)
     if "files" in arguments_of(cls):
         own_id = registry.find("dataset", name).id
-        reader = _reader_of(path) if own_id in READERS.values() else own_id
+        reader = reader_of(path) if own_id in READERS.values() else own_id
         others = given["files"] if reader == own_id else {}  # a reader reads files of one kind
         return {**given, "name": reader, "files": {**others, path.name: str(path)}}
     for key, kind in component_arguments(cls).items():
@@ -410,17 +397,6 @@ def _with_file(choice: Any, path: Path) -> Any:
         f"The dataset {name!r} of the recipe does not read files. Say which columns of {path.name} "
         "to read, such as columns={'obj_a': 'question', 'obj_b': 'answer'}."
     )
-
-
-def _reader_of(path: Path) -> str:
-    """Return the dataset that reads a file, by its suffix."""
-    suffix = next((s for s in reversed(path.suffixes) if s not in _COMPRESSED), "").lower()
-    if suffix not in READERS:
-        raise ValueError(
-            f"Expected a file that ends with {', '.join(READERS)}, got {path.name!r}. Choose the "
-            "dataset that reads it: {'name': ..., 'files': ...}."
-        )
-    return READERS[suffix]
 
 
 def _default_split(settings: Recipe | None, dataset: SplitDataset) -> str:

@@ -35,6 +35,7 @@ class FitResult:
         best_epoch: Number of the epoch whose weights the model has; ``None`` for the last one.
         is_cached: Whether embeddings were cached.
         output: The folder that the model was saved in, if it was.
+        takes_texts: Whether the objects are texts, so that a query is one.
         facts: Provenance of the run: ``data`` (samples and digest of each split), ``seed``,
             ``device``, ``versions`` and ``command``.
     """
@@ -49,6 +50,7 @@ class FitResult:
     best_epoch: int | None = None
     is_cached: bool = False
     output: Path | None = None
+    takes_texts: bool = True
     facts: dict[str, Any] = field(default_factory=dict)
     intervals: dict[str, Interval | None] = field(default_factory=dict)
 

@@ -100,6 +100,7 @@ def run(prepared: Preparation, write: Callable[[str], object]) -> FitResult:
         best_epoch=None if prepared.trainer.best is None else prepared.trainer.best.epoch,
         is_cached=recipe.cache is not None,
         output=prepared.output,
+        takes_texts=isinstance(loader.pre_collate_fn([train[0]])[0][0], str),
         facts={
             "data": facts,
             **environment(recipe, trainer.strategy.root_device, trainer.world_size),

@@ -94,4 +94,5 @@ def test_images_in_memory_are_searched_by_the_path_of_another(tmp_path):
     result = CliRunner().invoke(main, [*arguments, "--top", "1"])
     assert result.exit_code == 0, result.output
     assert "Searching 1797 objects" in result.output.replace(",", "")
-    assert result.output.splitlines()[-1].startswith("  1.000  <PIL.Image")
+    assert result.output.splitlines()[-1].startswith("  1.000  ")
+    assert result.output.splitlines()[-1].endswith(f"[{Digits().load('test')[3].group}]")

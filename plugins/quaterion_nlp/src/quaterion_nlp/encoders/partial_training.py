@@ -42,6 +42,14 @@ def top_modules(model: SentenceTransformer, count: int) -> tuple[nn.Module, ...]
     return (*layers[-count:], *_run_after(layers[-1], model))
 
 
+def require_peft() -> None:
+    """Raise an ``ImportError`` unless peft is installed."""
+    try:
+        import peft  # noqa: F401
+    except ImportError as error:
+        raise ImportError('lora=... requires peft: pip install "quaterion-nlp[lora]"') from error
+
+
 def add_adapters(model: SentenceTransformer, arguments: Mapping[str, Any]) -> LoraModel:
     """Freeze a model and add adapters to the layers of its transformer, in place.
 
@@ -57,10 +65,9 @@ def add_adapters(model: SentenceTransformer, arguments: Mapping[str, Any]) -> Lo
         TypeError: An argument is unknown.
         ValueError: The model has no transformer, or none of the layers that should get adapters.
     """
-    try:
-        from peft import LoraConfig, LoraModel
-    except ImportError as error:
-        raise ImportError('lora=... requires peft: pip install "quaterion-nlp[lora]"') from error
+    require_peft()
+    from peft import LoraConfig, LoraModel
+
     known = [field.name for field in fields(LoraConfig) if field.init]
     for name in arguments:
         if name not in known:

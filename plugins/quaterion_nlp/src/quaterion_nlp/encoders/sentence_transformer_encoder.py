@@ -20,7 +20,7 @@ from quaterion_core.utils.faults import Faults
 from quaterion_core.utils.options import inverse_permutation
 from quaterion_core.utils.precision import at_least_float32
 from quaterion_nlp.encoders.arguments import PRECISIONS, ROLES, check_arguments
-from quaterion_nlp.encoders.partial_training import add_adapters, merged, top_modules
+from quaterion_nlp.encoders.partial_training import add_adapters, merged, require_peft, top_modules
 from quaterion_nlp.encoders.pooling import replace_pooling
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer
 from quaterion_nlp.encoders.routes import check_routes, depends_on_role, own_prompts
@@ -137,6 +137,8 @@ class SentenceTransformerEncoder(Encoder):
             layers=layers,
             pooling=pooling,
         )
+        if lora is not None:
+            require_peft()
         self._name: str | None = None
         if isinstance(model, (str, Path)):
             self._name = str(model)

@@ -1,0 +1,550 @@
+"""Index: the objects of a corpus in a store, searched with the model that embedded them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, repeat
+from pathlib import Path, PurePath
+from typing import Any, Final, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from typing_extensions import Self
+
+from quaterion_core.components import ComponentChoice, build_component, split_choice
+from quaterion_core.dataset.object_digest import object_digest
+from quaterion_core.dataset.object_files import FileObject
+from quaterion_core.dataset.text_roles import as_document, as_query
+from quaterion_core.distances import Distance
+from quaterion_core.model import SimilarityModel
+from quaterion_core.model_folder import folder_fingerprint
+from quaterion_core.plugins import ComponentKind, is_id, registry
+from quaterion_core.serving.stores import Condition, Hit, Payload, Store
+from quaterion_core.storage import (
+    InvalidFolderError,
+    OutputExistsError,
+    UnsupportedFormatError,
+    check_output_folder,
+    json_text,
+    read_json,
+    whole_file,
+)
+from quaterion_core.utils.objects import positive_count
+from quaterion_core.version import __version__
+
+INDEX_FILE: Final = "index.json"
+FORMAT: Final = "quaterion-index"
+
+_STORE: Final = "store"
+_BLOCK: Final = 1024
+"""Number of objects that are embedded and stored together: what a killed process loses."""
+
+_OBJECT: Final = "_object"
+_KIND: Final = "_kind"
+_DIGEST: Final = "_digest"
+_RESERVED: Final = frozenset({_OBJECT, _KIND, _DIGEST})
+
+ModelLike = SimilarityModel | str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexHit:
+    """An object that a query has found.
+
+    Attributes:
+        id: Its id.
+        score: Its similarity to the query, the higher the nearer.
+        object: The text, or the path of the file; ``None`` for any other object.
+        payload: What was stored with it.
+    """
+
+    id: str
+    score: float
+    object: str | Path | None
+    payload: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        shown = str(self.object) if isinstance(self.object, Path) else self.object
+        return {"id": self.id, "score": self.score, "object": shown, "payload": self.payload}
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What :meth:`Index.add` has done.
+
+    Attributes:
+        embedded: Number of objects that were embedded, new ones and changed ones.
+        unchanged: Number of objects that were there already, with the same content and payload.
+    """
+
+    embedded: int = 0
+    unchanged: int = 0
+
+
+class Index:
+    """Objects in a store, and the model that embedded them.
+
+    An index in a folder names its store and the model's folder; one in a store at a URL keeps all
+    in the store. It holds embeddings of one model only, which it knows by its fingerprint.
+
+    Use :meth:`create` and :meth:`open`. An index is a context manager that closes itself.
+
+    Example:
+        >>> import tempfile
+        >>> import torch
+        >>> from quaterion_core.encoders import Encoder
+        >>> from quaterion_core.heads import EmptyHead
+        >>> class Lengths(Encoder):
+        ...     trainable, embedding_size = False, 2
+        ...     def get_collate_fn(self):
+        ...         return lambda words: torch.tensor([[len(word), 1.0] for word in words])
+        ...     def forward(self, batch): return batch
+        ...     def get_config_dict(self): return {}
+        >>> model = SimilarityModel(Lengths(), EmptyHead(2))
+        >>> index = Index.create(tempfile.mkdtemp() + "/index", model)
+        >>> index.add(["a", "bb", "cccccc"], payloads=[{"n": 1}, {"n": 2}, {"n": 6}])
+        Added(embedded=3, unchanged=0)
+        >>> [hit.object for hit in index.search("xx", top=2)]
+        ['bb', 'cccccc']
+        >>> index.close()
+    """
+
+    def __init__(self, store: Store, model: ModelLike | None = None):
+        facts = _Facts.of(store)
+        self._store = store
+        self._facts = facts
+        self._given = facts.model_path if model is None else model
+        self._model: SimilarityModel | None = None
+
+    @classmethod
+    def create(
+        cls,
+        location: str | os.PathLike[str],
+        model: ModelLike,
+        *,
+        store: ComponentChoice = "exact",
+        distance: Distance | str = Distance.COSINE,
+        dim: int | None = None,
+        overwrite: bool = False,
+    ) -> Self:
+        """Make a new, empty index, open for writing.
+
+        Args:
+            location: A new or empty folder; or the URL of a store, such as
+                ``qdrant://localhost:6333/faq``.
+            model: The model, or the folder that it is saved in.
+            store: For a folder, the store: its name, or a mapping of its name and arguments, such
+                as ``{"name": "exact", "dtype": "int8"}``.
+            distance: Distance whose similarity ranks.
+            dim: Truncate embeddings to this many dimensions, for a model that was trained with
+                :class:`~quaterion_core.loss.MatryoshkaLoss`.
+            overwrite: Replace an index that is there. Anything else is never replaced.
+
+        Raises:
+            OutputExistsError: Something is there already.
+            ValueError: ``dim`` is not between 1 and the model's embedding size.
+        """
+        loaded = _loaded(model)
+        size = loaded.embedding_size if dim is None else dim
+        if not 1 <= size <= loaded.embedding_size:
+            raise ValueError(
+                f"Expected dim to be between 1 and the embedding size {loaded.embedding_size}, got "
+                f"{dim}."
+            )
+        path = None if isinstance(model, SimilarityModel) else str(Path(model).absolute())
+        facts = _Facts(
+            fingerprint=_fingerprint(model), model_path=path, dim=dim, core_version=__version__
+        )
+        built = _new_store(location, store, overwrite=overwrite)
+        built.create(size, Distance(distance), {"index": facts.model_dump()})
+        index = cls(built, model)
+        index._model = loaded
+        return index
+
+    @classmethod
+    def open(
+        cls,
+        location: str | os.PathLike[str],
+        model: ModelLike | None = None,
+        *,
+        read_only: bool = True,
+    ) -> Self:
+        """Open an index that exists.
+
+        Args:
+            location: The folder, or the URL of the store.
+            model: The model that embedded its objects, or the folder that it is saved in; by
+                default the folder that it was indexed from. It is loaded when it is needed.
+            read_only: Refuse changes; many processes can read at the same time.
+
+        Raises:
+            InvalidFolderError: There is no index.
+            MissingComponentError: Its store is not installed.
+        """
+        store = _known_store(location)
+        store.open(read_only=read_only)
+        try:
+            return cls(store, model)
+        except BaseException:
+            store.close()
+            raise
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+        return self._store
+
+    @property
+    def model(self) -> SimilarityModel:
+        """The model that embedded the objects.
+
+        Raises:
+            FileNotFoundError: It is not where it was.
+            ValueError: It is another model.
+        """
+        if self._model is None:
+            if self._given is None:
+                raise ValueError("The index does not know where its model is. Pass the model.")
+            if not isinstance(self._given, SimilarityModel) and not Path(self._given).exists():
+                raise FileNotFoundError(
+                    f"The model of the index is not at {self._given} any more. Pass the folder "
+                    "that it is saved in now, on the command line --model."
+                )
+            self.check_model(self._given)
+            self._model = _loaded(self._given)
+        return self._model
+
+    def check_model(self, model: ModelLike) -> None:
+        """Check that a model is the one that embedded the objects.
+
+        Raises:
+            ValueError: It is another one.
+        """
+        if _fingerprint(model) != self._facts.fingerprint:
+            name = "the model given" if isinstance(model, SimilarityModel) else str(model)
+            raise ValueError(
+                f"Expected the model that embedded the objects of the index, got another one: "
+                f"{name} has another fingerprint, so that its embeddings cannot be compared with "
+                "these. Build a new index with it."
+            )
+
+    def __len__(self) -> int:
+        """Return the number of objects."""
+        return len(self._store)
+
+    def add(
+        self,
+        objects: Iterable[Any],
+        ids: Iterable[str] | None = None,
+        payloads: Iterable[Payload] | None = None,
+        *,
+        batch_size: int = 128,
+    ) -> Added:
+        """Embed and store objects, or replace those with the same ids.
+
+        Objects that are there already, with the same payload, are not embedded again: to go on
+        after an interruption, or to bring an index up to date, add all objects again. What is
+        stored is kept in blocks of 1,024 objects.
+
+        Args:
+            objects: Raw objects: a list, or any iterable, which is read block by block.
+            ids: Their ids; by default a digest of the content, so that equal objects are one.
+            payloads: JSON values by name to store with each; conditions of searches refer to them.
+            batch_size: Number of objects that the encoders embed at once.
+
+        Raises:
+            ValueError: Numbers differ, different objects have one id, or a payload is no JSON.
+        """
+        return self.add_rows(_rows(objects, ids, payloads), batch_size=batch_size)
+
+    def add_rows(self, rows: Iterable[FileObject], *, batch_size: int = 128) -> Added:
+        """Embed and store the objects of a file; see :meth:`add`."""
+        batch_size = positive_count(batch_size, "batch_size")
+        embedded = unchanged = 0
+        iterator = iter(rows)
+        while block := list(islice(iterator, _BLOCK)):
+            entries = _entries(block)
+            known = {
+                record.id: record.payload.get(_DIGEST) for record in self._store.get(list(entries))
+            }
+            new = {
+                name: entry
+                for name, entry in entries.items()
+                if known.get(name) != entry.payload[_DIGEST]
+            }
+            if new:
+                objects = [as_document(entry.object) for entry in new.values()]
+                self._store.upsert(
+                    list(new),
+                    self._embeddings(objects, batch_size),
+                    [entry.payload for entry in new.values()],
+                )
+            embedded += len(new)
+            unchanged += len(entries) - len(new)
+        return Added(embedded, unchanged)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove objects, and return how many of the ids were known."""
+        return self._store.delete(ids)
+
+    def search(self, query: Any, top: int = 10, where: Condition | None = None) -> list[IndexHit]:
+        """Return the objects nearest to a query, best first.
+
+        Args:
+            query: A raw object.
+            top: Maximum number of results.
+            where: Condition on the payloads of results.
+        """
+        return self.search_many([query], top, where)[0]
+
+    def search_many(
+        self, queries: Sequence[Any], top: int = 10, where: Condition | None = None
+    ) -> list[list[IndexHit]]:
+        """Return the objects nearest to each of several queries, best first."""
+        top = positive_count(top, "top")
+        embeddings = self._embeddings([as_query(query) for query in queries])
+        return [[_index_hit(hit) for hit in hits] for hits in
+                self._store.search(embeddings, top, where)]  # fmt: skip
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _embeddings(self, objects: list[Any], batch_size: int = 128) -> Any:
+        found = self.model.encode(objects, batch_size=batch_size, dim=self._facts.dim)
+        return found.astype(np.float32, copy=False)
+
+
+class _Facts(BaseModel):
+    """What an index keeps with its store."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
+    model_path: str | None = Field(max_length=4096)
+    dim: int | None = Field(default=None, ge=1)
+    core_version: str = Field(max_length=100)
+
+    @classmethod
+    def of(cls, store: Store) -> _Facts:
+        try:
+            return cls.model_validate(store.metadata.get("index"))
+        except ValidationError as error:
+            raise InvalidFolderError(
+                f"The store at {store.location} is none of an index. Give the folder or the URL of "
+                "an index."
+            ) from error
+
+
+class _StoreFile(BaseModel):
+    """Content of ``index.json``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal["quaterion-index"]
+    format_version: Literal[1]
+    core_version: str = Field(max_length=100)
+    component: str = Field(max_length=200)
+    config: dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An object to be stored."""
+
+    object: Any
+    payload: dict[str, Any]
+
+
+def is_index(location: str | os.PathLike[str]) -> bool:
+    """Return whether a location is the folder of an index, of any version, or a URL."""
+    if _scheme(location) is not None:
+        return True
+    try:
+        return read_json(Path(location) / INDEX_FILE).get("format") == FORMAT
+    except InvalidFolderError:
+        return False
+
+
+def exists(location: str | os.PathLike[str]) -> bool:
+    """Return whether there is an index at a location; of a URL, whether it can be opened.
+
+    Raises:
+        ValueError: No installed store has the scheme of the URL.
+    """
+    if _scheme(location) is None:
+        return is_index(location)
+    try:
+        with _store_of_url(os.fspath(location)) as store:
+            store.open()
+            return True
+    except InvalidFolderError:
+        return False
+
+
+def _scheme(location: str | os.PathLike[str]) -> str | None:
+    text = os.fspath(location)
+    return text.partition("://")[0] if "://" in text else None
+
+
+def _store_of_url(location: str) -> Store:
+    """Return the store whose scheme a URL has.
+
+    Raises:
+        ValueError: No installed store has it.
+    """
+    scheme = _scheme(location)
+    schemes = []
+    for record in registry.components(ComponentKind.STORE):
+        try:
+            store = registry.load(ComponentKind.STORE, record.id)
+        except ImportError:  # its extra is missing, which matters if it is the one
+            schemes.append(f"{record.name} (not installed)")
+            continue
+        if scheme in store.schemes:
+            found: Store = build_component("store", {"name": record.id, "location": location})
+            return found
+        schemes += store.schemes
+    raise ValueError(
+        f"Expected a folder, or a URL of an installed store, got {location!r:.200}. Installed are "
+        f"stores for {', '.join(sorted(schemes)) or 'no URL'}; "
+        'pip install "quaterion-serving[qdrant]" brings qdrant://.'
+    )
+
+
+def _new_store(
+    location: str | os.PathLike[str], choice: ComponentChoice, *, overwrite: bool
+) -> Store:
+    if _scheme(location) is not None:
+        return _store_of_url(os.fspath(location))
+    folder = Path(location)
+    if overwrite and is_index(folder):
+        shutil.rmtree(folder)
+    elif is_index(folder):
+        raise OutputExistsError(
+            f"{folder} holds an index already. Choose another folder, or replace the index with "
+            "overwrite=True, on the command line --overwrite."
+        )
+    check_output_folder(folder)
+    name, arguments = split_choice("store", choice)
+    place = str(folder / _STORE)
+    store: Store = build_component("store", {"name": name, "location": place, **arguments})
+    if store.schemes:
+        raise ValueError(
+            f"Expected a store that lives in a folder, got {name!r}. Give its URL as the location, "
+            f"such as {store.schemes[0]}://host/collection."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "format": FORMAT,
+        "format_version": 1,
+        "core_version": __version__,
+        "component": registry.find(ComponentKind.STORE, name).id,
+        "config": store.get_config_dict(),
+    }
+    with whole_file(folder / INDEX_FILE) as stream:
+        stream.write(json_text(content).encode())
+    return store
+
+
+def _known_store(location: str | os.PathLike[str]) -> Store:
+    if _scheme(location) is not None:
+        return _store_of_url(os.fspath(location))
+    file = Path(location) / INDEX_FILE
+    content = read_json(file)
+    if content.get("format") != FORMAT:
+        raise InvalidFolderError(f"{location} holds no index. Build one with Index.create().")
+    if content.get("format_version") != 1:
+        raise UnsupportedFormatError(
+            f"{location} was written by quaterion-core {content.get('core_version')!r:.100} in a "
+            "later format. Upgrade: pip install --upgrade quaterion-core"
+        )
+    try:
+        checked = _StoreFile.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InvalidFolderError(f"{file} is damaged: {place!r:.100}: {first['msg']}.") from error
+    if not is_id(checked.component) or "location" in checked.config:
+        raise InvalidFolderError(f"{file} is damaged: it names no store.")
+    registry.require([("store", checked.component)], source=str(file))
+    place = str(Path(location) / _STORE)
+    choice = {"name": checked.component, "location": place, **checked.config}
+    try:
+        store: Store = build_component("store", choice)
+    except (TypeError, ValueError) as error:
+        raise InvalidFolderError(f"{file} is damaged: {error}") from error
+    return store
+
+
+def _loaded(model: ModelLike) -> SimilarityModel:
+    return model if isinstance(model, SimilarityModel) else SimilarityModel.load(Path(model))
+
+
+def _fingerprint(model: ModelLike) -> str:
+    if isinstance(model, SimilarityModel):
+        return model.fingerprint()
+    return folder_fingerprint(Path(model))
+
+
+def _rows(
+    objects: Iterable[Any], ids: Iterable[str] | None, payloads: Iterable[Payload] | None
+) -> Iterator[FileObject]:
+    if isinstance(objects, (str, bytes)):
+        raise TypeError(f"Expected a list of objects, got {objects!r:.60}. Pass [{objects!r:.60}].")
+    names = repeat(None) if ids is None else iter(ids)
+    fields = repeat({}) if payloads is None else iter(payloads)
+    try:
+        for obj in objects:
+            yield FileObject(obj, next(names), dict(next(fields)))
+    except StopIteration:
+        raise ValueError("Expected an id and a payload for each object, got fewer.") from None
+    for given, rest in ((ids, names), (payloads, fields)):
+        if given is not None and next(rest, None) is not None:
+            raise ValueError("Expected an object for each id and each payload, got fewer.")
+
+
+def _entries(rows: Iterable[FileObject]) -> dict[str, _Entry]:
+    """Return the objects to store by id.
+
+    Raises:
+        ValueError: Different objects have one id, or a field has a reserved name.
+    """
+    entries: dict[str, _Entry] = {}
+    for row in rows:
+        if reserved := _RESERVED & row.fields.keys():
+            raise ValueError(
+                f"Expected payloads without the reserved name {min(reserved)!r}. Rename the field."
+            )
+        content = object_digest(row.object).hex()
+        name = content if row.id is None else row.id
+        payload = dict(row.fields)
+        if isinstance(row.object, (str, PurePath)):
+            payload[_OBJECT] = str(row.object)
+            payload[_KIND] = "path" if isinstance(row.object, PurePath) else "text"
+        payload[_DIGEST] = object_digest((content, row.fields)).hex()
+        known = entries.get(name)
+        if known is not None and row.id is not None and known.payload != payload:
+            raise ValueError(
+                f"Expected one object for each id, got two for {name!r:.80}: "
+                f"{known.object!r:.80} and {row.object!r:.80}."
+            )
+        entries[name] = _Entry(row.object, payload)
+    return entries
+
+
+def _index_hit(hit: Hit) -> IndexHit:
+    shown, kind = hit.payload.get(_OBJECT), hit.payload.get(_KIND)
+    found = Path(shown) if kind == "path" and isinstance(shown, str) else shown
+    payload = {key: value for key, value in hit.payload.items() if key not in _RESERVED}
+    return IndexHit(hit.id, hit.score, found if isinstance(found, (str, Path)) else None, payload)
