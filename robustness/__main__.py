@@ -12,6 +12,7 @@ from functools import partial
 from robustness.crashes import CRASH_SUBJECTS, Trial, try_crashes
 from robustness.hostile_caches import try_caches
 from robustness.hostile_files import try_files
+from robustness.hostile_indexes import try_indexes
 from robustness.hostile_input import try_folders
 from robustness.listed_cases import try_listed
 from robustness.listed_files import try_listed_files
@@ -53,7 +54,7 @@ def main() -> int:
             first_seed=options.seed,
             report=partial(progress, f"crashes while writing a {subject.name}"),
         )
-    folders, caches = options.cases * 7 // 10, options.cases // 10
+    folders, caches = options.cases * 6 // 10, options.cases // 10
     cases = [
         *try_listed(jobs=options.jobs, report=partial(progress, "listed cases")),
         *try_listed_files(jobs=options.jobs, report=partial(progress, "listed files")),
@@ -69,8 +70,14 @@ def main() -> int:
             jobs=options.jobs,
             report=partial(progress, "hostile caches"),
         ),
+        *try_indexes(
+            caches,
+            first_seed=options.seed,
+            jobs=options.jobs,
+            report=partial(progress, "hostile indexes"),
+        ),
         *try_files(
-            options.cases - folders - caches,
+            options.cases - folders - 2 * caches,
             first_seed=options.seed,
             jobs=options.jobs,
             report=partial(progress, "hostile files"),

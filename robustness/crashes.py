@@ -23,9 +23,11 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from quaterion_core.distances import Distance
 from quaterion_core.heads import LinearProjectionHead
 from quaterion_core.model import SimilarityModel
-from quaterion_core.storage import StorageError, atomic_folder
+from quaterion_core.serving.stores import ExactStore
+from quaterion_core.storage import InvalidFolderError, StorageError, atomic_folder
 from quaterion_core.train.cache import filling
 from quaterion_core.train.cache.embedding_table import EmbeddingTable
 from quaterion_core.train.cache.table_folder import locked_folder
@@ -149,6 +151,34 @@ def _read_cache(path: Path) -> int:
     return 1
 
 
+_INDEX_IDS: Final = [str(number) for number in range(20)]
+
+
+def _write_index(path: Path, version: int) -> None:
+    store = ExactStore(str(path))
+    try:
+        store.open(read_only=False)
+    except InvalidFolderError:
+        store.create(4, Distance.EUCLIDEAN, {})
+    with store:
+        vectors = np.full((len(_INDEX_IDS), 4), version, dtype=np.float32)
+        store.upsert(_INDEX_IDS, vectors, [{"version": version}] * len(_INDEX_IDS))
+
+
+def _read_index(path: Path) -> int:
+    with ExactStore(str(path)) as store:
+        store.open()
+        hits = store.search(np.zeros((1, 4), dtype=np.float32), len(_INDEX_IDS) + 1)[0]
+        if {hit.id for hit in hits} != set(_INDEX_IDS):
+            raise AssertionError(f"expected {len(_INDEX_IDS)} objects, got {len(hits)}")
+        versions = {hit.payload["version"] for hit in hits}
+        scores = {round(1 / hit.score - 1) // 2 for hit in hits}
+        if len(versions) != 1 or scores != versions:
+            raise AssertionError(f"objects of several versions: {sorted(versions)}")
+        store.verify()
+        return int(versions.pop())
+
+
 def _beside(path: Path) -> list[Path]:
     return [other for other in path.parent.iterdir() if other != path]
 
@@ -156,6 +186,7 @@ def _beside(path: Path) -> list[Path]:
 CRASH_SUBJECTS: Final = (
     CrashSubject("model folder", _write_model, _read_model, _beside, is_folder=True),
     CrashSubject("checkpoint", _write_checkpoint, _read_checkpoint, _beside),
+    CrashSubject("index", _write_index, _read_index, _beside),
     CrashSubject("cache", _write_cache, _read_cache, _beside, replaces=False),
 )
 """What is written while processes are killed."""

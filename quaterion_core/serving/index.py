@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, repeat
 from pathlib import Path, PurePath
@@ -27,10 +27,9 @@ from quaterion_core.storage import (
     InvalidFolderError,
     OutputExistsError,
     UnsupportedFormatError,
-    check_output_folder,
-    json_text,
+    new_folder,
     read_json,
-    whole_file,
+    write_json,
 )
 from quaterion_core.utils.objects import positive_count
 from quaterion_core.version import __version__
@@ -159,8 +158,15 @@ class Index:
         facts = _Facts(
             fingerprint=_fingerprint(model), model_path=path, dim=dim, core_version=__version__
         )
-        built = _new_store(location, store, overwrite=overwrite)
-        built.create(size, Distance(distance), {"index": facts.model_dump()})
+        metadata = {"index": facts.model_dump()}
+        if _scheme(location) is None:
+            with _new_folder(Path(location), store, overwrite=overwrite) as empty, empty:
+                empty.create(size, Distance(distance), metadata)
+            built = _known_store(location)
+            built.open(read_only=False)
+        else:
+            built = _store_of_url(os.fspath(location))
+            built.create(size, Distance(distance), metadata)
         index = cls(built, model)
         index._model = loaded
         return index
@@ -205,6 +211,7 @@ class Index:
         Raises:
             FileNotFoundError: It is not where it was.
             ValueError: It is another model.
+            InvalidFolderError: The store has vectors of another size.
         """
         if self._model is None:
             if self._given is None:
@@ -215,7 +222,14 @@ class Index:
                     "that it is saved in now, on the command line --model."
                 )
             self.check_model(self._given)
-            self._model = _loaded(self._given)
+            model = _loaded(self._given)
+            size = self._facts.dim or model.embedding_size
+            if size != self._store.embedding_size:
+                raise InvalidFolderError(
+                    f"The store at {self._store.location} is damaged: it states the size "
+                    f"{self._store.embedding_size}, but embeddings of its model have {size}."
+                )
+            self._model = model
         return self._model
 
     def check_model(self, model: ModelLike) -> None:
@@ -422,39 +436,32 @@ def _store_of_url(location: str) -> Store:
     )
 
 
-def _new_store(
-    location: str | os.PathLike[str], choice: ComponentChoice, *, overwrite: bool
-) -> Store:
-    if _scheme(location) is not None:
-        return _store_of_url(os.fspath(location))
-    folder = Path(location)
-    if overwrite and is_index(folder):
-        shutil.rmtree(folder)
-    elif is_index(folder):
+@contextmanager
+def _new_folder(folder: Path, choice: ComponentChoice, *, overwrite: bool) -> Iterator[Store]:
+    """Make the folder of an index atomically, from the store that is created within the block."""
+    if is_index(folder) and not overwrite:
         raise OutputExistsError(
             f"{folder} holds an index already. Choose another folder, or replace the index with "
             "overwrite=True, on the command line --overwrite."
         )
-    check_output_folder(folder)
     name, arguments = split_choice("store", choice)
-    place = str(folder / _STORE)
-    store: Store = build_component("store", {"name": name, "location": place, **arguments})
-    if store.schemes:
-        raise ValueError(
-            f"Expected a store that lives in a folder, got {name!r}. Give its URL as the location, "
-            f"such as {store.schemes[0]}://host/collection."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {
-        "format": FORMAT,
-        "format_version": 1,
-        "core_version": __version__,
-        "component": registry.find(ComponentKind.STORE, name).id,
-        "config": store.get_config_dict(),
-    }
-    with whole_file(folder / INDEX_FILE) as stream:
-        stream.write(json_text(content).encode())
-    return store
+    with new_folder(folder, may_replace=is_index if overwrite else None) as temporary:
+        place = str(temporary / _STORE)
+        store: Store = build_component("store", {"name": name, "location": place, **arguments})
+        if store.schemes:
+            raise ValueError(
+                f"Expected a store that lives in a folder, got {name!r}. Give its URL as the "
+                f"location, such as {store.schemes[0]}://host/collection."
+            )
+        content = {
+            "format": FORMAT,
+            "format_version": 1,
+            "core_version": __version__,
+            "component": registry.find(ComponentKind.STORE, name).id,
+            "config": store.get_config_dict(),
+        }
+        write_json(temporary / INDEX_FILE, content, owner="the index")
+        yield store
 
 
 def _known_store(location: str | os.PathLike[str]) -> Store:

@@ -19,6 +19,7 @@ from robustness import __main__ as program
 from robustness import crashes, sandbox
 from robustness.hostile_caches import try_caches
 from robustness.hostile_files import try_files
+from robustness.hostile_indexes import try_indexes
 from robustness.hostile_input import try_folders
 from robustness.listed_cases import try_listed
 from robustness.listed_files import try_listed_files
@@ -60,6 +61,12 @@ def test_hostile_caches_are_filled_again_or_refused():
     cases = try_caches(40)
     assert [str(case) for case in cases if not case.outcome.is_right] == []
     assert {case.outcome.kind for case in cases} == {"our error", "same result"}
+
+
+def test_hostile_indexes_say_what_they_hold_or_are_refused():
+    cases = try_indexes(60)
+    assert [str(case) for case in cases if not case.outcome.is_right] == []
+    assert "our error" in {case.outcome.kind for case in cases}
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)

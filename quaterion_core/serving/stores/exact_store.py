@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,13 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.distances.top_k import CORPUS_BLOCK, Best, queries_per_block
 from quaterion_core.serving.stores.filters import Condition
-from quaterion_core.serving.stores.object_table import FILE, ObjectTable, Settings
+from quaterion_core.serving.stores.object_table import (
+    FILE,
+    Counts,
+    ObjectTable,
+    Settings,
+    is_unfinished,
+)
 from quaterion_core.serving.stores.store import (
     Hit,
     Payload,
@@ -32,6 +40,8 @@ from quaterion_core.serving.stores.store import (
 from quaterion_core.serving.stores.vector_file import VectorFile, VectorType
 from quaterion_core.storage import InvalidFolderError, NotWritableError, check_output_folder
 from quaterion_core.utils.objects import positive_count
+
+T = TypeVar("T")
 
 _DEAD: Final = 1000
 """Number of replaced vectors from which on their space is reclaimed, if they are the majority."""
@@ -84,7 +94,7 @@ class ExactStore(Store):
             dtype=self._dtype,
             metadata=json.loads(payload_text(metadata)),
         )
-        check_output_folder(self._folder)
+        check_output_folder(self._folder, may_replace=is_unfinished)
         with self._explained():
             self._folder.mkdir(parents=True, exist_ok=True)
             ObjectTable.create(self._folder, settings)
@@ -185,23 +195,7 @@ class ExactStore(Store):
         """
         array = torch.from_numpy(check_vectors(queries, self.embedding_size, "queries"))
         top = positive_count(top, "top")
-        with self._explained(), self._opened.reading() as counts:
-            allowed = None
-            if where is not None or counts.objects < counts.rows:
-                allowed = self._opened.rows(where)
-            vectors = self._file(counts.generation)
-            found: list[list[tuple[float, int]]] = []
-            for part in torch.split(array, queries_per_block(counts.rows)):
-                found += self._nearest(part, vectors, counts.rows, top, allowed)
-            objects = self._opened.by_row({row for of_query in found for _, row in of_query})
-            return [
-                [
-                    Hit(objects[row][0], score, read_payload(objects[row][1]))
-                    for score, row in of_query
-                    if row in objects
-                ]
-                for of_query in found
-            ]
+        return self._of_one_state(lambda counts: self._found(array, top, where, counts))
 
     def verify(self) -> None:
         """Read everything, and compare it with the checksums.
@@ -209,9 +203,49 @@ class ExactStore(Store):
         Raises:
             InvalidFolderError: Something is damaged.
         """
-        with self._explained(), self._opened.reading() as counts:
-            self._opened.check()
-            self._file(counts.generation).check(self._opened.chunks(), counts.rows)
+        self._of_one_state(self._check)
+
+    def _check(self, counts: Counts) -> None:
+        self._opened.check()
+        self._file(counts.generation).check(self._opened.chunks(), counts.rows)
+
+    def _of_one_state(self, read: Callable[[Counts], T]) -> T:
+        """Return what a function reads of one state, whatever others write.
+
+        The file of vectors of a state is removed once another process has reclaimed space.
+        """
+        with self._explained():
+            while True:
+                with self._opened.reading() as counts:
+                    try:
+                        return read(counts)
+                    except FileNotFoundError:
+                        generation = counts.generation
+                if self._opened.counts().generation == generation:
+                    raise FileNotFoundError(
+                        errno.ENOENT, os.strerror(errno.ENOENT), str(self._path_of(generation))
+                    )
+
+    def _found(
+        self, queries: Tensor, top: int, where: Condition | None, counts: Counts
+    ) -> list[list[Hit]]:
+        vectors = self._file(counts.generation)
+        vectors.require(counts.rows)
+        allowed = None
+        if where is not None or counts.objects < counts.rows:
+            allowed = self._opened.rows(where)
+        found: list[list[tuple[float, int]]] = []
+        for part in torch.split(queries, queries_per_block(counts.rows)):
+            found += self._nearest(part, vectors, counts.rows, top, allowed)
+        objects = self._opened.by_row({row for of_query in found for _, row in of_query})
+        return [
+            [
+                Hit(objects[row][0], score, read_payload(objects[row][1]))
+                for score, row in of_query
+                if row in objects
+            ]
+            for of_query in found
+        ]
 
     def _nearest(
         self,
@@ -271,9 +305,12 @@ class ExactStore(Store):
     def _file(self, generation: int) -> VectorFile:
         if generation not in self._files:
             settings = self._opened.settings
-            path = self._folder / f"vectors-{generation}.{settings.dtype}"
+            path = self._path_of(generation)
             self._files = {generation: VectorFile(path, settings.dtype, settings.embedding_size)}
         return self._files[generation]
+
+    def _path_of(self, generation: int) -> Path:
+        return self._folder / f"vectors-{generation}.{self._opened.settings.dtype}"
 
     @property
     def _opened(self) -> ObjectTable:

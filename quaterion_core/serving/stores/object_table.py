@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -24,6 +25,7 @@ from quaterion_core.storage.regular_files import kind_of_file, not_regular
 
 FILE: Final = "objects.sqlite"
 
+_UNFINISHED: Final = "objects.new"
 _BESIDE: Final = {FILE, f"{FILE}-wal", f"{FILE}-shm"}
 _MOST_FILES: Final = 8
 _AT_ONCE: Final = 500
@@ -97,10 +99,17 @@ class ObjectTable:
     def __init__(self, folder: Path, *, read_only: bool):
         _check_files(folder)
         self._source = folder / FILE
-        mode = "ro" if read_only else "rw"
-        if read_only and not os.access(folder, os.W_OK) and not _is_in_use(folder):
-            mode = "ro&immutable=1"  # SQLite would create files for locks
-        self._connection = _connected(f"{self._source.absolute().as_uri()}?mode={mode}")
+        uri = f"{self._source.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
+        try:
+            self._connect(uri)
+        except sqlite3.OperationalError:
+            # Without permission or space, SQLite cannot make its files for several processes.
+            if not read_only or _is_in_use(folder):
+                raise
+            self._connect(f"{uri}&immutable=1")
+
+    def _connect(self, uri: str) -> None:
+        self._connection = _connected(uri)
         try:
             self.settings = self._checked()
         except BaseException:
@@ -109,19 +118,29 @@ class ObjectTable:
 
     @staticmethod
     def create(folder: Path, settings: Settings) -> None:
-        """Make a database for an empty store."""
-        source = folder / FILE
-        connection = _connected(f"{source.absolute().as_uri()}?mode=rwc")
+        """Make a database for an empty store atomically."""
+        _remove_unfinished(folder)
+        source = folder / _UNFINISHED
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in _SCHEMA.values():
-                connection.execute(statement)
-            text = settings.model_dump_json()
-            connection.execute("INSERT INTO state VALUES (0, 0, 0, ?)", (text,))
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
+            connection = _connected(f"{source.absolute().as_uri()}?mode=rwc")
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("BEGIN IMMEDIATE")
+                for statement in _SCHEMA.values():
+                    connection.execute(statement)
+                text = settings.model_dump_json()
+                connection.execute("INSERT INTO state VALUES (0, 0, 0, ?)", (text,))
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
+            if (folder / f"{_UNFINISHED}-wal").exists():  # what it holds could not be moved
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            source.replace(folder / FILE)
+        except BaseException:
+            _remove_unfinished(folder)
+            with suppress(OSError):
+                folder.rmdir()
+            raise
 
     def close(self) -> None:
         """Close the database."""
@@ -264,19 +283,35 @@ class ObjectTable:
             raise InvalidFolderError(f"{problem}: {place!r:.100}: {first['msg']}.") from error
 
 
+def is_unfinished(folder: Path) -> bool:
+    """Return whether a folder holds nothing but what a killed process left of creating a store."""
+    return all(path.name.startswith(_UNFINISHED) for path in folder.iterdir())
+
+
+def _remove_unfinished(folder: Path) -> None:
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        path.unlink()
+
+
 def _connected(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False
     )
-    # What a hostile database could hold beside data is not run.
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA cell_size_check = ON")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        # What a hostile database could hold beside data is not run.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
 def _is_in_use(folder: Path) -> bool:
-    return (folder / f"{FILE}-wal").exists()
+    """Return whether a process is writing, or was killed before its changes were moved."""
+    log = folder / f"{FILE}-wal"
+    return log.exists() and log.stat().st_size > 0
 
 
 def _check_files(folder: Path) -> None:

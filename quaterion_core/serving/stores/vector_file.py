@@ -82,6 +82,15 @@ class VectorFile:
             os.close(descriptor)
         return Chunk(start, len(vectors), hashlib.sha256(data).hexdigest())
 
+    def require(self, rows: int) -> None:
+        """Check that the file holds so many rows.
+
+        Raises:
+            FileNotFoundError: There is no file.
+            InvalidFolderError: It is shorter.
+        """
+        self._map(rows)
+
     def block(self, start: int, stop: int, rows: int) -> Tensor:
         """Return the vectors of a range of rows, shape (stop - start, D), float32.
 
