@@ -142,6 +142,14 @@ def robustness(session: nox.Session) -> None:
     )  # fmt: skip
 
 
+@nox.session(venv_backend="none")
+def fuzz(session: nox.Session) -> None:
+    """Fuzz a parser, guided by coverage: ``nox -s fuzz -- --target recipe --runs 100000``."""
+    programs = shared_environment(session, "fuzz")
+    command = [str(programs / "python"), "-m", "robustness.guided", *session.posargs]
+    session.run(*command, external=True)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style with ruff, and the layers of the packages with import-linter."""
