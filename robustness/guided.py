@@ -1,8 +1,8 @@
 """Fuzzing guided by coverage: parsers get what reaches new branches, by atheris.
 
 Run it as ``python -m robustness.guided [--target NAME] [--runs 100000]``. It requires atheris,
-which is built for some systems and versions of Python only. It ends with the exit code 0 if every outcome
-was a result or an error of ours.
+which is built for some systems and versions of Python only. It ends with the exit code 0 if every
+outcome was a result or an error of ours.
 """
 
 from __future__ import annotations

@@ -311,8 +311,10 @@ def _is_of_right_type(annotation: Any, value: object) -> bool:
         return _accepts_number(annotation)
     if isinstance(value, str) and any(isinstance(c, str) for c in _choices(annotation)):
         return True
-    is_annotated = typing.get_origin(annotation) is Annotated
-    return is_annotated and not value_fault(typing.get_args(annotation)[0], value)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_of_right_type(member, value) for member in arguments)
+    return origin is Annotated and not value_fault(arguments[0], value)
 
 
 def _special(form: Any, parameters: object) -> Any:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from quaterion_core.eval.relevance import BlockRelevance, DenseRelevance
+from quaterion_core.utils.ranges import Count
 
 _SORT_ABOVE: Final = 64
 """Number of ranks per query above which sorting all scores is faster than counting for each."""
@@ -111,11 +112,11 @@ class Ranking:
             raise RuntimeError("Expected a metric that needs all ranks to say so in its needs.")
         return self._ranks
 
-    def hits(self, k: int) -> Tensor:
+    def hits(self, k: Count) -> Tensor:
         """Return which of the k nearest candidates are relevant, shape (Q, at most k), bool."""
         return self.gains[:, :k] > 0
 
-    def ideal_gains(self, k: int) -> Tensor:
+    def ideal_gains(self, k: Count) -> Tensor:
         """Return the k highest gains of each query, descending, shape (Q, k); 0 for none."""
         rows, _, gains = self._relevance.listing()
         ideal = torch.zeros(len(self.gains), k, device=gains.device)

@@ -15,6 +15,7 @@ from quaterion_core.plugins import registry
 from quaterion_core.storage import SavedFolder, load_module, open_saved_folder, save_module
 from quaterion_core.utils.child_components import remembered_classes, remembering_classes
 from quaterion_core.utils.config_migration import VersionedConfig
+from quaterion_core.utils.ranges import Count, DropoutRate
 
 
 class EncoderHead(VersionedConfig, CheckedArguments, nn.Module, ABC):
@@ -42,7 +43,7 @@ class EncoderHead(VersionedConfig, CheckedArguments, nn.Module, ABC):
         torch.Size([3, 2])
     """
 
-    def __init__(self, input_embedding_size: int, dropout: float = 0.0):
+    def __init__(self, input_embedding_size: Count, dropout: DropoutRate = 0.0):
         super().__init__()
         own = type(self)
         if own.transform is EncoderHead.transform and own.forward is EncoderHead.forward:

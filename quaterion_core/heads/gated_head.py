@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.utils.ranges import Count, DropoutRate
 
 
 class GatedHead(EncoderHead):
@@ -25,7 +26,7 @@ class GatedHead(EncoderHead):
         tensor([[ 0.9640, -9.6403]], grad_fn=<MulBackward0>)
     """
 
-    def __init__(self, input_embedding_size: int, dropout: float = 0.0):
+    def __init__(self, input_embedding_size: Count, dropout: DropoutRate = 0.0):
         super().__init__(input_embedding_size, dropout=dropout)
         self.gates = nn.Parameter(torch.empty(input_embedding_size))
         self.reset_parameters()

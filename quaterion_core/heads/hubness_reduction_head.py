@@ -11,6 +11,7 @@ from typing_extensions import Self
 
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.utils.child_components import describe, rebuild
+from quaterion_core.utils.ranges import Count
 from quaterion_core.utils.utils import l2_norm
 
 
@@ -61,7 +62,7 @@ class HubnessReductionHead(EncoderHead):
         self,
         head: EncoderHead,
         reference: Tensor,
-        neighbors: int = 20,
+        neighbors: Count = 20,
         weight: float = 3.0,
     ):
         if not isinstance(head, EncoderHead):
@@ -126,7 +127,7 @@ class HubnessReductionHead(EncoderHead):
         return cls(head, reference, **settings)
 
 
-def check_neighbourhood(neighbors: int, reference_size: int) -> None:
+def check_neighbourhood(neighbors: Count, reference_size: int) -> None:
     """Raise a ``ValueError`` unless ``neighbors`` is between 1 and the size of the reference."""
     if not 1 <= neighbors <= reference_size:
         raise ValueError(

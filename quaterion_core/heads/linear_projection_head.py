@@ -7,6 +7,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.utils.ranges import Count, DropoutRate
 
 
 class LinearProjectionHead(EncoderHead):
@@ -33,10 +34,10 @@ class LinearProjectionHead(EncoderHead):
 
     def __init__(
         self,
-        input_embedding_size: int,
-        output_size: int,
+        input_embedding_size: Count,
+        output_size: Count,
         bias: bool = True,
-        dropout: float = 0.0,
+        dropout: DropoutRate = 0.0,
         initial: Literal["random", "identity"] = "random",
     ):
         super().__init__(input_embedding_size, dropout=dropout)

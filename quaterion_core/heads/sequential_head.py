@@ -16,6 +16,7 @@ from quaterion_core.modules.layers import (
     layer_input_size,
 )
 from quaterion_core.utils.child_components import describe, rebuild
+from quaterion_core.utils.ranges import Count
 
 
 class SequentialHead(EncoderHead):
@@ -51,7 +52,7 @@ class SequentialHead(EncoderHead):
     """
 
     def __init__(
-        self, *modules: nn.Module, output_size: int, input_embedding_size: int | None = None
+        self, *modules: nn.Module, output_size: Count, input_embedding_size: Count | None = None
     ):
         known = _input_size(modules, output_size)
         size = input_embedding_size if known is None else known

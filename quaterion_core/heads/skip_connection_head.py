@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.utils.ranges import Count, DropoutRate
 
 
 class SkipConnectionHead(EncoderHead):
@@ -38,10 +39,10 @@ class SkipConnectionHead(EncoderHead):
 
     def __init__(
         self,
-        input_embedding_size: int,
-        dropout: float = 0.0,
-        skip_dropout: float = 0.0,
-        n_layers: int = 1,
+        input_embedding_size: Count,
+        dropout: DropoutRate = 0.0,
+        skip_dropout: DropoutRate = 0.0,
+        n_layers: Count = 1,
     ):
         super().__init__(input_embedding_size, dropout=dropout)
         if not 0.0 <= skip_dropout < 1.0:

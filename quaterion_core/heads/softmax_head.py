@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.utils.ranges import Count, DropoutRate
 
 
 class SoftmaxEmbeddingsHead(EncoderHead):
@@ -45,10 +46,10 @@ class SoftmaxEmbeddingsHead(EncoderHead):
 
     def __init__(
         self,
-        output_groups: int,
-        output_size_per_group: int,
-        input_embedding_size: int,
-        dropout: float = 0.0,
+        output_groups: Count,
+        output_size_per_group: Count,
+        input_embedding_size: Count,
+        dropout: DropoutRate = 0.0,
     ):
         super().__init__(input_embedding_size, dropout=dropout)
         if output_groups < 1 or output_size_per_group < 1:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.modules import ActivationFromFnName
+from quaterion_core.utils.ranges import Count, DropoutRate
 
 
 class StackedProjectionHead(EncoderHead):
@@ -43,10 +44,10 @@ class StackedProjectionHead(EncoderHead):
 
     def __init__(
         self,
-        input_embedding_size: int,
+        input_embedding_size: Count,
         output_sizes: Sequence[int],
         activation_fn: str = "relu",
-        dropout: float = 0.0,
+        dropout: DropoutRate = 0.0,
     ):
         super().__init__(input_embedding_size, dropout=dropout)
         if not output_sizes or min(output_sizes) < 1:

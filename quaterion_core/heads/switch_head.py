@@ -13,6 +13,7 @@ from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.utils.child_components import describe, rebuild
 from quaterion_core.utils.objects import about_object
 from quaterion_core.utils.options import check_option_keys, inverse_permutation, rows_by_option
+from quaterion_core.utils.ranges import Count, DropoutRate
 
 
 class SwitchHead(EncoderHead):
@@ -43,8 +44,8 @@ class SwitchHead(EncoderHead):
     def __init__(
         self,
         options: Mapping[str, EncoderHead],
-        input_embedding_size: int,
-        dropout: float = 0.0,
+        input_embedding_size: Count,
+        dropout: DropoutRate = 0.0,
     ):
         super().__init__(input_embedding_size, dropout=dropout)
         check_option_keys(options.keys(), type(self).__name__)

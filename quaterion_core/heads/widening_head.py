@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from quaterion_core.heads.stacked_projection_head import StackedProjectionHead
+from quaterion_core.utils.ranges import Count, DropoutRate
 
 
 class WideningHead(StackedProjectionHead):
@@ -32,10 +33,10 @@ class WideningHead(StackedProjectionHead):
 
     def __init__(
         self,
-        input_embedding_size: int,
+        input_embedding_size: Count,
         expansion_factor: float = 4.0,
         activation_fn: str = "relu",
-        dropout: float = 0.0,
+        dropout: DropoutRate = 0.0,
     ):
         inner_size = int(expansion_factor * input_embedding_size)
         if inner_size < 1:

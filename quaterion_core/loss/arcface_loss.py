@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from quaterion_core.loss.group_classification_loss import GroupClassificationLoss
+from quaterion_core.utils.ranges import Count, PositiveFloat
 
 
 class ArcFaceLoss(GroupClassificationLoss):
@@ -45,7 +46,11 @@ class ArcFaceLoss(GroupClassificationLoss):
     """
 
     def __init__(
-        self, embedding_size: int, num_groups: int, scale: float = 64.0, margin: float = 0.5
+        self,
+        embedding_size: Count,
+        num_groups: Count,
+        scale: PositiveFloat = 64.0,
+        margin: float = 0.5,
     ):
         super().__init__(embedding_size, num_groups)
         if scale <= 0:

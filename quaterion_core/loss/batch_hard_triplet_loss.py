@@ -10,6 +10,7 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
 from quaterion_core.loss.hardest_triplets import hardest_triplets
+from quaterion_core.utils.ranges import NonNegativeFloat
 
 
 class BatchHardTripletLoss(AnchoredGroupLoss):
@@ -46,7 +47,9 @@ class BatchHardTripletLoss(AnchoredGroupLoss):
     """
 
     def __init__(
-        self, margin: float = 0.2, distance_metric_name: Distance | str = Distance.EUCLIDEAN
+        self,
+        margin: NonNegativeFloat = 0.2,
+        distance_metric_name: Distance | str = Distance.EUCLIDEAN,
     ):
         super().__init__(distance_metric_name)
         if margin < 0:

@@ -11,6 +11,7 @@ from quaterion_core.distances import Distance
 from quaterion_core.loss.group_index import GroupIndex
 from quaterion_core.loss.group_loss import GroupLoss
 from quaterion_core.utils.precision import embeddings_for_loss
+from quaterion_core.utils.ranges import Count
 from quaterion_core.utils.utils import l2_norm
 
 
@@ -48,7 +49,7 @@ class CenterLoss(GroupLoss):
         0.25
     """
 
-    def __init__(self, embedding_size: int, num_groups: int, lambda_c: float = 0.5):
+    def __init__(self, embedding_size: Count, num_groups: Count, lambda_c: float = 0.5):
         super().__init__(Distance.EUCLIDEAN)
         if embedding_size < 1:
             raise ValueError(f"Expected embedding_size to be positive, got {embedding_size}.")

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from quaterion_core.loss.group_classification_loss import GroupClassificationLoss
+from quaterion_core.utils.ranges import Count, PositiveFloat
 
 
 class CosFaceLoss(GroupClassificationLoss):
@@ -42,7 +43,11 @@ class CosFaceLoss(GroupClassificationLoss):
     """
 
     def __init__(
-        self, embedding_size: int, num_groups: int, margin: float = 0.35, scale: float = 64.0
+        self,
+        embedding_size: Count,
+        num_groups: Count,
+        margin: float = 0.35,
+        scale: PositiveFloat = 64.0,
     ):
         super().__init__(embedding_size, num_groups)
         if scale <= 0:

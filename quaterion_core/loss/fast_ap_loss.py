@@ -8,6 +8,7 @@ from torch import Tensor
 
 from quaterion_core.distances import Cosine, Distance
 from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
+from quaterion_core.utils.ranges import Count
 
 
 class FastAPLoss(AnchoredGroupLoss):
@@ -43,7 +44,7 @@ class FastAPLoss(AnchoredGroupLoss):
         tensor(0.5000)
     """
 
-    def __init__(self, num_bins: int = 10):
+    def __init__(self, num_bins: Count = 10):
         super().__init__(Distance.EUCLIDEAN)
         if num_bins < 1:
             raise ValueError(f"Expected num_bins to be positive, got {num_bins}.")

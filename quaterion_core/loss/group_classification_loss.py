@@ -13,6 +13,7 @@ from quaterion_core.distances import Distance
 from quaterion_core.loss.group_index import GroupIndex
 from quaterion_core.loss.group_loss import GroupLoss
 from quaterion_core.utils.precision import embeddings_for_loss
+from quaterion_core.utils.ranges import Count
 
 
 class GroupClassificationLoss(GroupLoss, ABC):
@@ -32,7 +33,10 @@ class GroupClassificationLoss(GroupLoss, ABC):
     """
 
     def __init__(
-        self, embedding_size: int, num_groups: int, distance_metric_name: Distance = Distance.COSINE
+        self,
+        embedding_size: Count,
+        num_groups: Count,
+        distance_metric_name: Distance = Distance.COSINE,
     ):
         super().__init__(distance_metric_name)
         if embedding_size < 1:

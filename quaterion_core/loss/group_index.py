@@ -7,6 +7,8 @@ import warnings
 import torch
 from torch import Tensor, nn
 
+from quaterion_core.utils.ranges import Count
+
 _NO_ROW = -1
 
 
@@ -33,7 +35,7 @@ class GroupIndex(nn.Module):
     ids: Tensor
     rows: Tensor
 
-    def __init__(self, num_groups: int):
+    def __init__(self, num_groups: Count):
         super().__init__()
         if num_groups < 1:
             raise ValueError(f"Expected num_groups to be positive, got {num_groups}.")

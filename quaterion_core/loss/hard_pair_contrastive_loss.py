@@ -11,6 +11,7 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
 from quaterion_core.utils.precision import embeddings_for_loss
+from quaterion_core.utils.ranges import NonNegativeFloat
 
 
 class HardPairContrastiveLoss(PairwiseLoss):
@@ -48,7 +49,7 @@ class HardPairContrastiveLoss(PairwiseLoss):
     def __init__(
         self,
         distance_metric_name: Distance | str = Distance.COSINE,
-        margin: float = 0.5,
+        margin: NonNegativeFloat = 0.5,
         size_average: bool = False,
     ):
         super().__init__(distance_metric_name)

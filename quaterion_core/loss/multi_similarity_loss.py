@@ -11,6 +11,7 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
 from quaterion_core.utils.masked import masked_log_sum_exp
+from quaterion_core.utils.ranges import PositiveFloat
 
 
 class MultiSimilarityLoss(AnchoredGroupLoss):
@@ -59,8 +60,8 @@ class MultiSimilarityLoss(AnchoredGroupLoss):
 
     def __init__(
         self,
-        positive_scale: float = 2.0,
-        negative_scale: float = 50.0,
+        positive_scale: PositiveFloat = 2.0,
+        negative_scale: PositiveFloat = 50.0,
         threshold: float = 0.5,
         mining_margin: float | None = 0.1,
         distance_metric_name: Distance | str = Distance.COSINE,

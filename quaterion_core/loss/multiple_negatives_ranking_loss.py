@@ -16,6 +16,7 @@ from quaterion_core.loss.known_positives import has_equal_objects, known_positiv
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
 from quaterion_core.loss.positive_pairs import POSITIVE_FROM, check_positive_from, positive_weights
 from quaterion_core.utils.precision import embeddings_for_loss
+from quaterion_core.utils.ranges import PositiveFloat
 
 
 class MultipleNegativesRankingLoss(PairwiseLoss):
@@ -68,7 +69,7 @@ class MultipleNegativesRankingLoss(PairwiseLoss):
 
     def __init__(
         self,
-        scale: float = 20.0,
+        scale: PositiveFloat = 20.0,
         distance_metric_name: Distance | str = Distance.COSINE,
         symmetric: bool = False,
         positive_from: float = POSITIVE_FROM,

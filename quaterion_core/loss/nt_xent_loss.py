@@ -14,6 +14,7 @@ from quaterion_core.loss.known_positives import has_equal_objects, known_positiv
 from quaterion_core.loss.pairwise_loss import PairwiseLoss
 from quaterion_core.loss.positive_pairs import POSITIVE_FROM, check_positive_from
 from quaterion_core.utils.precision import embeddings_for_loss
+from quaterion_core.utils.ranges import PositiveFloat
 
 
 class NTXentLoss(PairwiseLoss):
@@ -56,7 +57,7 @@ class NTXentLoss(PairwiseLoss):
 
     def __init__(
         self,
-        temperature: float = 0.1,
+        temperature: PositiveFloat = 0.1,
         distance_metric_name: Distance | str = Distance.COSINE,
         positive_from: float = POSITIVE_FROM,
     ):

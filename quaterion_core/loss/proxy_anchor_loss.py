@@ -13,6 +13,7 @@ from quaterion_core.loss.group_index import GroupIndex
 from quaterion_core.loss.group_loss import GroupLoss
 from quaterion_core.utils.masked import masked_log_sum_exp
 from quaterion_core.utils.precision import embeddings_for_loss
+from quaterion_core.utils.ranges import Count, PositiveFloat
 from quaterion_core.utils.utils import l2_norm
 
 
@@ -52,7 +53,11 @@ class ProxyAnchorLoss(GroupLoss):
     """
 
     def __init__(
-        self, embedding_size: int, num_groups: int, margin: float = 0.1, scale: float = 32.0
+        self,
+        embedding_size: Count,
+        num_groups: Count,
+        margin: float = 0.1,
+        scale: PositiveFloat = 32.0,
     ):
         super().__init__(Distance.COSINE)
         if embedding_size < 1:

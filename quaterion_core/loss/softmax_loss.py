@@ -8,6 +8,7 @@ from torch import Tensor
 
 from quaterion_core.distances import Distance
 from quaterion_core.loss.group_classification_loss import GroupClassificationLoss
+from quaterion_core.utils.ranges import Count, PositiveFloat
 
 
 class SoftmaxLoss(GroupClassificationLoss):
@@ -40,7 +41,7 @@ class SoftmaxLoss(GroupClassificationLoss):
         0.3133
     """
 
-    def __init__(self, embedding_size: int, num_groups: int, temperature: float = 0.05):
+    def __init__(self, embedding_size: Count, num_groups: Count, temperature: PositiveFloat = 0.05):
         super().__init__(embedding_size, num_groups, Distance.DOT_PRODUCT)
         if temperature <= 0:
             raise ValueError(f"Expected temperature to be positive, got {temperature}.")

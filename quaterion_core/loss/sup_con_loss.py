@@ -9,6 +9,7 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
 from quaterion_core.utils.masked import masked_log_sum_exp
+from quaterion_core.utils.ranges import PositiveFloat
 
 
 class SupConLoss(AnchoredGroupLoss):
@@ -46,7 +47,7 @@ class SupConLoss(AnchoredGroupLoss):
 
     def __init__(
         self,
-        temperature: float = 0.1,
+        temperature: PositiveFloat = 0.1,
         distance_metric_name: Distance | str = Distance.COSINE,
     ):
         super().__init__(distance_metric_name)

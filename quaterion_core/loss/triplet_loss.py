@@ -12,6 +12,7 @@ from torch import Tensor
 from quaterion_core.distances import Distance
 from quaterion_core.loss.anchored_group_loss import AnchoredGroupLoss
 from quaterion_core.loss.hardest_triplets import hardest_triplets
+from quaterion_core.utils.ranges import NonNegativeFloat
 
 _MININGS: Final = ("all", "hard", "semi_hard")
 _SORTED_VALUES: Final = 2**20
@@ -58,7 +59,7 @@ class TripletLoss(AnchoredGroupLoss):
 
     def __init__(
         self,
-        margin: float = 0.5,
+        margin: NonNegativeFloat = 0.5,
         distance_metric_name: Distance | str = Distance.COSINE,
         mining: str = "hard",
         soft: bool = False,

@@ -122,7 +122,7 @@ def test_all_faults_of_a_choice_and_of_those_inside_have_their_places():
 
 
 def test_a_value_is_refused_when_a_component_is_built_from_python():
-    with pytest.raises(TypeError, match="scale: Expected a number, got 'high'"):
+    with pytest.raises(TypeError, match="scale: Expected a number greater than 0, got 'high'"):
         build_component("loss", {"name": "multiple-negatives-ranking", "scale": "high"})
 
 

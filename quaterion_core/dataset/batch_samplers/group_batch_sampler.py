@@ -9,6 +9,7 @@ from torch import Tensor
 
 from quaterion_core.dataset.batch_samplers.batch_sampler import BatchSampler
 from quaterion_core.dataset.batch_samplers.sample_facts import SampleFacts
+from quaterion_core.utils.ranges import Count
 
 
 class GroupBatchSampler(BatchSampler):
@@ -46,7 +47,7 @@ class GroupBatchSampler(BatchSampler):
         [7, 7, 8, 8, 9, 9]
     """
 
-    def __init__(self, samples_per_group: int = 4):
+    def __init__(self, samples_per_group: Count = 4):
         if samples_per_group < 1:
             raise ValueError(
                 f"Expected samples_per_group to be at least 1, got {samples_per_group}."

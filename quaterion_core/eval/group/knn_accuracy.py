@@ -12,6 +12,7 @@ from quaterion_core.eval.base_metric import ReduceFunction
 from quaterion_core.eval.group.whole_groups_metric import WholeGroupsMetric
 from quaterion_core.eval.ranking import Needs, Ranking, check_k
 from quaterion_core.eval.retrieval import Retrieval
+from quaterion_core.utils.ranges import Count, PositiveFloat
 
 _VOTE_OF_THE_NEAREST: Final = 2**40
 """Votes are integers, so that sums do not depend on the order of addition."""
@@ -64,8 +65,8 @@ class KNNAccuracy(WholeGroupsMetric):
 
     def __init__(
         self,
-        k: int = 1,
-        temperature: float | None = None,
+        k: Count = 1,
+        temperature: PositiveFloat | None = None,
         distance_metric_name: Distance | str = Distance.COSINE,
         reduce_func: ReduceFunction | None = torch.mean,
     ):

@@ -11,6 +11,7 @@ from quaterion_core.distances import Distance
 from quaterion_core.eval.base_metric import ReduceFunction
 from quaterion_core.eval.group.group_metric import GroupMetric
 from quaterion_core.eval.ranking import Needs, Ranking, check_k
+from quaterion_core.utils.ranges import Count
 
 
 class RecallAtK(GroupMetric):
@@ -44,7 +45,7 @@ class RecallAtK(GroupMetric):
 
     def __init__(
         self,
-        k: int = 1,
+        k: Count = 1,
         distance_metric_name: Distance | str = Distance.COSINE,
         reduce_func: ReduceFunction | None = torch.mean,
     ):

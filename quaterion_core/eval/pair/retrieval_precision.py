@@ -11,6 +11,7 @@ from quaterion_core.distances import Distance
 from quaterion_core.eval.base_metric import ReduceFunction
 from quaterion_core.eval.pair.pair_metric import PairMetric
 from quaterion_core.eval.ranking import Needs, Ranking, check_k
+from quaterion_core.utils.ranges import Count
 
 
 class RetrievalPrecision(PairMetric):
@@ -47,7 +48,7 @@ class RetrievalPrecision(PairMetric):
 
     def __init__(
         self,
-        k: int = 1,
+        k: Count = 1,
         distance_metric_name: Distance | str = Distance.COSINE,
         reduce_func: ReduceFunction | None = torch.mean,
     ):

@@ -11,6 +11,7 @@ from quaterion_core.distances import Distance
 from quaterion_core.eval.base_metric import ReduceFunction
 from quaterion_core.eval.ranking import Ranking
 from quaterion_core.eval.retrieval_metrics.retrieval_metric import RetrievalMetricAtK
+from quaterion_core.utils.ranges import Count
 
 Gain = Literal["linear", "exponential"]
 """How a label counts: as it is, or 2 to the power of it, minus 1."""
@@ -58,7 +59,7 @@ class NDCG(RetrievalMetricAtK):
 
     def __init__(
         self,
-        k: int = 10,
+        k: Count = 10,
         gain: Gain = "linear",
         distance_metric_name: Distance | str = Distance.COSINE,
         reduce_func: ReduceFunction | None = torch.mean,

@@ -11,6 +11,7 @@ from quaterion_core.distances import Distance
 from quaterion_core.eval.base_metric import ReduceFunction
 from quaterion_core.eval.ranking import Needs, Ranking, check_k
 from quaterion_core.eval.retrieval_metrics.retrieval_metric import RetrievalMetric
+from quaterion_core.utils.ranges import Count
 
 
 class MeanReciprocalRank(RetrievalMetric):
@@ -42,7 +43,7 @@ class MeanReciprocalRank(RetrievalMetric):
 
     def __init__(
         self,
-        k: int | None = None,
+        k: Count | None = None,
         distance_metric_name: Distance | str = Distance.COSINE,
         reduce_func: ReduceFunction | None = torch.mean,
     ):

@@ -15,6 +15,7 @@ from quaterion_core.eval.pair.pair_metric import PairMetric
 from quaterion_core.eval.ranking import Needs, check_k
 from quaterion_core.eval.relevance import Relevance, group_relevance, pair_relevance
 from quaterion_core.eval.retrieval import Retrieval
+from quaterion_core.utils.ranges import Count
 
 
 def relevance_of(retrieval: Retrieval) -> Relevance:
@@ -109,7 +110,7 @@ class RetrievalMetricAtK(RetrievalMetric):
 
     def __init__(
         self,
-        k: int = 10,
+        k: Count = 10,
         distance_metric_name: Distance | str = Distance.COSINE,
         reduce_func: ReduceFunction | None = torch.mean,
     ):

@@ -13,6 +13,7 @@ from quaterion_core.eval.verification.verification_metric import (
     VerificationMetric,
     true_accept_rate,
 )
+from quaterion_core.utils.ranges import Fraction
 
 
 class TarAtFar(VerificationMetric):
@@ -45,7 +46,9 @@ class TarAtFar(VerificationMetric):
         tensor(1.)
     """
 
-    def __init__(self, far: float = 0.001, distance_metric_name: Distance | str = Distance.COSINE):
+    def __init__(
+        self, far: Fraction = 0.001, distance_metric_name: Distance | str = Distance.COSINE
+    ):
         super().__init__(distance_metric_name)
         _check_rate(far)
         self.far = far
@@ -88,7 +91,9 @@ class PairTarAtFar(PairScoreMetric):
         tensor(0.5000)
     """
 
-    def __init__(self, far: float = 0.001, distance_metric_name: Distance | str = Distance.COSINE):
+    def __init__(
+        self, far: Fraction = 0.001, distance_metric_name: Distance | str = Distance.COSINE
+    ):
         super().__init__(distance_metric_name)
         _check_rate(far)
         self.far = far
@@ -102,7 +107,7 @@ class PairTarAtFar(PairScoreMetric):
         return {"far": self.far, **super().get_config_dict()}
 
 
-def _check_rate(far: float) -> None:
+def _check_rate(far: Fraction) -> None:
     if not 0 <= far <= 1:
         raise ValueError(f"Expected far, the false accept rate, to be in [0, 1], got {far}.")
 

@@ -1,5 +1,6 @@
 """Faults of a recipe that are found before torch is imported."""
 
+import re
 import subprocess
 import sys
 
@@ -72,4 +73,31 @@ def test_the_early_check_imports_no_torch(recipe):
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "Expected a number, got 'big'" in done.stderr
+    assert "Expected a number of at least 0, got 'big'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (
+            "loss: {name: triplet, margin: -1}",
+            "loss.margin: Expected a number of at least 0, got -1",
+        ),
+        ("head: {name: gated, dropout: 1.5}", "head.dropout: Expected a number of at least 0 and"),
+        ("metrics: [{name: recall-at-k, k: 0}]", "metrics.0.k: Expected an integer of at least 1"),
+        ("encoder: {name: static, vocab_size: 0}", "encoder.vocab_size: Expected an integer of"),
+        ("metrics: [{name: tar-at-far, far: 2}]", "metrics.0.far: Expected a number of at least 0"),
+    ],
+)
+def test_values_out_of_range_are_found_early(tmp_path, section, message):
+    key = section.partition(":")[0]
+    lines = {
+        "data": "data: {name: jsonl, files: {train: a.jsonl}, obj: a, group: b}",
+        "encoder": "encoder: static",
+        "loss": "loss: triplet",
+        key: section,
+    }
+    (tmp_path / "a.jsonl").write_text('{"a": "x", "b": 1}')
+    (tmp_path / "recipe.yaml").write_text("\n".join(lines.values()))
+    with pytest.raises(RecipeError, match=re.escape(message)):
+        check_early(tmp_path / "recipe.yaml")

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from quaterion_core.heads import EncoderHead
+from quaterion_core.utils.ranges import Count, DropoutRate
 
 
 class BNNeckHead(EncoderHead):
@@ -39,7 +40,7 @@ class BNNeckHead(EncoderHead):
                 [ 1.0000]])
     """
 
-    def __init__(self, input_embedding_size: int, dropout: float = 0.0):
+    def __init__(self, input_embedding_size: Count, dropout: DropoutRate = 0.0):
         super().__init__(input_embedding_size, dropout=dropout)
         self.norm = nn.BatchNorm1d(input_embedding_size)
         self.norm.register_parameter("bias", None)

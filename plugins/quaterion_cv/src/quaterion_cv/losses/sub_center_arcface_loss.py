@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from quaterion_core.loss import ArcFaceLoss
+from quaterion_core.utils.ranges import Count, PositiveFloat
 
 
 class SubCenterArcFaceLoss(ArcFaceLoss):
@@ -49,10 +50,10 @@ class SubCenterArcFaceLoss(ArcFaceLoss):
 
     def __init__(
         self,
-        embedding_size: int,
-        num_groups: int,
-        sub_centers: int = 3,
-        scale: float = 64.0,
+        embedding_size: Count,
+        num_groups: Count,
+        sub_centers: Count = 3,
+        scale: PositiveFloat = 64.0,
         margin: float = 0.5,
     ):
         super().__init__(embedding_size, num_groups, scale, margin)

@@ -19,6 +19,7 @@ from quaterion_core.storage import InvalidFolderError, SavedFolder, write_json
 from quaterion_core.utils.faults import Faults
 from quaterion_core.utils.options import inverse_permutation
 from quaterion_core.utils.precision import at_least_float32
+from quaterion_core.utils.ranges import Count
 from quaterion_nlp.encoders.arguments import PRECISIONS, ROLES, check_arguments
 from quaterion_nlp.encoders.partial_training import add_adapters, merged, require_peft, top_modules
 from quaterion_nlp.encoders.pooling import replace_pooling
@@ -116,13 +117,13 @@ class SentenceTransformerEncoder(Encoder):
         self,
         model: str | Path | SentenceTransformer,
         trainable: bool = False,
-        max_seq_length: int | None = None,
+        max_seq_length: Count | None = None,
         prompt: str | None = None,
         prompts: Mapping[str, str] | None = None,
         precision: str | None = None,
-        train_layers: int | None = None,
+        train_layers: Count | None = None,
         lora: Mapping[str, Any] | None = None,
-        layers: int | None = None,
+        layers: Count | None = None,
         pooling: str | Sequence[str] | None = None,
     ):
         super().__init__()

@@ -20,6 +20,7 @@ from quaterion_core.encoders import Encoder
 from quaterion_core.storage import InvalidFolderError, SavedFolder, save_weights, write_json
 from quaterion_core.storage.modules import assign_weights
 from quaterion_core.utils.faults import Faults
+from quaterion_core.utils.ranges import Count
 from quaterion_nlp.encoders.byte_pairs import check_byte_pairs, train_byte_pairs
 from quaterion_nlp.encoders.checks import check_flag, check_positive
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer, open_tokenizer
@@ -89,7 +90,7 @@ class StaticEncoder(Encoder):
     def __init__(
         self,
         tokenizer: Tokenizer,
-        embedding_size: int = 512,
+        embedding_size: Count = 512,
         trainable: bool = True,
         length: float | None = None,
     ):
@@ -121,12 +122,12 @@ class StaticEncoder(Encoder):
         cls,
         objects: Iterable[str],
         *,
-        vocab_size: int | None = None,
+        vocab_size: Count | None = None,
         min_frequency: int | None = None,
         lowercase: bool | None = None,
         tokenizer: str | Path | Tokenizer | None = None,
         model: str | Path | SentenceTransformer | None = None,
-        embedding_size: int | None = None,
+        embedding_size: Count | None = None,
         pca: int | None = None,
         weighting: str | None = None,
         trainable: bool = True,

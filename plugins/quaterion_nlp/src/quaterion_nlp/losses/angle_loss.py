@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from quaterion_core.distances import Distance
+from quaterion_core.utils.ranges import PositiveFloat
 from quaterion_core.utils.utils import l2_norm
 from quaterion_nlp.losses.pair_order_loss import PairOrderLoss
 
@@ -51,7 +52,7 @@ class AnglELoss(PairOrderLoss):
         tensor(0.9215)
     """
 
-    def __init__(self, scale: float = 20.0):
+    def __init__(self, scale: PositiveFloat = 20.0):
         super().__init__(scale, Distance.COSINE)
 
     def get_config_dict(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from quaterion_core.dataset.targets import NO_SUBGROUP
 from quaterion_core.distances import Distance
 from quaterion_core.loss import PairwiseLoss
 from quaterion_core.utils.precision import embeddings_for_loss
+from quaterion_core.utils.ranges import PositiveFloat
 
 
 class DistillationLoss(PairwiseLoss):
@@ -33,7 +34,7 @@ class DistillationLoss(PairwiseLoss):
 
     def __init__(
         self,
-        scale: float = 1.0,
+        scale: PositiveFloat = 1.0,
         distance_metric_name: Distance | str = Distance.DOT_PRODUCT,
     ):
         super().__init__(distance_metric_name)

@@ -14,6 +14,7 @@ from quaterion_core.loss import PairwiseLoss
 from quaterion_core.loss.known_positives import has_equal_objects, known_positives
 from quaterion_core.loss.positive_pairs import POSITIVE_FROM, check_positive_from, positive_weights
 from quaterion_core.utils.precision import at_least_float32, embeddings_for_loss
+from quaterion_core.utils.ranges import PositiveFloat
 
 
 class GuidedNegativesRankingLoss(PairwiseLoss):
@@ -72,7 +73,7 @@ class GuidedNegativesRankingLoss(PairwiseLoss):
 
     def __init__(
         self,
-        scale: float = 100.0,
+        scale: PositiveFloat = 100.0,
         margin: float = 0.0,
         self_margin: float = 0.1,
         distance_metric_name: Distance | str = Distance.COSINE,

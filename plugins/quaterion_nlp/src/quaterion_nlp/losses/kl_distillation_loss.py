@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from quaterion_core.distances import Distance
+from quaterion_core.utils.ranges import PositiveFloat
 from quaterion_nlp.losses.distillation_loss import DistillationLoss, sum_by_query
 
 
@@ -49,8 +50,8 @@ class KLDistillationLoss(DistillationLoss):
 
     def __init__(
         self,
-        temperature: float = 1.0,
-        scale: float = 1.0,
+        temperature: PositiveFloat = 1.0,
+        scale: PositiveFloat = 1.0,
         distance_metric_name: Distance | str = Distance.DOT_PRODUCT,
     ):
         super().__init__(scale, distance_metric_name)

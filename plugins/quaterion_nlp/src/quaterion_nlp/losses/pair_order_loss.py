@@ -12,6 +12,7 @@ from quaterion_core.distances import Distance
 from quaterion_core.loss import PairwiseLoss
 from quaterion_core.utils.masked import masked_log_sum_exp
 from quaterion_core.utils.precision import embeddings_for_loss
+from quaterion_core.utils.ranges import PositiveFloat
 
 
 class PairOrderLoss(PairwiseLoss):
@@ -33,7 +34,9 @@ class PairOrderLoss(PairwiseLoss):
         ValueError: ``scale`` is not positive.
     """
 
-    def __init__(self, scale: float = 20.0, distance_metric_name: Distance | str = Distance.COSINE):
+    def __init__(
+        self, scale: PositiveFloat = 20.0, distance_metric_name: Distance | str = Distance.COSINE
+    ):
         super().__init__(distance_metric_name)
         if scale <= 0:
             raise ValueError(f"Expected scale to be positive, got {scale}.")
