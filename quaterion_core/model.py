@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, overload
 import numpy as np
 import torch
 from torch import Tensor, nn
+from typing_extensions import Self
 
 from quaterion_core.dataset.train_collator import Features, collate_features
 from quaterion_core.embedding import check_objects, device_of, embed_in_order, evaluation_mode
@@ -285,8 +286,9 @@ class SimilarityModel(nn.Module):
         device, collate = device_of(self), self.get_collate_fn()
 
         def embed_batch(objects: list[Any]) -> Tensor:
-            batch = move_to_device(collate(objects), device)
-            output = self.forward(batch)
+            with _explained(objects):
+                batch = move_to_device(collate(objects), device)
+                output = self.forward(batch)
             if not torch.isfinite(output).all():
                 self._explain_not_finite(batch)
             output = output[:, :dim]
@@ -393,6 +395,30 @@ class SimilarityModel(nn.Module):
             notes=notes or {},
         )
 
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Move the model to a device, or convert its weights; see :meth:`torch.nn.Module.to`.
+
+        Raises:
+            ValueError: There is no such device.
+        """
+        try:
+            return super().to(*args, **kwargs)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            given = kwargs.get("device", args[0] if args else None)
+            if not isinstance(given, (str, int, torch.device)):
+                raise
+            raise ValueError(f"{_no_device(given)} ({str(error).splitlines()[0]:.200})") from error
+
+    def cuda(self, device: int | torch.device | None = None) -> Self:
+        """Move the model to an NVIDIA GPU; see :meth:`torch.nn.Module.cuda`.
+
+        Raises:
+            ValueError: There is none.
+        """
+        if isinstance(device, int):
+            device = torch.device("cuda", device)
+        return self.to("cuda" if device is None else device)
+
     def fingerprint(self) -> str:
         """Return a digest of the model's configuration and weights, as hexadecimal digits.
 
@@ -437,6 +463,29 @@ class SimilarityModel(nn.Module):
 
 
 MetricModel = SimilarityModel
+
+
+@contextmanager
+def _explained(objects: list[Any]) -> Iterator[None]:
+    """Say what an encoder was given, if it raises an error of Python for other objects."""
+    try:
+        yield
+    except (TypeError, AttributeError) as error:
+        if str(error).startswith(("Expected", "Object")):  # it says so itself
+            raise
+        raise TypeError(
+            f"Expected objects that the model's encoders take, got {objects[0]!r:.80} "
+            f"({type(error).__name__}: {error})."
+        ) from error
+
+
+def _no_device(given: str | int | torch.device) -> str:
+    there = ["cpu"]
+    there += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        there.append("mps")
+    advice = " NVIDIA GPUs are called 'cuda'." if str(given) == "gpu" else ""
+    return f"Expected one of the devices {', '.join(there)}, got {str(given)!r}.{advice}"
 
 
 def _allow_frozen_encoders(model: nn.Module, incompatible: Any) -> None:

@@ -85,6 +85,10 @@ def embed(encoder: Encoder, data: TensorTree) -> Tensor:
     """Embed what an encoder's collate function returned, a frozen encoder without a graph."""
     if isinstance(data, Embedded):
         return data.embeddings
+    if isinstance(data, Tensor) and data.is_floating_point() and not torch.is_autocast_enabled():
+        # A model that was converted, such as by half(), still collates in float32.
+        weights = (value for value in encoder.parameters() if value.is_floating_point())
+        data = data.to(next(weights, data).dtype)
     with torch.set_grad_enabled(torch.is_grad_enabled() and encoder.trainable):
         output: Tensor = encoder(data)
     return output

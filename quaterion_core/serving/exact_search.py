@@ -14,6 +14,15 @@ from quaterion_core.utils.given import expected
 from quaterion_core.utils.objects import positive_count
 
 
+def check_query(query: Any) -> None:
+    """Raise a ``TypeError`` for a list of texts, which are several queries."""
+    if isinstance(query, (list, tuple)) and query and isinstance(query[0], str):
+        raise TypeError(
+            f"Expected one query, got a {type(query).__name__} of {len(query)}. Search for each: "
+            "[index.search(query) for query in queries]."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """A search result.
@@ -79,6 +88,7 @@ class ExactSearch:
             ValueError: ``top`` is less than 1.
         """
         top = positive_count(top, "top")
+        check_query(query)
         embedding = self._model.encode([query], to_numpy=False)
         scores, found = top_k(embedding, self._embeddings, top, self._distance)
         return [

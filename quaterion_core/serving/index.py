@@ -22,6 +22,7 @@ from quaterion_core.distances import Distance
 from quaterion_core.model import SimilarityModel
 from quaterion_core.model_folder import folder_fingerprint
 from quaterion_core.plugins import ComponentKind, is_id, registry
+from quaterion_core.serving.exact_search import check_query
 from quaterion_core.serving.stores import Condition, Hit, Payload, Store
 from quaterion_core.storage import (
     InvalidFolderError,
@@ -313,6 +314,7 @@ class Index:
             top: Maximum number of results.
             where: Condition on the payloads of results.
         """
+        check_query(query)
         return self.search_many([query], top, where)[0]
 
     def search_many(

@@ -14,6 +14,7 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
+from torch.utils.data import DataLoader, default_collate
 
 from quaterion_core.dataset.similarity_samples import SimilarityGroupSample, SimilarityPairSample
 from quaterion_core.dataset.train_collator import Features, collate_features
@@ -37,6 +38,25 @@ from quaterion_core.utils.given import expected
 
 _SERVING: Final = frozenset({"encode", "encoders", "head", "save", "reduce_hubness"})
 """Attributes that a model for serving has and a trainable model lacks."""
+
+
+_SAMPLES: Final = (SimilarityPairSample, SimilarityGroupSample, str)
+_EVALUATE: Final = "Quaterion.evaluate(evaluator, data, model.model)"
+_LOOPS: Final = {
+    TrainerFn.FITTING: ("train_dataloaders", "fit_loop", "Quaterion.fit(model, trainer, data)"),
+    TrainerFn.VALIDATING: ("dataloaders", "validate_loop", _EVALUATE),
+    TrainerFn.TESTING: ("dataloaders", "test_loop", _EVALUATE),
+    TrainerFn.PREDICTING: ("dataloaders", "predict_loop", "model.model.encode(objects)"),
+}
+"""Argument of each method of the trainer, its loop, and what to call instead."""
+
+
+def _has_raw_samples(loader: object) -> bool:
+    """Return whether a loader of PyTorch would collate samples as if they were numbers."""
+    if not isinstance(loader, DataLoader) or loader.collate_fn is not default_collate:
+        return False
+    dataset: Any = loader.dataset
+    return bool(hasattr(dataset, "__len__") and len(dataset)) and isinstance(dataset[0], _SAMPLES)
 
 
 class TrainableModel(pl.LightningModule, ABC):
@@ -272,28 +292,32 @@ class TrainableModel(pl.LightningModule, ABC):
         ]
 
     def _check_data_of_trainer(self) -> None:
-        """Check what ``Trainer.fit`` is given, which takes a list of samples for many loaders.
+        """Check what methods of the trainer are given, which take a list of samples for loaders.
 
         Raises:
             TypeError: There are no training data, or samples instead of a loader.
         """
-        if self.trainer.state.fn != TrainerFn.FITTING:
+        stage = self.trainer.state.fn
+        if stage not in _LOOPS:
             return
-        fit_loop = getattr(self.trainer, "fit_loop", None)
-        given = getattr(getattr(fit_loop, "_data_source", None), "instance", None)
+        name, loop, method = _LOOPS[stage]
+        source = getattr(getattr(self.trainer, loop, None), "_data_source", None)
+        given = getattr(source, "instance", None)
         has_own = type(self).train_dataloader is not pl.LightningModule.train_dataloader
-        if given is self and not has_own:
+        if given is self and stage == TrainerFn.FITTING and not has_own:
             raise TypeError(
                 "Expected training data, got none. Pass them: Quaterion.fit(model, trainer, data), "
                 "or trainer.fit(model, loader)."
             )
         first = given[0] if isinstance(given, (list, tuple)) and given else given
-        if isinstance(first, (SimilarityPairSample, SimilarityGroupSample, str)):
+        if isinstance(first, _SAMPLES) or _has_raw_samples(first):
             advice = (
                 "Pass PairsSimilarityDataLoader(data) or GroupSimilarityDataLoader(data), or call "
-                "Quaterion.fit(model, trainer, data)."
+                f"{method}."
             )
-            raise expected("train_dataloaders", "a data loader", given, advice)
+            kind = "a PairsSimilarityDataLoader or a GroupSimilarityDataLoader"
+            wanted = kind if isinstance(first, DataLoader) else "a data loader"
+            raise expected(name, wanted, given, advice)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the state of the data to a checkpoint that is saved after a training run has ended.

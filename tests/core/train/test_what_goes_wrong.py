@@ -76,7 +76,7 @@ RANKING = "multiple-negatives-ranking"
         (RANKING, paired(subgroup="a"), "of the subgroup 'a'"),
         (RANKING, paired(1), "a single training pair"),
         (RANKING, paired(batch_size=1), "but each batch has a single one"),
-        ({"name": RANKING, "scale": 0}, paired(), "Check its arguments, such as a scale"),
+        ({"name": RANKING, "scale": 1e-45}, paired(), "Check its arguments, such as a scale"),
     ],
 )  # fmt: skip
 def test_data_that_cannot_teach_are_refused(build, make_trainer, loss, loader, message):
