@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -14,15 +14,27 @@ from typing import Any, Final, Literal, overload
 import numpy as np
 import torch
 from torch import Tensor, nn
-from typing_extensions import Self
+from typing_extensions import Self, TypedDict, Unpack
 
 from quaterion_core.dataset.train_collator import Features, collate_features
-from quaterion_core.embedding import check_objects, device_of, embed_in_order, evaluation_mode
+from quaterion_core.embedding import check_object, device_of, evaluation_mode
 from quaterion_core.encoders.encoder import (
     Encoder,
     collate_functions,
+    length_functions,
     meta_extractors,
 )
+from quaterion_core.encoding.blocks import BlockEmbedder, gathered
+from quaterion_core.encoding.calibration import Int8Calibration, check_calibration
+from quaterion_core.encoding.encoded_file import (
+    EncodedFile,
+    Job,
+    Shard,
+    check_output,
+    job_fingerprint,
+)
+from quaterion_core.encoding.skipped import OnError, SkipCollector
+from quaterion_core.encoding.values import Values
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead, check_neighbourhood
 from quaterion_core.model_folder import folder_fingerprint, load_parts, save_parts
@@ -36,11 +48,29 @@ from quaterion_core.model_parts import (
 )
 from quaterion_core.storage import InvalidFolderError
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
+from quaterion_core.utils.embedding_progress import embedding_progress
 from quaterion_core.utils.given import expected, path_of
-from quaterion_core.utils.objects import about_object, object_list, positive_count
+from quaterion_core.utils.objects import (
+    about_object,
+    object_list,
+    object_stream,
+    positive_count,
+    worker_count,
+)
 from quaterion_core.utils.tensors import move_to_device
 
 DEFAULT_ENCODER_KEY: Final = "default"
+
+
+class EncodeOptions(TypedDict, total=False):
+    """Keyword arguments of :meth:`SimilarityModel.encode`."""
+
+    dim: int | None
+    normalize: bool
+    dtype: str | None
+    on_error: OnError
+    num_workers: int
+    show_progress: bool
 
 
 class SimilarityModel(nn.Module):
@@ -84,6 +114,7 @@ class SimilarityModel(nn.Module):
             _allow_frozen_encoders
         )
         self.head = head
+        self._calibration: Int8Calibration | None = None
         for encoder in encoders.values():
             encoder.disable_gradients_if_required()
         self.train(self.training)
@@ -212,8 +243,7 @@ class SimilarityModel(nn.Module):
         inputs: Any,
         batch_size: int = ...,
         to_numpy: Literal[True] = ...,
-        *,
-        dim: int | None = ...,
+        **options: Unpack[EncodeOptions],
     ) -> np.ndarray[Any, Any]: ...
 
     @overload
@@ -223,12 +253,16 @@ class SimilarityModel(nn.Module):
         batch_size: int = ...,
         *,
         to_numpy: Literal[False],
-        dim: int | None = ...,
+        **options: Unpack[EncodeOptions],
     ) -> Tensor: ...
 
     @overload
     def encode(
-        self, inputs: Any, batch_size: int = ..., to_numpy: bool = ..., *, dim: int | None = ...
+        self,
+        inputs: Any,
+        batch_size: int = ...,
+        to_numpy: bool = ...,
+        **options: Unpack[EncodeOptions],
     ) -> np.ndarray[Any, Any] | Tensor: ...
 
     def encode(
@@ -238,20 +272,37 @@ class SimilarityModel(nn.Module):
         to_numpy: bool = True,
         *,
         dim: int | None = None,
+        normalize: bool = False,
+        dtype: str | None = None,
+        on_error: OnError = "raise",
+        num_workers: int = 0,
+        show_progress: bool = False,
     ) -> np.ndarray[Any, Any] | Tensor:
         """Embed raw objects, in evaluation mode and without a graph.
 
         Args:
             inputs: A list of n objects, or one object, which is treated as a list of one. A column
-                of a table, an iterator, or an array of texts is embedded like a list. A tensor or
-                an array of numbers is one object, unless its encoder returns an embedding for each
-                of its rows.
+                of a table, an iterator, or an array of texts is embedded like a list; an iterator
+                is read block by block. A tensor or an array of numbers is one object, unless its
+                encoder returns an embedding for each of its rows.
             batch_size: Number of objects that the encoders embed at once. If an encoder provides
-                lengths, objects of similar length are batched together to reduce padding.
+                lengths, objects of similar length are batched together to reduce padding, among
+                4,096 or more at a time.
             to_numpy: Return a NumPy array; otherwise a tensor on the model's device.
             dim: Truncate embeddings to this many dimensions, for a model that was trained with
                 :class:`~quaterion_core.loss.MatryoshkaLoss`. Truncated embeddings are not
                 normalized, which matters for dot products, not for cosines.
+            normalize: Scale embeddings, truncated or not, to unit length.
+            dtype: ``"float32"``, ``"float16"``, ``"int8"`` (see :meth:`calibrate`) or ``"binary"``
+                (the signs, eight in a byte, as ``numpy.packbits(embeddings > 0, axis=1)`` does);
+                by default that of the model.
+            on_error: What to do about objects that cannot be embedded: ``"raise"`` an error;
+                ``"skip"`` them, and warn with a
+                :class:`~quaterion_core.encoding.SkippedWarning`; or a function that is called with
+                a :class:`~quaterion_core.encoding.Skipped` for each of them, such as
+                ``skipped.append``. Objects that are skipped get no row.
+            num_workers: Number of processes that collate, such as read images, ahead of the model.
+            show_progress: Show a progress bar on a terminal if it takes over two seconds.
 
         Returns:
             Embeddings (n, D), or (n, ``dim``); no rows for an empty list.
@@ -260,43 +311,186 @@ class SimilarityModel(nn.Module):
             TypeError: ``inputs`` is ambiguous, such as a tuple, which may be one object or
                 several; or ``batch_size`` is not an integer.
             ValueError: An encoder returns NaN, infinity, or a wrong shape, ``dim`` is not between
-                1 and D, or ``batch_size`` is less than 1.
+                1 and D, ``batch_size`` is less than 1, ``dtype`` is unknown, or the model is not
+                calibrated.
         """
-        if dim is not None and not 1 <= dim <= self.embedding_size:
-            raise ValueError(
-                f"Expected dim to be between 1 and the embedding size {self.embedding_size}, got "
-                f"{dim}."
-            )
-        batch_size = positive_count(batch_size, "batch_size")
-        objects = object_list(inputs)
-        check_objects(objects)
-        try:
-            result = self._encode(objects, batch_size, to_numpy, dim)
-        except OutputError as error:
-            # A single object with several embeddings is a batch of objects.
-            if isinstance(inputs, list) or not error.is_of_batch(inputs):
-                raise
-            result = self._encode(list(inputs), batch_size, to_numpy, dim)
+        values = Values(self.embedding_size, dtype, dim, normalize, self._calibration)
+        collector = SkipCollector(on_error)
+        embedder = self._embedder(values, batch_size, num_workers, collector, to_cpu=to_numpy)
+        objects, total = object_stream(inputs)
+        if total is not None and not collector.skips:
+            for position, given in enumerate(objects):
+                check_object(position, given)
+        with embedding_progress(total) if show_progress else nullcontext():
+            try:
+                result = self._gathered(embedder, objects, total)
+            except OutputError as error:
+                # A single object with several embeddings is a batch of objects.
+                if isinstance(inputs, list) or not error.is_of_batch(inputs):
+                    raise
+                result = self._gathered(embedder, list(inputs), len(inputs))
+        collector.warn()
+        if result is None:
+            result = torch.empty(0, values.columns, dtype=values.torch_dtype)
         if not to_numpy:
             return result
         return (result.float() if result.dtype == torch.bfloat16 else result).numpy()
 
-    def _encode(self, objects: list[Any], batch_size: int, to_cpu: bool, dim: int | None) -> Tensor:
-        """Embed a list of n objects; returns embeddings (n, D)."""
-        device, collate = device_of(self), self.get_collate_fn()
+    def encode_to(
+        self,
+        path: str | Path,
+        inputs: Any,
+        batch_size: int = 32,
+        *,
+        ids: Iterable[Any] | None = None,
+        dim: int | None = None,
+        normalize: bool = False,
+        dtype: str = "float32",
+        on_error: OnError = "raise",
+        num_workers: int = 0,
+        show_progress: bool = False,
+        shard: Shard | None = None,
+        overwrite: bool = False,
+        fingerprint: str | None = None,
+    ) -> EncodedFile:
+        """Embed raw objects into a file, in memory that does not depend on their number.
 
-        def embed_batch(objects: list[Any]) -> Tensor:
-            with _explained(objects):
-                batch = move_to_device(collate(objects), device)
-                output = self.forward(batch)
+        The file appears once it is complete. After an interruption, the same call reads the
+        objects that it has embedded only to check that they are the same, and continues behind
+        them. Beside the file lies ``<name>.json``, which says what it is of and which objects were
+        skipped.
+
+        Args:
+            path: A ``.npy`` file (n, D), which ``numpy.load(path, mmap_mode="r")`` maps into
+                memory, or a ``.parquet`` file with the columns ``position``, ``id``, ``object``
+                (texts and paths) and ``embedding``.
+            inputs: As for :meth:`encode`. An iterator is read once, block by block.
+            batch_size: As for :meth:`encode`.
+            ids: An id for each object, for Parquet; by default its position.
+            dim: As for :meth:`encode`.
+            normalize: As for :meth:`encode`.
+            dtype: As for :meth:`encode`.
+            on_error: As for :meth:`encode`.
+            num_workers: As for :meth:`encode`.
+            show_progress: As for :meth:`encode`.
+            shard: Embed only this part of the objects, ``Shard(0, 4)`` for the first of four.
+            overwrite: Replace a file that is there, and what another job has left.
+            fingerprint: What :meth:`fingerprint` returns, if it is known.
+
+        Raises:
+            OutputExistsError: The file has embeddings of other objects or of another model.
+            NotSavableError: The model has no fingerprint, since it cannot be saved.
+            ValueError: As for :meth:`encode`; or ``path`` ends with neither suffix.
+
+        Example:
+            >>> from quaterion_core.heads import EmptyHead
+            >>> class Lengths(Encoder):
+            ...     trainable, embedding_size = False, 1
+            ...     def get_collate_fn(self): return list
+            ...     def forward(self, words): return torch.tensor([[float(len(w))] for w in words])
+            ...     def get_config_dict(self): return {}
+            >>> model = SimilarityModel(Lengths(), EmptyHead(1))
+            >>> path = Path(tempfile.mkdtemp(), "lengths.npy")
+            >>> model.encode_to(path, (word for word in ["a", "bcd"])).rows
+            2
+            >>> np.load(path, mmap_mode="r").tolist()
+            [[1.0], [3.0]]
+        """
+        values = Values(self.embedding_size, dtype, dim, normalize, self._calibration)
+        collector = SkipCollector(on_error)
+        embedder = self._embedder(values, batch_size, num_workers, collector, to_cpu=True)
+        target = path_of(path, "path")
+        check_output(target)
+        objects, total = object_stream(inputs)
+        job = Job(
+            target,
+            embedder,
+            values,
+            job_fingerprint(fingerprint or self.fingerprint(), values),
+            shard or Shard(),
+            overwrite,
+        )
+        with evaluation_mode(self), embedding_progress(total) if show_progress else nullcontext():
+            encoded = job.run(objects, ids)
+        collector.warn()
+        return encoded
+
+    @property
+    def calibration(self) -> Int8Calibration | None:
+        """The calibration of int8 embeddings, which :meth:`calibrate` sets, if any."""
+        return self._calibration
+
+    def calibrate(
+        self,
+        objects: Any,
+        *,
+        dim: int | None = None,
+        normalize: bool = False,
+        batch_size: int = 32,
+    ) -> None:
+        """Calibrate int8 embeddings: find the range of each dimension. It is saved with the model.
+
+        Calibrate a model after training. Some thousand objects are enough.
+
+        Args:
+            objects: Raw objects that represent the model's data.
+            dim: Truncate embeddings, as in :meth:`encode`.
+            normalize: Scale embeddings to unit length, as in :meth:`encode`.
+            batch_size: Number of objects that the encoders embed at once.
+
+        Raises:
+            ValueError: There are fewer than two objects.
+
+        Example:
+            >>> from quaterion_core.heads import EmptyHead
+            >>> class Points(Encoder):
+            ...     trainable, embedding_size = False, 2
+            ...     def get_collate_fn(self): return torch.tensor
+            ...     def forward(self, batch): return batch
+            >>> model = SimilarityModel(Points(), EmptyHead(2))
+            >>> model.calibrate([[0.0, -1.0], [1.0, 1.0]])
+            >>> model.encode([[1.0, -1.0]], dtype="int8")
+            array([[ 127, -128]], dtype=int8)
+        """
+        embeddings = self.encode(objects, batch_size, to_numpy=False, dim=dim, normalize=normalize)
+        if len(embeddings) < 2:
+            raise ValueError(f"Expected at least two objects to calibrate, got {len(embeddings)}.")
+        self._calibration = Int8Calibration.of(embeddings, normalize)
+
+    def _embedder(
+        self,
+        values: Values,
+        batch_size: int,
+        num_workers: int,
+        collector: SkipCollector,
+        *,
+        to_cpu: bool,
+    ) -> BlockEmbedder:
+        device = device_of(self)
+
+        def embed_batch(batch: Features) -> Tensor:
+            batch = move_to_device(batch, device)
+            output = self.forward(batch)
             if not torch.isfinite(output).all():
                 self._explain_not_finite(batch)
-            output = output[:, :dim]
-            return output.cpu() if to_cpu else output
+            result = values(output)
+            return result.cpu() if to_cpu else result
 
+        return BlockEmbedder(
+            self.get_collate_fn(),
+            embed_batch,
+            length_functions(self._running),
+            positive_count(batch_size, "batch_size"),
+            worker_count(num_workers),
+            collector,
+            fatal=(OutputError,),
+        )
+
+    def _gathered(
+        self, embedder: BlockEmbedder, objects: Iterable[Any], total: int | None
+    ) -> Tensor | None:
         with evaluation_mode(self):
-            result = embed_in_order(objects, batch_size, self._running, embed_batch)
-        return torch.empty(0, dim or self.embedding_size) if result is None else result
+            return gathered(embedder(enumerate(objects)), total)
 
     def _explain_not_finite(self, batch: Features) -> None:
         self.check_finite(batch)
@@ -366,6 +560,7 @@ class SimilarityModel(nn.Module):
         finally:
             self.head = before
         self.head = HubnessReductionHead(inner, reference, neighbors, weight).train(self.training)
+        self._calibration = None  # of other embeddings
 
     def save(
         self,
@@ -391,6 +586,7 @@ class SimilarityModel(nn.Module):
             path_of(output_path, "output_path"),
             self.encoders,
             self.head,
+            self._calibration,
             overwrite=overwrite,
             notes=notes or {},
         )
@@ -453,30 +649,22 @@ class SimilarityModel(nn.Module):
             UnsupportedFormatError: It was saved by a later version.
             MissingComponentError: It needs components that are neither installed nor passed.
         """
-        encoders, head = load_parts(path_of(input_path, "input_path"), components or {})
+        encoders, head, calibration = load_parts(
+            path_of(input_path, "input_path"), components or {}
+        )
         try:
-            return cls(encoders, head).eval()
+            model = cls(encoders, head).eval()
+            if calibration is not None:
+                check_calibration(calibration, model.embedding_size)
         except ValueError as error:
             raise InvalidFolderError(
                 f"{input_path} contains parts of two models: {error}"
             ) from error
+        model._calibration = calibration
+        return model
 
 
 MetricModel = SimilarityModel
-
-
-@contextmanager
-def _explained(objects: list[Any]) -> Iterator[None]:
-    """Say what an encoder was given, if it raises an error of Python for other objects."""
-    try:
-        yield
-    except (TypeError, AttributeError) as error:
-        if str(error).startswith(("Expected", "Object")):  # it says so itself
-            raise
-        raise TypeError(
-            f"Expected objects that the model's encoders take, got {objects[0]!r:.80} "
-            f"({type(error).__name__}: {error})."
-        ) from error
 
 
 def _no_device(given: str | int | torch.device) -> str:

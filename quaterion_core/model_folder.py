@@ -6,6 +6,7 @@
       config.json             format, versions, component ids, checksums of all files
       encoders/<key>/ ...     each encoder's own files
       head/ ...               the head's own files
+      calibration/ ...        the ranges of int8 embeddings, if the model is calibrated
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.encoding.calibration import FOLDER as CALIBRATION
+from quaterion_core.encoding.calibration import Int8Calibration
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.plugins import PluginError, is_id, registry
 from quaterion_core.storage import (
@@ -58,6 +62,14 @@ _MOST_ENCODERS: Final = 64
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
+class ModelParts(NamedTuple):
+    """What a model folder holds."""
+
+    encoders: dict[str, Encoder]
+    head: EncoderHead
+    calibration: Int8Calibration | None
+
+
 def check_model_output(target: Path, *, overwrite: bool) -> None:
     """Check that a target is new or empty, or with ``overwrite`` a saved model.
 
@@ -92,18 +104,25 @@ def folder_fingerprint(path: Path) -> str:
         _check_config(folder.path, config)
     parts = {**config["encoders"], "": config["head"]}
     components = {key: part["component"] for key, part in parts.items()}
-    return _digest({"components": components, "files": config["files"]})
+    # Whether int8 embeddings are calibrated does not change the embeddings themselves.
+    files = {
+        name: digest
+        for name, digest in config["files"].items()
+        if not name.startswith(f"{CALIBRATION}/")
+    }
+    return _digest({"components": components, "files": files})
 
 
 def save_parts(
     target: Path,
     encoders: Mapping[str, Encoder],
     head: EncoderHead,
+    calibration: Int8Calibration | None = None,
     *,
     overwrite: bool,
     notes: Mapping[str, str],
 ) -> None:
-    """Write encoders and head to a model folder atomically."""
+    """Write encoders, head and calibration to a model folder atomically."""
     with (
         remembering_classes(target),
         new_folder(target, may_replace=is_model_folder if overwrite else None) as folder,
@@ -114,6 +133,9 @@ def save_parts(
             encoder.save(str(path))
         (folder / "head").mkdir()
         head.save(str(folder / "head"))
+        if calibration is not None:
+            (folder / CALIBRATION).mkdir()
+            calibration.save(folder / CALIBRATION)
         config: dict[str, Any] = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -128,10 +150,29 @@ def save_parts(
             (folder / name).write_text(text, encoding="utf-8")
 
 
-def load_parts(
-    path: Path, components: Mapping[str, type]
-) -> tuple[dict[str, Encoder], EncoderHead]:
-    """Check a model folder and build the encoders and the head.
+def save_calibration(path: Path, calibration: Int8Calibration) -> None:
+    """Replace the calibration of a saved model atomically; all other files stay as they are.
+
+    Raises:
+        InvalidFolderError: The folder holds no model, or not what was saved.
+    """
+    with open_saved_folder(restore_folder(path)) as folder:
+        config = folder.read_json(CONFIG_FILE)
+        _check_config(folder.path, config)
+        folder.with_checksums(config["files"]).verify()
+        with folder.private_copy() as copied, new_folder(path, may_replace=is_model_folder) as new:
+            shutil.copytree(copied, new, dirs_exist_ok=True)
+            (new / CALIBRATION).mkdir(exist_ok=True)
+            calibration.save(new / CALIBRATION)
+            (new / CONFIG_FILE).unlink()
+            kept = {name: text for name, text in folder_checksums(new).items() if "/" in name}
+            config["files"] = kept
+            config["checksum"] = _digest(config)
+            write_json(new / CONFIG_FILE, config, owner="the model")
+
+
+def load_parts(path: Path, components: Mapping[str, type]) -> ModelParts:
+    """Check a model folder and build the encoders and the head, and read the calibration.
 
     The version, the ids, the names of the files and the paths are checked before anything is
     built; each file is checked as it is read. All files are those of one saved model, even while
@@ -161,9 +202,7 @@ def load_parts(
     raise AssertionError("unreachable")
 
 
-def _load_parts(
-    folder: SavedFolder, components: Mapping[str, type]
-) -> tuple[dict[str, Encoder], EncoderHead]:
+def _load_parts(folder: SavedFolder, components: Mapping[str, type]) -> ModelParts:
     config = folder.read_json(CONFIG_FILE)
     _check_config(folder.path, config)
     ids = {key: description["component"] for key, description in config["encoders"].items()}
@@ -179,7 +218,9 @@ def _load_parts(
             key: _load_part("encoder", part, folder.subfolder(f"encoders/{key}"))
             for key, part in config["encoders"].items()
         }
-        return encoders, _load_part("head", config["head"], folder.subfolder("head"))
+        head = _load_part("head", config["head"], folder.subfolder("head"))
+        saved = folder.subfolder(CALIBRATION)
+        return ModelParts(encoders, head, Int8Calibration.load(saved) if saved.files else None)
 
 
 def _load_part(kind: str, part: Mapping[str, Any], folder: SavedFolder) -> Any:
@@ -221,7 +262,8 @@ def _check_places(folder: SavedFolder, encoders: Mapping[str, str]) -> None:
         parts = name.split("/")
         is_of_encoder = parts[0] == "encoders" and len(parts) > 2 and parts[1] in encoders
         is_note = len(parts) == 1 and (name == CONFIG_FILE or name.endswith(_NOTES))
-        if not (is_of_encoder or is_note or (parts[0] == "head" and len(parts) > 1)):
+        is_of_other = parts[0] in ("head", CALIBRATION) and len(parts) > 1
+        if not (is_of_encoder or is_note or is_of_other):
             raise InvalidFolderError(
                 f"{folder.path / name} belongs to no part of the model. Remove it to load the "
                 "model."

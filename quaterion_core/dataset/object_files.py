@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -47,7 +48,8 @@ def objects_in(
     - Any other file: its lines, but for blank ones.
 
     Args:
-        path: The file or the folder. A pattern such as ``data/*.csv`` stands for several tables.
+        path: The file or the folder. A pattern stands for several: ``data/*.csv`` for tables,
+            ``photos/*.jpg`` for images.
         column: Column of a table that has the objects.
         id_column: Column that has ids.
 
@@ -71,6 +73,8 @@ def objects_in(
         yield from _of_table(path, column, id_column)
     elif path.is_dir():
         yield from _of_folder(path)
+    elif suffix_of(path) in IMAGES and not path.exists():
+        yield from _of_pattern(path)
     else:
         if not path.exists():
             raise FileNotFoundError(f"{path} cannot be read: no such file or directory.")
@@ -106,6 +110,14 @@ def _of_folder(folder: Path) -> Iterator[FileObject]:
     for path in found:
         parent = path.parent.relative_to(folder).as_posix()
         yield FileObject(path.absolute(), fields={} if parent == "." else {"folder": parent})
+
+
+def _of_pattern(pattern: Path) -> Iterator[FileObject]:
+    found = sorted(glob.glob(str(pattern), recursive=True))  # noqa: PTH207
+    if not found:
+        raise FileNotFoundError(f"{pattern} cannot be read: no such file or directory.")
+    for name in found:
+        yield FileObject(Path(name).absolute())
 
 
 def _cell(value: Any) -> Any:

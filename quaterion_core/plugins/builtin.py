@@ -224,6 +224,9 @@ def quaterion_commands() -> dict[str, Component]:
         "compare": Component(
             f"{package}.compare:compare", summary="Compare two models over the same queries."
         ),
+        "encode": Component(
+            f"{package}.encode:encode", summary="Embed objects into a NumPy or Parquet file."
+        ),
         "evaluate": Component(
             f"{package}.evaluate:evaluate", summary="Compute the metrics of a saved model."
         ),

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import ItemsView, Iterator, KeysView, MappingView, Sequence, Set, ValuesView
+from collections.abc import (
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    MappingView,
+    Sequence,
+    Set,
+    ValuesView,
+)
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -62,6 +71,21 @@ def object_list(inputs: Any) -> list[Any]:
     return [inputs]
 
 
+def object_stream(inputs: Any) -> tuple[Iterable[Any], int | None]:
+    """Return raw objects to iterate over once, and their number if it is known.
+
+    An iterator is not read. Anything else is as in :func:`object_list`.
+
+    Example:
+        >>> object_stream(["a", "b"])
+        (['a', 'b'], 2)
+    """
+    if isinstance(inputs, Iterator):
+        return inputs, None
+    objects = object_list(inputs)
+    return objects, len(objects)
+
+
 def positive_count(value: Any, name: str) -> int:
     """Return a number of objects that a user gives, as an ``int``.
 
@@ -85,6 +109,21 @@ def positive_count(value: Any, name: str) -> int:
     return count
 
 
+def worker_count(value: Any) -> int:
+    """Return a number of worker processes that a user gives, as an ``int``.
+
+    Raises:
+        TypeError: The value is not an integer.
+        ValueError: The value is negative.
+    """
+    message = f"Expected num_workers to be an integer of 0 or more, got {value!r:.80}."
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(message)
+    if int(value) < 0:
+        raise ValueError(message)
+    return int(value)
+
+
 def about_object(error: ErrorT, index: int) -> ErrorT:
     """Mark an error as being about one object of a list, and return it.
 
@@ -94,6 +133,11 @@ def about_object(error: ErrorT, index: int) -> ErrorT:
     """
     setattr(error, _INDEX, index)
     return error
+
+
+def object_index(error: Exception) -> int | None:
+    """Return the position of the object that an error is about, if it was marked."""
+    return getattr(error, _INDEX, None)
 
 
 @contextmanager
@@ -112,7 +156,7 @@ def as_part_of(positions: Sequence[int]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        index = getattr(error, _INDEX, None)
+        index = object_index(error)
         if index is not None:
             named = re.compile(rf"\b([Oo]bject) {index}\b")
             error.args = (named.sub(rf"\1 {positions[index]}", str(error), count=1),)
