@@ -172,7 +172,7 @@ def save_calibration(path: Path, calibration: Int8Calibration) -> None:
 
 
 def load_parts(path: Path, components: Mapping[str, type]) -> ModelParts:
-    """Check a model folder and build the encoders and the head, and read the calibration.
+    """Check a model folder, and build its parts.
 
     The version, the ids, the names of the files and the paths are checked before anything is
     built; each file is checked as it is read. All files are those of one saved model, even while
