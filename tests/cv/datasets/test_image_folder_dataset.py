@@ -3,6 +3,7 @@ from collections import Counter
 from itertools import chain
 
 import pytest
+from PIL import Image
 import torch
 from torch.utils.data import DataLoader
 
@@ -23,7 +24,7 @@ def flat(tmp_path, write_image):
 
 def listed(dataset, split="train"):
     return [
-        (sample.obj.relative_to(dataset.root).as_posix(), sample.group)
+        (sample.obj.relative_to(dataset.roots[0]).as_posix(), sample.group)
         for sample in dataset.load(split)
     ]
 
@@ -331,3 +332,23 @@ def test_images_are_read_by_the_collate_function(tmp_path, write_image):
 
     assert batch.shape == (1, 3, 8, 8)
     assert torch.isfinite(batch).all()
+
+
+def test_several_roots_are_read_as_one(tmp_path):
+    for name in ("a/cat/1.png", "a/dog/2.png", "b/cat/1.png", "b/bird/3.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    dataset = ImageFolderDataset([tmp_path / "a", str(tmp_path / "b")])
+    groups = [sample.group for sample in dataset.load("train")]
+    assert sorted(groups) == ["bird", "cat", "cat", "dog"]
+    rebuilt = ImageFolderDataset.from_config(dataset.get_config_dict())
+    assert rebuilt.load("train") == dataset.load("train")
+    (tmp_path / "b").rename(tmp_path / "a/train")
+    assert ImageFolderDataset([tmp_path / "a"]).splits == ("train",)
+    with pytest.raises(FileNotFoundError, match="b"):
+        ImageFolderDataset([tmp_path / "a", tmp_path / "b"])
+
+
+def test_no_root_is_refused():
+    with pytest.raises(ValueError, match="one or more root folders"):
+        ImageFolderDataset([])

@@ -42,7 +42,8 @@ class ImageFolderDataset(SplitDataset):
     and files outside the folders of groups are ignored.
 
     Args:
-        root: The root folder.
+        root: The root folder; or several ones, such as ``["photos", "more_photos"]``, which are
+            read as one: folders of the same name below them are one split or one group.
         folders: Folder of each split below the root, such as ``{"train": "train", "validation":
             "val"}``.
         shares: Share of each split except ``train``, which gets the rest, such as ``{"validation":
@@ -84,7 +85,7 @@ class ImageFolderDataset(SplitDataset):
 
     def __init__(
         self,
-        root: str | Path,
+        root: str | Path | Sequence[str | Path],
         *,
         folders: Mapping[str, str] | None = None,
         shares: Mapping[str, float] | None = None,
@@ -95,7 +96,12 @@ class ImageFolderDataset(SplitDataset):
         mirrored_groups: bool = False,
         on_error: OnError = "raise",
     ):
-        self.root = Path(root)
+        self.roots = [Path(root)] if isinstance(root, (str, Path)) else [Path(r) for r in root]
+        if not self.roots:
+            raise ValueError("Expected one or more root folders, got none.")
+        for path in self.roots:
+            if not path.is_dir():
+                raise FileNotFoundError(f"There is no folder {path.absolute()}.")
         self._given_folders = None if folders is None else dict(folders)
         self.shares = _checked(shares or {})
         if folders and shares:
@@ -116,17 +122,27 @@ class ImageFolderDataset(SplitDataset):
         self.mirrored_groups = mirrored_groups
         self._files = ImageFiles(on_error)
         self._folders = self._find_folders()
-        for folder in self._folders.values():
-            if not folder.is_dir():
-                raise FileNotFoundError(f"There is no folder {folder.absolute()}.")
 
-    def _find_folders(self) -> dict[str, Path]:
+    def _find_folders(self) -> dict[str, list[Path]]:
+        """Return the folders of each split.
+
+        Raises:
+            FileNotFoundError: A split that was named has none.
+        """
         if self._given_folders:
-            return {split: self.root / name for split, name in self._given_folders.items()}
-        if not self.shares and (self.root / _SPLITS[0]).is_dir():
-            present = {split: self.root / split for split in _SPLITS}
-            return {split: folder for split, folder in present.items() if folder.is_dir()}
-        return dict.fromkeys((_SPLITS[0], *self.shares), self.root)
+            named = {split: self._below(name) for split, name in self._given_folders.items()}
+            for split, folders in named.items():
+                if not folders:
+                    missing = self.roots[0].absolute() / self._given_folders[split]
+                    raise FileNotFoundError(f"There is no folder {missing}.")
+            return named
+        if not self.shares and self._below(_SPLITS[0]):
+            return {split: folders for split in _SPLITS if (folders := self._below(split))}
+        return dict.fromkeys((_SPLITS[0], *self.shares), self.roots)
+
+    def _below(self, name: str) -> list[Path]:
+        """Return the folders of a name below the roots."""
+        return [root / name for root in self.roots if (root / name).is_dir()]
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -145,16 +161,18 @@ class ImageFolderDataset(SplitDataset):
             ValueError: There is no such split, or it has no images.
         """
         self.check_split(split)
-        folder = self._folders[split]
+        folders = self._folders[split]
         images = [
             (path, self._group(folder, path))
+            for folder in folders
             for outermost in _folders_in(folder)
             for path in _images_in(outermost)
         ]
+        shown = ", ".join(str(folder.absolute()) for folder in folders)
         if not images:
             raise ValueError(
-                f"Expected a folder of images for each group, such as {folder.name}/cat/1.jpg, got "
-                f"no images in {folder.absolute()}."
+                f"Expected a folder of images for each group, such as {folders[0].name}/cat/1.jpg, "
+                f"got no images in {shown}."
             )
         if self.shares:
             images = self._part(split, images)
@@ -162,7 +180,7 @@ class ImageFolderDataset(SplitDataset):
         samples = [SimilarityGroupSample(path, group) for path, group in images if path in readable]
         if not samples:
             raise ValueError(
-                f"No image of the split {split!r} of {folder.absolute()} is left: "
+                f"No image of the split {split!r} of {shown} is left: "
                 + (
                     "none of them can be read."
                     if images
@@ -200,7 +218,8 @@ class ImageFolderDataset(SplitDataset):
 
         def place(image: tuple[Path, str]) -> tuple[str, int]:
             path, group = image
-            return group, at_random(path.relative_to(self.root).as_posix())
+            root = next(root for root in self.roots if path.is_relative_to(root))
+            return group, at_random(path.relative_to(root).as_posix())
 
         if self.divide == "samples":
             chosen = set(_divide(sorted(images, key=place), self.shares)[split])
@@ -211,8 +230,9 @@ class ImageFolderDataset(SplitDataset):
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that rebuild this dataset, as JSON values."""
+        roots = [str(root) for root in self.roots]
         return {
-            "root": str(self.root),
+            "root": roots[0] if len(roots) == 1 else roots,
             "folders": self._given_folders,
             "shares": dict(self.shares),
             "divide": self.divide,
