@@ -115,6 +115,15 @@ EXAMPLES: Final = {
         "callbacks: [{{name: {id}, every: 1}}]",
         requires="pytorch-lightning>=2.4",
     ),
+    ComponentKind.AUGMENTATION: ExampleComponent(
+        "darken",
+        "darken:Darken",
+        "images that are darkened at random",
+        example="""\
+        "darken": Example(arguments={"strength": 0.3}),
+""",
+        requires="torchvision>=0.19",
+    ),
     ComponentKind.STORE: ExampleComponent(
         "json-file",
         "json_file_store:JsonFileStore",

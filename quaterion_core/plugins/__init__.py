@@ -31,6 +31,7 @@ from quaterion_core.plugins.records import (
     is_name,
 )
 from quaterion_core.plugins.registration import (
+    register_augmentation,
     register_batch_sampler,
     register_callback,
     register_dataset,
@@ -71,6 +72,7 @@ __all__ = [
     "hookspec",
     "is_id",
     "is_name",
+    "register_augmentation",
     "register_batch_sampler",
     "register_callback",
     "register_dataset",

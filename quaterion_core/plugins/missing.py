@@ -128,7 +128,8 @@ class Situation:
         """Return a suggestion; empty if no name is near."""
         others = [r for r in self.records if name in (r.id, r.name) and r.kind is not kind]
         if others:
-            return f"{others[0].id!r} is a {others[0].kind.value}"
+            noun = others[0].kind.noun
+            return f"{others[0].id!r} is {'an' if noun[0] in 'aeiou' else 'a'} {noun}"
         records = [r for r in self.records if r.kind is kind]
         local_name = name.rpartition("/")[2]
         namesakes = [r.id for r in records if r.name == local_name]

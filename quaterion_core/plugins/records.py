@@ -53,6 +53,7 @@ class ComponentKind(str, Enum):
     )
     CALLBACK = "callback", "callbacks", "pytorch_lightning.callbacks.callback:Callback"
     LOGGER = "logger", "loggers", "pytorch_lightning.loggers.logger:Logger"
+    AUGMENTATION = "augmentation", "augmentations", "torch.nn.modules.module:Module"
     STORE = "store", "stores", "quaterion_core.serving.stores.store:Store"
     COMMAND = "command", "commands", "click.core:Command"
 

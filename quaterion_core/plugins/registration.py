@@ -76,6 +76,11 @@ def register_callback(name: str) -> Callable[[C], C]:
     return _decorator(ComponentKind.CALLBACK, name)
 
 
+def register_augmentation(name: str) -> Callable[[C], C]:
+    """Register an augmentation as ``local/<name>``; see :func:`register_encoder`."""
+    return _decorator(ComponentKind.AUGMENTATION, name)
+
+
 def register_store(name: str) -> Callable[[C], C]:
     """Register a store as ``local/<name>``; see :func:`register_encoder`."""
     return _decorator(ComponentKind.STORE, name)

@@ -57,7 +57,7 @@ def test_a_kind_may_be_given_by_its_value_or_its_member():
 
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="the kinds are encoder, head"):
-        Registry([]).find("augmentation", "adam")
+        Registry([]).find("tokenizer", "adam")
 
 
 @pytest.mark.parametrize("name", [None, 5, ["triplet"]])

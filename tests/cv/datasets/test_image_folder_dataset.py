@@ -3,8 +3,8 @@ from collections import Counter
 from itertools import chain
 
 import pytest
-from PIL import Image
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from quaterion_core.dataset import GroupSimilarityDataLoader

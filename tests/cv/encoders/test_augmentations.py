@@ -1,13 +1,20 @@
+import hashlib
+import json
 import pickle
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import v2
 
+from quaterion_core import SimilarityModel
+from quaterion_core.heads import EmptyHead
+from quaterion_core.plugins import MissingComponentError, register_augmentation
 from quaterion_cv.encoders.augmentations import AUGMENTATIONS, build_augmentation
 from quaterion_cv.encoders.elastic_change import ElasticChange
 from quaterion_cv.encoders.image_collator import ImageCollator
+from quaterion_cv.encoders.timm_encoder import TimmEncoder
 
 PIXELS = np.random.default_rng(0).integers(256, size=(40, 56, 3), dtype=np.uint8)
 WHOLE = {"name": "crop", "scale": [1.0, 1.0]}
@@ -208,7 +215,7 @@ def test_colours_cannot_be_changed_where_there_are_none(name):
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are():
-    with pytest.raises(ValueError, match="no augmentation 'flop'. Choose among: affine, .*, flip"):
+    with pytest.raises(ValueError, match="'flop': did you mean 'flip'. Choose among: affine, .*"):
         collator("flop")
 
 
@@ -230,3 +237,56 @@ def test_a_pickled_collator_augments_alike():
         batches.append(one([PIXELS]))
 
     assert torch.equal(*batches)
+
+
+@register_augmentation("inverted")
+class Inverted(torch.nn.Module):
+    """Inverts the pixels of all images."""
+
+    def __init__(self, strength: float = 1.0):
+        super().__init__()
+        self.strength = strength
+
+    def forward(self, image):
+        return v2.functional.invert(image)
+
+
+def encoder_with(augmentation):
+    return TimmEncoder(
+        "test_resnet", pretrained=False, image_size=8, trainable=True, augmentation=augmentation,
+        data_config={"mean": [0.0] * 3, "std": [1.0] * 3},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("choice", ["inverted", {"name": "local/inverted", "strength": 0.5}])
+def test_augmentations_of_plugins_are_chosen_by_name(choice):
+    encoder = encoder_with([choice])
+    white = Image.new("RGB", (8, 8), "white")
+    assert encoder.get_collate_fn()([white]).min() == 1
+    assert encoder.get_train_collate_fn()([white]).max() == 0
+    name = encoder.augmentation[0]
+    assert (name if isinstance(name, str) else name["name"]) == "local/inverted"
+
+
+def test_a_model_is_served_without_the_plugin_of_its_augmentation(tmp_path):
+    SimilarityModel(encoder_with(["inverted"]), EmptyHead(96)).save(tmp_path / "model")
+    config = tmp_path / "model/encoders/default/config.json"
+    text = config.read_text().replace("local/inverted", "acme-images/inverted")
+    config.write_text(text)
+    description = json.loads((tmp_path / "model/config.json").read_text())
+    del description["checksum"]
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    description["files"]["encoders/default/config.json"] = digest
+    checksum = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
+    (tmp_path / "model/config.json").write_text(json.dumps({**description, "checksum": checksum}))
+    loaded = SimilarityModel.load(tmp_path / "model")
+    assert loaded.encode([Image.new("RGB", (8, 8))]).shape == (1, 96)
+    with pytest.raises(MissingComponentError, match="acme-images"):
+        loaded.encoders["default"].get_train_collate_fn()
+
+
+def test_misspelt_augmentations_of_plugins_are_told():
+    with pytest.raises(ValueError, match="did you mean 'inverted'"):
+        encoder_with(["invertd"])
+    with pytest.raises(TypeError, match="strength: Expected a number"):
+        encoder_with([{"name": "inverted", "strength": "much"}])

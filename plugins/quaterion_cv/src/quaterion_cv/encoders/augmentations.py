@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode, v2
 
-from quaterion_core.components import split_choice
+from quaterion_core.components import (
+    argument_faults,
+    callable_arguments,
+    raise_faults,
+    split_choice,
+)
+from quaterion_core.plugins import ComponentKind, is_id, registry
+from quaterion_core.plugins.nearest import unknown_name
 from quaterion_cv.encoders.elastic_change import ElasticChange
 
 AugmentationChoice: TypeAlias = str | Mapping[str, Any]
-"""A name of :data:`AUGMENTATIONS`, or a mapping of ``name`` and arguments."""
+"""A name of :data:`AUGMENTATIONS` or of a plugin's augmentation, or a mapping of ``name`` and
+arguments."""
 
 _SHARE_OF_BLUR: Final = 0.1
 
@@ -223,8 +231,8 @@ def build_augmentation(
     """Build torchvision transforms, which are applied in order.
 
     Args:
-        choices: One or several names of :data:`AUGMENTATIONS`, or mappings of ``name`` and
-            arguments.
+        choices: One or several names of :data:`AUGMENTATIONS` or of augmentations of plugins, or
+            mappings of ``name`` and arguments.
         channels: Number of channels of the images.
         image_size: Height and width of the batch.
         interpolation: timm's name of the interpolation.
@@ -233,6 +241,7 @@ def build_augmentation(
         TypeError: A choice is neither a name nor a mapping, or has an unknown argument.
         ValueError: A name is unknown, an augmentation does not support the number of channels, or
             an argument is out of range.
+        MissingComponentError: An augmentation is that of a plugin that is not installed.
 
     Example:
         >>> build_augmentation({"name": "flip", "p": 0.1}, 3, (32, 32), "bilinear")
@@ -243,9 +252,8 @@ def build_augmentation(
     for choice in listed:
         name, arguments = split_choice("augmentation", choice)
         if name not in AUGMENTATIONS:
-            raise ValueError(
-                f"There is no augmentation {name!r}. Choose among: {', '.join(AUGMENTATIONS)}."
-            )
+            transforms.append(_of_plugin(name, arguments))
+            continue
         if name in _OF_COLOURS and channels not in (1, 3):
             without = [other for other in AUGMENTATIONS if other not in _OF_COLOURS]
             raise ValueError(
@@ -259,3 +267,29 @@ def build_augmentation(
                 f"The augmentation {name!r} does not take the arguments {arguments}: {error}"
             ) from error
     return transforms
+
+
+def with_ids(choice: AugmentationChoice) -> AugmentationChoice:
+    """Return a choice with the full id of an augmentation of a plugin."""
+    name, arguments = split_choice("augmentation", choice)
+    if name in AUGMENTATIONS or is_id(name) or name not in _names_of_plugins():
+        return choice if isinstance(choice, str) else dict(choice)
+    full = registry.find(ComponentKind.AUGMENTATION, name).id
+    return {"name": full, **arguments} if arguments else full
+
+
+def _of_plugin(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    if not is_id(name) and name not in _names_of_plugins():
+        known = [*AUGMENTATIONS, *_names_of_plugins()]
+        raise ValueError(
+            unknown_name("There is no augmentation", name, known, known_as="Choose among")
+        )
+    cls = registry.load(ComponentKind.AUGMENTATION, name)
+    subject = f"The augmentation {name!r}"
+    raise_faults(subject, argument_faults(subject, callable_arguments(cls), arguments))
+    transform: nn.Module = cls(**arguments)
+    return transform
+
+
+def _names_of_plugins() -> list[str]:
+    return [record.name for record in registry.components(ComponentKind.AUGMENTATION)]

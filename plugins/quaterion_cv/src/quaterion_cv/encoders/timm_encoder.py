@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from quaterion_core.encoders import Encoder
+from quaterion_core.plugins import MissingComponentError
 from quaterion_core.storage import InvalidFolderError, SavedFolder, load_module
 from quaterion_core.storage.modules import CONFIG_FILE
 from quaterion_core.utils.faults import Faults
 from quaterion_core.utils.precision import at_least_float32
-from quaterion_cv.encoders.augmentations import AugmentationChoice
+from quaterion_cv.encoders.augmentations import AugmentationChoice, with_ids
 from quaterion_cv.encoders.gem_pooling import use_gem_pooling
 from quaterion_cv.encoders.image_collator import ImageCollator, model_data_config
 from quaterion_cv.encoders.model_stages import modules_before
@@ -75,7 +77,8 @@ class TimmEncoder(Encoder):
             :class:`~quaterion_cv.encoders.image_collator.ImageCollator`. Where ``in_chans`` is
             not three, the averages of the model's mean and standard deviation serve all channels.
         augmentation: How images are changed at random in training: a name of
-            :data:`~quaterion_cv.encoders.augmentations.AUGMENTATIONS`, such as ``"simclr"``, a
+            :data:`~quaterion_cv.encoders.augmentations.AUGMENTATIONS`, such as ``"simclr"``, or of
+            an augmentation that a plugin declares, a
             mapping of a name and arguments, such as ``{"name": "rotate", "degrees": 10}``, or a
             list of these. Not at all by default.
         background: The colour behind transparent images: a name, such as ``"white"``, a value, such
@@ -158,9 +161,9 @@ class TimmEncoder(Encoder):
             in_chans, self.image_size, self.data_config, background=self.background
         )
         self.augmentation = _listed(augmentation)
-        self._train_collator = ImageCollator(
-            in_chans, self.image_size, self.data_config, self.augmentation, self.background
-        )
+        self._train_collator: ImageCollator | None = None
+        with suppress(MissingComponentError):  # training needs the plugin, serving does not
+            self._train_collator = self._new_train_collator()
 
         if checkpoint_path is not None:
             self.model = read_checkpoint(model, arguments, skeleton, Path(checkpoint_path))
@@ -204,8 +207,21 @@ class TimmEncoder(Encoder):
         return self._collator
 
     def get_train_collate_fn(self) -> ImageCollator | None:
-        """Return the function that augments the images too, if they are to be augmented."""
-        return self._train_collator if self.augmentation else None
+        """Return the function that augments the images too, if they are to be augmented.
+
+        Raises:
+            MissingComponentError: An augmentation is that of a plugin that is not installed.
+        """
+        if not self.augmentation:
+            return None
+        if self._train_collator is None:
+            self._train_collator = self._new_train_collator()
+        return self._train_collator
+
+    def _new_train_collator(self) -> ImageCollator:
+        return ImageCollator(
+            self.in_chans, self.image_size, self.data_config, self.augmentation, self.background
+        )
 
     def forward(self, batch: Tensor) -> Tensor:
         """Embed a batch of images (N, C, H, W); without a graph where the encoder is frozen.
@@ -312,7 +328,7 @@ def _listed(
     augmentation: AugmentationChoice | Sequence[AugmentationChoice],
 ) -> list[AugmentationChoice]:
     choices = [augmentation] if isinstance(augmentation, (str, Mapping)) else augmentation
-    return [choice if isinstance(choice, str) else dict(choice) for choice in choices]
+    return [with_ids(choice) for choice in choices]
 
 
 def _set_pooling(model: nn.Module, pooling: str | None) -> nn.Module:
