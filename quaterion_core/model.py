@@ -479,7 +479,7 @@ class SimilarityModel(nn.Module):
         return BlockEmbedder(
             self.get_collate_fn(),
             embed_batch,
-            length_functions(self._running),
+            partial(length_functions, self._running),
             positive_count(batch_size, "batch_size"),
             worker_count(num_workers),
             collector,

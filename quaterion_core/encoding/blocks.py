@@ -67,7 +67,7 @@ class BlockEmbedder:
     Args:
         collate: Collates a list of objects into a batch.
         embed: Returns the embeddings (b, D) of a batch of b objects.
-        lengths: Functions that return lengths, by encoder.
+        lengths: Returns the functions that return lengths, by encoder.
         batch_size: The most objects to embed at once.
         num_workers: Number of processes that collate ahead; 0 collates in this one.
         collector: What is done about objects that cannot be embedded.
@@ -76,7 +76,7 @@ class BlockEmbedder:
 
     collate: CollateFnType
     embed: Callable[[Any], Tensor]
-    lengths: Mapping[str, LengthsFn]
+    lengths: Callable[[], Mapping[str, LengthsFn]]
     batch_size: int
     num_workers: int
     collector: SkipCollector
@@ -120,7 +120,7 @@ class BlockEmbedder:
             else:
                 places.append(place)
         # The objects of a single batch, such as a query that is served, need not be measured.
-        lengths = self.lengths if len(places) > self.batch_size else {}
+        lengths = self.lengths() if len(places) > self.batch_size else {}
         objects = [block.objects[place] for place in places]
         try:
             with as_part_of([block.positions[place] for place in places]):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Router, Transformer
+from torch import nn
 
 from quaterion_core.dataset.text_roles import Document, Query
 
@@ -35,8 +38,19 @@ def depends_on_role(model: SentenceTransformer) -> bool:
             and (module.query_length, module.document_length, module.query_expansion)
             != (None, None, None)
         )
-        for module in model.modules()
+        for module in outer_modules(model)
     )
+
+
+def outer_modules(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield the modules of a model, but not those within its transformers, which are many.
+
+    To walk through these would be a noticeable part of the time for a single query.
+    """
+    yield model
+    if not isinstance(model, Transformer):
+        for child in model.children():
+            yield from outer_modules(child)
 
 
 def check_routes(model: SentenceTransformer) -> None:

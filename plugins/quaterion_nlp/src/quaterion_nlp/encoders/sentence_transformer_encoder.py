@@ -24,7 +24,12 @@ from quaterion_nlp.encoders.arguments import PRECISIONS, ROLES, check_arguments
 from quaterion_nlp.encoders.partial_training import add_adapters, merged, require_peft, top_modules
 from quaterion_nlp.encoders.pooling import replace_pooling
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer
-from quaterion_nlp.encoders.routes import check_routes, depends_on_role, own_prompts
+from quaterion_nlp.encoders.routes import (
+    check_routes,
+    depends_on_role,
+    outer_modules,
+    own_prompts,
+)
 from quaterion_nlp.encoders.tokenization import TokenCounts, Tokenization
 from quaterion_nlp.encoders.transformer_layers import keep_first_layers
 from quaterion_nlp.encoders.truncation import TruncationNotice, limit_length
@@ -235,7 +240,7 @@ class SentenceTransformerEncoder(Encoder):
             prompts,
             by_prompt=any(
                 isinstance(module, Pooling) and not module.include_prompt
-                for module in self.model.modules()
+                for module in outer_modules(self.model)
             ),
             by_role=depends_on_role(self.model),
             notice=self._notice,
