@@ -262,8 +262,9 @@ class ExactStore(Store):
         if self.distance is Distance.COSINE:
             queries = torch.nn.functional.normalize(queries)
         best = Best(queries, top)
-        for start in range(0, rows, CORPUS_BLOCK):
-            stop = min(start + CORPUS_BLOCK, rows)
+        size = vectors.rows_at_once(CORPUS_BLOCK)
+        for start in range(0, rows, size):
+            stop = min(start + size, rows)
             if allowed is None:
                 scores = metric.similarity_matrix(queries, vectors.block(start, stop, rows))
                 best.add(scores, start)

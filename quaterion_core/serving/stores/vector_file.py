@@ -24,6 +24,9 @@ MOST_DIMENSIONS: Final = 2**16
 """Maximum size of a vector."""
 
 _LEVELS: Final = 127
+_BUFFER: Final = 2**22
+"""Bytes of quantized vectors that are converted at once: what fits in the cache of a CPU."""
+
 _COPIED_ROWS: Final = 2**14
 
 
@@ -60,6 +63,7 @@ class VectorFile:
         self._is_quantized = dtype == "int8"
         self._size = embedding_size
         self._mapped: npt.NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
+        self._buffer = torch.empty(0, embedding_size)
 
     def append(self, start: int, vectors: npt.NDArray[np.float32]) -> Chunk:
         """Write vectors behind the first ``start`` rows, over what is there, and sync them.
@@ -82,6 +86,12 @@ class VectorFile:
             os.close(descriptor)
         return Chunk(start, len(vectors), hashlib.sha256(data).hexdigest())
 
+    def rows_at_once(self, largest: int) -> int:
+        """Return how many rows to read at once, at most ``largest``."""
+        if not self._is_quantized:
+            return largest
+        return min(largest, max(1, _BUFFER // (4 * self._size)))
+
     def require(self, rows: int) -> None:
         """Check that the file holds so many rows.
 
@@ -93,6 +103,8 @@ class VectorFile:
 
     def block(self, start: int, stop: int, rows: int) -> Tensor:
         """Return the vectors of a range of rows, shape (stop - start, D), float32.
+
+        Quantized vectors are in memory that the next call overwrites.
 
         Args:
             start: The first row.
@@ -166,8 +178,11 @@ class VectorFile:
         if not self._is_quantized:
             return torch.from_numpy(data.view("<f4").reshape(-1, self._size))
         rows = data.view(self._row)
+        if len(self._buffer) < len(rows):  # new memory for each block takes most of the time
+            self._buffer = torch.empty(len(rows), self._size)
         scales = torch.from_numpy(np.ascontiguousarray(rows["scale"]))
-        return torch.from_numpy(rows["levels"]).float() * scales.unsqueeze(1)
+        found = self._buffer[: len(rows)].copy_(torch.from_numpy(rows["levels"]))
+        return found.mul_(scales.unsqueeze(1))
 
 
 _WRITING: Final = (
