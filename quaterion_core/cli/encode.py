@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice, tee
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,9 +11,6 @@ import click
 from quaterion_core.cli.errors import check_exists, user_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from quaterion_core.dataset.object_files import FileObject
     from quaterion_core.encoding import EncodedFile
 
 _CALIBRATED_WITH: Final = 5000
@@ -49,6 +46,14 @@ _SHOWN: Final = 10
     help="What to do about objects that cannot be embedded.",
 )  # fmt: skip
 @click.option("--shard", default="0/1", metavar="I/N", help="Embed only part I of N, such as 0/4.")
+@click.option(
+    "--engine", default="local", show_default=True, type=click.Choice(["local", "ray"]),
+    help="Embed in this process, or with Ray Data (quaterion-core[ray]).",
+)  # fmt: skip
+@click.option(
+    "--shards", type=click.IntRange(min=1), metavar="N",
+    help="With --engine ray: number of parts, each with a file of its own.",
+)  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 def encode(
     model: Path,
@@ -64,6 +69,8 @@ def encode(
     num_workers: int,
     on_error: str,
     shard: str,
+    engine: str,
+    shards: int | None,
     overwrite: bool,
 ) -> None:
     """Embed the objects of DATA with the saved MODEL into a file.
@@ -75,47 +82,41 @@ def encode(
     with user_errors():
         if calibrate and dtype != "int8":
             raise ValueError(f"Expected --dtype int8 with --calibrate, got {dtype}.")
+        if (engine == "ray") != (shards is not None) or (engine == "ray" and shard != "0/1"):
+            raise ValueError("Expected --engine ray together with --shards N, without --shard.")
         check_exists(model)
         from quaterion_core.encoding.encoded_file import Shard, check_output
 
         part = Shard.parse(shard)
         check_output(output)
-        from quaterion_core.dataset.object_files import TEXT_COLUMN, objects_in
+        from quaterion_core.dataset.object_files import TEXT_COLUMN
         from quaterion_core.model import SimilarityModel
-        from quaterion_core.model_folder import folder_fingerprint, save_calibration
+        from quaterion_core.model_folder import save_calibration
+        from quaterion_core.serving.file_encoding import FileEncoding
         from quaterion_core.utils.embedding_progress import embedding_progress
 
-        def rows() -> Iterator[FileObject]:
-            return objects_in(data, column=column or TEXT_COLUMN, id_column=id_column)
-
-        first = next(rows(), None)
-        if first is None:
+        encoding = FileEncoding(
+            model.absolute(), data.absolute(), output.absolute(), column or TEXT_COLUMN, id_column,
+            skips=on_error == "skip", overwrite=overwrite, batch_size=batch_size,
+            num_workers=num_workers, dtype=dtype, dim=dim, normalize=normalize,
+        )  # fmt: skip
+        if next(encoding.rows(), None) is None:
             raise ValueError(f"{data} has no objects to embed.")
         loaded = SimilarityModel.load(model)
         with embedding_progress():
             if calibrate:
-                sample = [row.object for row in islice(rows(), _CALIBRATED_WITH)]
+                sample = [row.object for row in islice(encoding.rows(), _CALIBRATED_WITH)]
                 loaded.calibrate(sample, dim=dim, normalize=normalize, batch_size=batch_size)
                 assert loaded.calibration is not None
                 save_calibration(model, loaded.calibration)
-            objects, ids = rows(), None
-            if id_column is not None:
-                objects, ids = tee(objects)  # read in step, so that one row is held
-            encoded = loaded.encode_to(
-                output,
-                (row.object for row in objects),
-                batch_size,
-                ids=None if ids is None else (row.id for row in ids),
-                dim=dim,
-                normalize=normalize,
-                dtype=dtype,
-                on_error=(lambda skipped: None) if on_error == "skip" else "raise",
-                num_workers=num_workers,
-                shard=part,
-                overwrite=overwrite,
-                fingerprint=folder_fingerprint(model),
-            )
-        _report(encoded)
+            if shards is not None:
+                files = encoding.run_on_ray(shards)
+            else:
+                files = [encoding.run(part, loaded=loaded)]
+        for encoded in files:
+            _report(encoded)
+        if not any(encoded.rows for encoded in files):
+            raise ValueError("No object could be embedded.")
 
 
 def _report(encoded: EncodedFile) -> None:
@@ -132,5 +133,3 @@ def _report(encoded: EncodedFile) -> None:
         click.echo(f"  {printable(str(skipped))}", err=True)
     if len(encoded.skipped) > _SHOWN:
         click.echo(f"  and others; {encoded.path}.json lists them all", err=True)
-    if not encoded.rows:
-        raise ValueError("No object could be embedded.")

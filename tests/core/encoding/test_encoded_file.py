@@ -271,3 +271,28 @@ def test_command_that_is_killed_goes_on(saved, tmp_path):
     assert result.exit_code == 0, result.output
     assert "300 objects were done before" in result.output
     np.testing.assert_array_equal(np.load(output), SimilarityModel.load(saved).encode(texts))
+
+
+def test_ray_writes_the_shards(tmp_path):
+    ray = pytest.importorskip("ray")
+    from quaterion_nlp.encoders.static_encoder import StaticEncoder  # registered in all processes
+
+    model = SimilarityModel(StaticEncoder.from_data(TEXTS, embedding_size=8), EmptyHead(8))
+    model.save(tmp_path / "model")
+    data, output = tmp_path / "lines.txt", tmp_path / "vectors.parquet"
+    data.write_text("\n".join(TEXTS))
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False,
+             runtime_env={"env_vars": environment})  # fmt: skip
+    try:
+        arguments = "encode", tmp_path / "model", data, "-o", output
+        result = run(*arguments, "--engine", "ray", "--shards", 2)
+    finally:
+        ray.shutdown()
+    assert result.exit_code == 0, result.output
+    for number in range(2):
+        path = tmp_path / f"vectors-{number}-of-2.parquet"
+        expected = model.encode([text.strip() for text in TEXTS])[number::2]
+        np.testing.assert_allclose(read(path), expected, rtol=1e-6)
+    result = run(*arguments, "--engine", "ray")
+    assert "--shards N" in result.output
