@@ -150,22 +150,27 @@ def bootstrap_statistics(
     return torch.tensor(found, dtype=torch.float64)
 
 
-def bootstrap_p_value(differences: Tensor) -> float:
+def bootstrap_p_value(differences: Tensor, clusters: int) -> float:
     """Return the two-sided p-value of a difference, given those of bootstrap samples.
 
-    It is the lowest significance level whose percentile interval leaves out 0.
+    It is the lowest significance level whose percentile interval leaves out 0, but not less than
+    the lowest one that a randomisation test of as many clusters can have: samples of few clusters
+    vary less than new data would.
 
     Source: Efron and Tibshirani, *An Introduction to the Bootstrap* (1993), section 15.4.
 
     Args:
         differences: Shape (R,).
+        clusters: Number of clusters that were drawn.
 
     Example:
-        >>> bootstrap_p_value(torch.tensor([0.1, 0.2, -0.1] + [0.3] * 96))
-        0.04
+        >>> differences = torch.tensor([0.1, 0.2, -0.1] + [0.3] * 96)
+        >>> bootstrap_p_value(differences, clusters=100), bootstrap_p_value(differences, clusters=3)
+        (0.04, 0.25)
     """
     below, above = (differences <= 0).sum(), (differences >= 0).sum()
-    return min(1.0, 2 * (int(torch.minimum(below, above)) + 1) / (len(differences) + 1))
+    level = 2 * (int(torch.minimum(below, above)) + 1) / (len(differences) + 1)
+    return min(1.0, max(level, 2.0 ** (1 - clusters)))
 
 
 def randomization_test(

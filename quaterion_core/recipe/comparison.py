@@ -295,9 +295,10 @@ def _of_samples(name: str, a: QueryResults, b: QueryResults) -> _Difference:
     differences = of_b - of_a
     differences = differences[~differences.isnan()]
     interval = sample_interval(differences)
-    return _Difference(
-        value, interval, None if interval is None else bootstrap_p_value(differences)
-    )
+    if interval is None:
+        return _Difference(value)
+    clusters = len(torch.unique(a.retrieval.clusters))
+    return _Difference(value, interval, bootstrap_p_value(differences, clusters))
 
 
 def _changed(a: QueryResults, b: QueryResults, count: int) -> list[ChangedQuery]:

@@ -92,11 +92,12 @@ def test_means_of_sums_are_ratios():
 def test_the_p_value_of_a_bootstrap_is_the_level_whose_interval_leaves_out_0():
     generator = torch.Generator().manual_seed(0)
     differences = torch.randn(9_999, generator=generator) + 2.0
-    p_value = bootstrap_p_value(differences)
+    p_value = bootstrap_p_value(differences, 1000)
     assert p_value == pytest.approx(2 * stats.norm.sf(2.0), abs=0.005)
     assert quantile_interval(differences, 1 - 1.05 * p_value).low > 0
     assert quantile_interval(differences, 1 - 0.95 * p_value).low < 0
-    assert bootstrap_p_value(torch.zeros(100)) == 1.0
+    assert bootstrap_p_value(torch.zeros(100), 50) == 1.0
+    assert bootstrap_p_value(torch.ones(100), 4) == randomization_test(torch.ones(4))
 
 
 @pytest.mark.parametrize("size", [9, 60], ids=["exact", "random"])
