@@ -27,6 +27,10 @@ _ROWS_AT_ONCE: Final = 2**14
 """The most embeddings that are scaled to the length 1 at once."""
 
 
+_ROUNDING: Final = 1e-6
+"""Deviation of lengths from 1 that is due to rounding."""
+
+
 class Retrieval:
     """Queries, the candidates that they search, and what is relevant to them.
 
@@ -220,12 +224,22 @@ class Retrieval:
         return self._embeddings[rows]
 
     def _unit_vectors(self, rows: Tensor) -> Tensor:
-        """Return the embeddings of rows at length 1, in parts, which take less memory at once."""
+        """Return the embeddings of rows at length 1, in parts, which take less memory at once.
+
+        Those of models that normalize their output are taken as they are.
+        """
+        parts = range(0, len(rows), _ROWS_AT_ONCE)
+        if all(self._are_units(rows[start : start + _ROWS_AT_ONCE]) for start in parts):
+            return self._selected(rows)
         units = self._embeddings.new_empty(len(rows), self._embeddings.shape[1])
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
+        for start in parts:
             part = slice(start, start + _ROWS_AT_ONCE)
             units[part] = unit_vectors(self._embeddings[rows[part]])
         return units
+
+    def _are_units(self, rows: Tensor) -> bool:
+        lengths = torch.linalg.vector_norm(self._embeddings[rows], dim=1)
+        return bool(((lengths - 1).abs() <= _ROUNDING).all())
 
     def distance_matrix(self, distance: BaseDistance, queries: Tensor) -> Tensor:
         """Return the distances of some queries from all candidates, shape (Q, M)."""
