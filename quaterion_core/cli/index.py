@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     help="Store in the folder, such as exact or '{name: exact, dtype: int8}'.",
 )
 @click.option("--dim", type=click.IntRange(min=1), help="Truncate embeddings to this size.")
+@click.option(
+    "--lexical", is_flag=True, help="Index the words of texts, too, for search --lexical."
+)
 @click.option("--batch-size", default=128, show_default=True, type=click.IntRange(min=1))
 @click.option("--delete", "deleted", multiple=True, metavar="ID", help="Remove an object.")
 @click.option("--overwrite", is_flag=True, help="Replace an index that is there.")
@@ -55,6 +58,7 @@ def index(
     recipe: Path | None,
     store: str,
     dim: int | None,
+    lexical: bool,
     batch_size: int,
     deleted: tuple[str, ...],
     overwrite: bool,
@@ -81,7 +85,9 @@ def index(
             opened.check_model(model)
         else:
             choice = parse_yaml(store, f"The store {store!r:.60}")
-            opened = Index.create(location, model, store=choice, dim=dim, overwrite=overwrite)
+            opened = Index.create(
+                location, model, store=choice, dim=dim, lexical=lexical, overwrite=overwrite
+            )
         with opened:
             removed = opened.delete(deleted) if deleted else 0
             if data is not None or not deleted:

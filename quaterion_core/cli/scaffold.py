@@ -122,7 +122,7 @@ EXAMPLES: Final = {
         example="""\
         "darken": Example(arguments={"strength": 0.3}),
 """,
-        requires="torchvision>=0.19",
+        requires="pillow>=10",
     ),
     ComponentKind.STORE: ExampleComponent(
         "json-file",

@@ -48,6 +48,12 @@ if TYPE_CHECKING:
     help="Search only objects with a field like this: 'source=aws,azure', 'year>=2020', "
     "'lang!=en'; may be given several times.",
 )
+@click.option(
+    "--lexical",
+    is_flag=True,
+    help="Fuse with a ranking by words, which finds names and codes that embeddings miss; for an "
+    "INDEX that was made with --lexical.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each query.")
 def search(
     source: str,
@@ -58,6 +64,7 @@ def search(
     model: Path | None,
     top: int,
     conditions: tuple[str, ...],
+    lexical: bool,
     as_json: bool,
 ) -> None:
     """Find the objects nearest to each of the QUERIES.
@@ -86,7 +93,7 @@ def search(
                 click.echo(f"Searching {counted(len(index), 'object')}.")
             given: Iterable[str] = queries or sys.stdin
             for query in filter(None, map(str.strip, given)):
-                hits = index.search(_query_of(query), top, where)
+                hits = index.search(_query_of(query), top, where, lexical=lexical)
                 _print_json(query, hits) if as_json else _print(query, hits)
 
 

@@ -19,7 +19,7 @@ from quaterion_core.utils.child_components import remembered_classes, rememberin
 from quaterion_core.utils.config_migration import VersionedConfig
 
 
-class Encoder(VersionedConfig, nn.Module, ABC):
+class Encoder(nn.Module, VersionedConfig, ABC):
     """Base class of encoders, which turn batches of raw objects into embeddings.
 
     A subclass defines whether it is trained (:attr:`trainable`), the size of its embeddings

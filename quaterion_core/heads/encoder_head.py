@@ -18,7 +18,7 @@ from quaterion_core.utils.config_migration import VersionedConfig
 from quaterion_core.utils.ranges import Count, DropoutRate
 
 
-class EncoderHead(VersionedConfig, CheckedArguments, nn.Module, ABC):
+class EncoderHead(CheckedArguments, nn.Module, VersionedConfig, ABC):
     """Layer that maps the concatenated encoder embeddings to the embedding of the model.
 
     A subclass defines :attr:`output_size` and :meth:`transform`, and adds its own arguments to

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, repeat
 from pathlib import Path, PurePath
 from typing import Any, Final, Literal
@@ -23,6 +23,7 @@ from quaterion_core.model import SimilarityModel
 from quaterion_core.model_folder import folder_fingerprint
 from quaterion_core.plugins import ComponentKind, is_id, registry
 from quaterion_core.serving.exact_search import check_query
+from quaterion_core.serving.lexical import LEXICAL_FILE, LexicalTable, fused
 from quaterion_core.serving.stores import Condition, Hit, Payload, Store
 from quaterion_core.storage import (
     InvalidFolderError,
@@ -32,6 +33,7 @@ from quaterion_core.storage import (
     read_json,
     write_json,
 )
+from quaterion_core.utils.given import expected
 from quaterion_core.utils.objects import positive_count
 from quaterion_core.version import __version__
 
@@ -41,6 +43,9 @@ FORMAT: Final = "quaterion-index"
 _STORE: Final = "store"
 _BLOCK: Final = 1024
 """Number of objects that are embedded and stored together: what a killed process loses."""
+
+_FUSED: Final = 100
+"""Number of results of each ranking that are fused."""
 
 _OBJECT: Final = "_object"
 _KIND: Final = "_kind"
@@ -113,8 +118,11 @@ class Index:
         >>> index.close()
     """
 
-    def __init__(self, store: Store, model: ModelLike | None = None):
+    def __init__(
+        self, store: Store, model: ModelLike | None = None, lexical: LexicalTable | None = None
+    ):
         facts = _Facts.of(store)
+        self._lexical = lexical
         self._store = store
         self._facts = facts
         self._given = facts.model_path if model is None else model
@@ -129,6 +137,7 @@ class Index:
         store: ComponentChoice = "exact",
         distance: Distance | str = Distance.COSINE,
         dim: int | None = None,
+        lexical: bool = False,
         overwrite: bool = False,
     ) -> Self:
         """Make a new, empty index, open for writing.
@@ -142,12 +151,17 @@ class Index:
             distance: Distance whose similarity ranks.
             dim: Truncate embeddings to this many dimensions, for a model that was trained with
                 :class:`~quaterion_core.loss.MatryoshkaLoss`.
+            lexical: Index the words of texts, too, for :meth:`search` with ``lexical``; only in a
+                folder.
             overwrite: Replace an index that is there. Anything else is never replaced.
 
         Raises:
             OutputExistsError: Something is there already.
-            ValueError: ``dim`` is not between 1 and the model's embedding size.
+            ValueError: ``dim`` is not between 1 and the model's embedding size, or a lexical side
+                is asked for at a URL.
         """
+        if lexical and _scheme(location) is not None:
+            raise ValueError("Expected a folder for an index with a lexical side, got a URL.")
         loaded = _loaded(model)
         size = loaded.embedding_size if dim is None else dim
         if not 1 <= size <= loaded.embedding_size:
@@ -163,12 +177,14 @@ class Index:
         if _scheme(location) is None:
             with _new_folder(Path(location), store, overwrite=overwrite) as empty, empty:
                 empty.create(size, Distance(distance), metadata)
+                if lexical:
+                    LexicalTable.create(Path(empty.location).parent / LEXICAL_FILE)
             built = _known_store(location)
             built.open(read_only=False)
         else:
             built = _store_of_url(os.fspath(location))
             built.create(size, Distance(distance), metadata)
-        index = cls(built, model)
+        index = cls(built, model, _lexical_of(location, read_only=False))
         index._model = loaded
         return index
 
@@ -195,7 +211,7 @@ class Index:
         store = _known_store(location)
         store.open(read_only=read_only)
         try:
-            return cls(store, model)
+            return cls(store, model, _lexical_of(location, read_only=read_only))
         except BaseException:
             store.close()
             raise
@@ -293,6 +309,9 @@ class Index:
             }
             if new:
                 objects = [as_document(entry.object) for entry in new.values()]
+                if self._lexical is not None:  # first, so that nothing stored lacks its words
+                    texts = {n: e.object for n, e in new.items() if isinstance(e.object, str)}
+                    self._lexical.add(list(texts), list(texts.values()))
                 self._store.upsert(
                     list(new),
                     self._embeddings(objects, batch_size),
@@ -304,18 +323,54 @@ class Index:
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove objects, and return how many of the ids were known."""
-        return self._store.delete(ids)
+        deleted = self._store.delete(ids)
+        if self._lexical is not None:
+            self._lexical.remove(ids)
+        return deleted
 
-    def search(self, query: Any, top: int = 10, where: Condition | None = None) -> list[IndexHit]:
+    def search(
+        self, query: Any, top: int = 10, where: Condition | None = None, *, lexical: bool = False
+    ) -> list[IndexHit]:
         """Return the objects nearest to a query, best first.
 
         Args:
             query: A raw object.
             top: Maximum number of results.
             where: Condition on the payloads of results.
+            lexical: Fuse the ranking by similarity with one by words, which finds names and codes
+                that embeddings miss; the index needs a lexical side. Scores are those of the
+                fusion.
+
+        Raises:
+            InvalidFolderError: The index has no lexical side.
+            TypeError: The query is a list of texts, or with ``lexical`` no text.
         """
         check_query(query)
-        return self.search_many([query], top, where)[0]
+        if not lexical:
+            return self.search_many([query], top, where)[0]
+        if not isinstance(query, str):
+            raise expected("query", "a text for a lexical search", query, "Leave lexical out.")
+        if self._lexical is None:
+            raise InvalidFolderError(
+                "The index has no lexical side. Build it with lexical=True, on the command line "
+                "--lexical."
+            )
+        return self._fused(query, positive_count(top, "top"), where, self._lexical)
+
+    def _fused(
+        self, query: str, top: int, where: Condition | None, lexical: LexicalTable
+    ) -> list[IndexHit]:
+        depth = max(_FUSED, top)
+        near = self.search_many([query], depth, where)[0]
+        by_words = [
+            Hit(record.id, 0.0, record.payload)
+            for record in self._store.get(lexical.search(query, depth))
+            if where is None or where.matches(record.payload)
+        ]
+        found = {hit.id: hit for hit in [*map(_index_hit, by_words), *near]}
+        # Of equal scores, the first one has the words of the query.
+        ranked = fused([[hit.id for hit in by_words], [hit.id for hit in near]], top)
+        return [replace(found[name], score=score) for name, score in ranked]
 
     def search_many(
         self, queries: Sequence[Any], top: int = 10, where: Condition | None = None
@@ -329,6 +384,8 @@ class Index:
     def close(self) -> None:
         """Close the store."""
         self._store.close()
+        if self._lexical is not None:
+            self._lexical.close()
 
     def __enter__(self) -> Self:
         return self
@@ -406,6 +463,13 @@ def exists(location: str | os.PathLike[str]) -> bool:
             return True
     except InvalidFolderError:
         return False
+
+
+def _lexical_of(location: str | os.PathLike[str], *, read_only: bool) -> LexicalTable | None:
+    if _scheme(location) is not None:
+        return None
+    path = Path(location) / LEXICAL_FILE
+    return LexicalTable(path, read_only=read_only) if os.path.lexists(path) else None
 
 
 def _scheme(location: str | os.PathLike[str]) -> str | None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from quaterion_core.distances import Distance
+from quaterion_core.serving.stores.databases import connected
 from quaterion_core.serving.stores.filters import Condition
 from quaterion_core.serving.stores.sql import where_clause
 from quaterion_core.serving.stores.vector_file import MOST_DIMENSIONS, Chunk
@@ -30,8 +31,6 @@ _BESIDE: Final = {FILE, f"{FILE}-wal", f"{FILE}-shm"}
 _MOST_FILES: Final = 8
 _AT_ONCE: Final = 500
 """Number of ids or rows in one statement; older versions of SQLite take 999."""
-_WAIT: Final = 60.0
-"""Seconds to wait for another process that writes."""
 _SCHEMA: Final = {
     "objects": "CREATE TABLE objects (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, payload "
     "TEXT NOT NULL)",
@@ -109,7 +108,7 @@ class ObjectTable:
             self._connect(f"{uri}&immutable=1")
 
     def _connect(self, uri: str) -> None:
-        self._connection = _connected(uri)
+        self._connection = connected(uri)
         try:
             self.settings = self._checked()
         except BaseException:
@@ -122,7 +121,7 @@ class ObjectTable:
         _remove_unfinished(folder)
         source = folder / _UNFINISHED
         try:
-            connection = _connected(f"{source.absolute().as_uri()}?mode=rwc")
+            connection = connected(f"{source.absolute().as_uri()}?mode=rwc")
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("BEGIN IMMEDIATE")
@@ -291,21 +290,6 @@ def is_unfinished(folder: Path) -> bool:
 def _remove_unfinished(folder: Path) -> None:
     for path in folder.glob(f"{_UNFINISHED}*"):
         path.unlink()
-
-
-def _connected(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False
-    )
-    try:
-        # What a hostile database could hold beside data is not run.
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA cell_size_check = ON")
-        connection.execute("PRAGMA synchronous = FULL")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _is_in_use(folder: Path) -> bool:

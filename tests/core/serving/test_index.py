@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,6 +201,86 @@ def test_an_index_that_was_tampered_with_is_refused(built, change, error):
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     with pytest.raises(error):
         Index.open(built)
+
+
+# The lexical side.
+
+
+@pytest.fixture
+def pumps(saved, tmp_path):
+    texts = [f"the pump number {n} is loud" for n in range(200)]
+    texts[120] += ", error E-1207"
+    with Index.create(tmp_path / "pumps", saved, lexical=True) as index:
+        index.add(texts, payloads=[{"even": n % 2 == 0} for n in range(200)])
+    return tmp_path / "pumps", texts
+
+
+def test_codes_are_found_by_words(pumps):
+    folder, texts = pumps
+    with Index.open(folder) as index:
+        (first, *_) = index.search("E-1207?", top=3, lexical=True)
+        assert first.object == texts[120]
+        assert first.score < 2 / 61 + 1e-9
+        odd = index.search("E-1207", where=Equals("even", (False,)), lexical=True)
+        assert texts[120] not in [hit.object for hit in odd]
+        assert len(index.search("???", top=4, lexical=True)) == 4
+        with pytest.raises(TypeError, match="a text for a lexical search"):
+            index.search(5, lexical=True)
+
+
+def test_words_of_changed_and_deleted_texts_are_not_found(pumps):
+    folder, texts = pumps
+    with Index.open(folder, read_only=False) as index:
+        (first, *_) = index.search("E-1207", lexical=True)
+        index.delete([first.id])
+        index.add(["a new text about code X99"], ids=["x"])
+        index.add(["a new text about code Y77"], ids=["x"])
+        assert texts[120] not in [hit.object for hit in index.search("E-1207", lexical=True)]
+        assert index.search("Y77", lexical=True)[0].id == "x"
+        assert index._lexical.search("X99", 5) == []
+
+
+def test_an_index_without_words_says_so(built):
+    with Index.open(built) as index, pytest.raises(InvalidFolderError, match="no lexical side"):
+        index.search("a", lexical=True)
+    assert "--lexical" in run("search", built, "a", "--lexical").output
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.write_bytes(b"no database" * 500),
+        lambda file: (file.unlink(), file.symlink_to("/etc/hostname")),
+        lambda file: (file.unlink(), os.mkfifo(file)),
+        lambda file: Path(f"{file}-journal").write_bytes(b"x"),
+        lambda file: sqlite3.connect(file).execute("CREATE TABLE more (x)").connection.commit(),
+        lambda file: (
+            sqlite3.connect(file)
+            .execute("CREATE TRIGGER t AFTER INSERT ON ids BEGIN DELETE FROM ids; END")
+            .connection.commit()
+        ),
+    ],
+    ids=["bytes", "link", "pipe", "journal", "table", "trigger"],
+)
+def test_a_lexical_side_that_was_tampered_with_is_refused(pumps, damage):
+    folder, _ = pumps
+    damage(folder / "lexical.sqlite")
+    with pytest.raises(InvalidFolderError):
+        Index.open(folder).search("E-1207", lexical=True)
+
+
+def test_a_damaged_lexical_side_is_told(pumps):
+    folder, _ = pumps
+    file = folder / "lexical.sqlite"
+    data = bytearray(file.read_bytes())
+    for place in range(5000, len(data), 97):
+        data[place] ^= 255
+    file.write_bytes(data)
+    try:
+        with Index.open(folder) as index:
+            index.search("pump E-1207 loud", lexical=True)
+    except InvalidFolderError:
+        pass  # or it is read as it is
 
 
 # The commands.
