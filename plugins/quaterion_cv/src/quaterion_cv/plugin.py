@@ -41,3 +41,14 @@ def quaterion_datasets() -> dict[str, str]:
         "image-csv": "quaterion_cv.datasets.image_csv_dataset:ImageCsvDataset",
         "image-folder": "quaterion_cv.datasets.image_folder_dataset:ImageFolderDataset",
     }
+
+
+@hookimpl
+def quaterion_augmentations() -> dict[str, str]:
+    """Declare transforms of torchvision that encoders of images take as they are."""
+    transforms = "torchvision.transforms.v2"
+    return {
+        "auto-contrast": f"{transforms}:RandomAutocontrast",
+        "equalize": f"{transforms}:RandomEqualize",
+        "perspective": f"{transforms}:RandomPerspective",
+    }
