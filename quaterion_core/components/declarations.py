@@ -47,7 +47,7 @@ def declared_arguments(target: str) -> dict[str, Argument] | None:
 
     Example:
         >>> declared_arguments("quaterion_core.loss.triplet_loss:TripletLoss")["margin"].annotation
-        <class 'float'>
+        typing.Annotated[float, Ge(ge=0)]
         >>> declared_arguments("no_such_package:Loss") is None
         True
     """

@@ -96,7 +96,7 @@ def component_faults(
     Example:
         >>> for fault in component_faults("loss", {"name": "triplet", "margin": "big"}):
         ...     print(fault)
-        margin: Expected a number, got 'big'.
+        margin: Expected a number of at least 0, got 'big'.
     """
     try:
         name, given = split_choice(kind, choice)
