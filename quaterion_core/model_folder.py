@@ -48,6 +48,7 @@ from quaterion_core.utils.child_components import (
     remembering_classes,
 )
 from quaterion_core.utils.config_migration import VERSION_KEY, migrated, version_entry
+from quaterion_core.utils.faults import first_fault
 from quaterion_core.utils.options import KEY_PATTERN
 from quaterion_core.version import __version__
 
@@ -301,10 +302,8 @@ def _check_config(folder: Path, config: dict[str, Any]) -> None:
     try:
         _ModelConfig.model_validate(config)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
         raise InvalidFolderError(
-            f"{file} does not describe a model: {place!r:.200}: {first['msg']}."
+            f"{file} does not describe a model: {first_fault(error)}."
         ) from error
     for key in config["encoders"]:
         if not KEY_PATTERN.fullmatch(key):

@@ -88,7 +88,7 @@ def search(
             check_exists(Path(source), corpus, recipe)
             opened = _of_model(Path(source), corpus, column, recipe)
         with opened as index:
-            index.model  # noqa: B018 - loaded before the first query, so that errors come first
+            _ = index.model  # loaded before the first query, so that errors come first
             if not as_json:
                 click.echo(f"Searching {counted(len(index), 'object')}.")
             given: Iterable[str] = queries or sys.stdin

@@ -113,7 +113,8 @@ def build_component(
             arguments[argument] = build_component(
                 inner_kind, arguments[argument], provided=provided
             )
-    return cls.from_config(arguments)
+    # A class of another library, such as a transform, has no configuration of its own.
+    return cls.from_config(arguments) if hasattr(cls, "from_config") else cls(**arguments)
 
 
 def missing_arguments(cls: type[Any], given: Iterable[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,10 +90,9 @@ class BeirDataset(SplitDataset):
             ValueError: There is no such split, lines are faulty, or no score is above 0.
         """
         self.check_split(split)
-        faults = _LineFaults()
-        documents, queries = self._documents(faults), self._queries(faults)
-        judgements = self._judgements(split, queries, documents, faults)
-        faults.raise_all()
+        with _line_faults() as faults:
+            documents, queries = self._documents(faults), self._queries(faults)
+            judgements = self._judgements(split, queries, documents, faults)
         path = self._folder / QRELS / f"{split}.tsv"
         if not judgements:
             raise ValueError(f"{path} has no judgements.")
@@ -120,10 +120,8 @@ class BeirDataset(SplitDataset):
         Raises:
             ValueError: Lines are faulty.
         """
-        faults = _LineFaults()
-        documents = self._documents(faults)
-        faults.raise_all()
-        return documents
+        with _line_faults() as faults:
+            return self._documents(faults)
 
     def queries(self) -> dict[str, str]:
         """Return the texts of the queries by id.
@@ -131,10 +129,8 @@ class BeirDataset(SplitDataset):
         Raises:
             ValueError: Lines are faulty.
         """
-        faults = _LineFaults()
-        queries = self._queries(faults)
-        faults.raise_all()
-        return queries
+        with _line_faults() as faults:
+            return self._queries(faults)
 
     def _documents(self, faults: _LineFaults) -> dict[str, str]:
         rows = self._rows(CORPUS, faults)
@@ -216,14 +212,20 @@ class _LineFaults:
     def add(self, place: str, problem: str) -> None:
         self._faults.append(f"{place}: {problem}.")
 
-    def raise_all(self) -> None:
-        """Raise a ``ValueError`` that lists the faults, if there are any."""
-        if not self._faults:
-            return
+    def __str__(self) -> str:
         listed = self._faults[:_MOST_LISTED]
         if len(self._faults) > _MOST_LISTED:
             listed.append(f"And {len(self._faults) - _MOST_LISTED:,} more.")
-        raise ValueError("\n".join(listed))
+        return "\n".join(listed)
+
+
+@contextmanager
+def _line_faults() -> Iterator[_LineFaults]:
+    """Collect faults within a ``with`` block, and raise a ``ValueError`` that lists them."""
+    faults = _LineFaults()
+    yield faults
+    if str(faults):
+        raise ValueError(str(faults))
 
 
 def _lines(path: Path, faults: _LineFaults) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from quaterion_core.storage import InvalidFolderError, SavedFolder, write_json
+from quaterion_core.utils.faults import first_fault
 
 FOLDER: Final = "calibration"
 _FILE: Final = "config.json"
@@ -124,10 +125,8 @@ class Int8Calibration:
         try:
             saved = _Saved.model_validate(folder.read_json(_FILE))
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"]))
             raise InvalidFolderError(
-                f"{source} is no calibration: {place!r:.200}: {first['msg']}."
+                f"{source} is no calibration: {first_fault(error)}."
             ) from error
         ordered = all(low <= high for low, high in zip(saved.low, saved.high, strict=False))
         if len(saved.low) != len(saved.high) or not ordered:

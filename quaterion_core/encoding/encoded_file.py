@@ -26,6 +26,7 @@ from quaterion_core.storage import (
     whole_file,
 )
 from quaterion_core.storage.folder_locks import try_lock_folder, unlock
+from quaterion_core.utils.faults import first_fault
 from quaterion_core.utils.objects import positive_count
 
 _FORMAT: Final = "quaterion-embeddings"
@@ -357,10 +358,8 @@ def _read(path: Path) -> _Record:
     try:
         return _Record.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
         raise InvalidFolderError(
-            f"{path} is no record of embeddings: {place!r:.200}: {first['msg']}. {_CHOICE}"
+            f"{path} is no record of embeddings: {first_fault(error)}. {_CHOICE}"
         ) from error
 
 

@@ -19,6 +19,7 @@ from quaterion_core.dataset.object_digest import object_digest
 from quaterion_core.dataset.object_files import FileObject
 from quaterion_core.dataset.text_roles import as_document, as_query
 from quaterion_core.distances import Distance
+from quaterion_core.encoding.values import Values
 from quaterion_core.model import SimilarityModel
 from quaterion_core.model_folder import folder_fingerprint
 from quaterion_core.plugins import ComponentKind, is_id, registry
@@ -33,6 +34,7 @@ from quaterion_core.storage import (
     read_json,
     write_json,
 )
+from quaterion_core.utils.faults import first_fault
 from quaterion_core.utils.given import expected
 from quaterion_core.utils.objects import positive_count
 from quaterion_core.version import __version__
@@ -163,12 +165,7 @@ class Index:
         if lexical and _scheme(location) is not None:
             raise ValueError("Expected a folder for an index with a lexical side, got a URL.")
         loaded = _loaded(model)
-        size = loaded.embedding_size if dim is None else dim
-        if not 1 <= size <= loaded.embedding_size:
-            raise ValueError(
-                f"Expected dim to be between 1 and the embedding size {loaded.embedding_size}, got "
-                f"{dim}."
-            )
+        size = Values(loaded.embedding_size, dim=dim).kept
         path = None if isinstance(model, SimilarityModel) else str(Path(model).absolute())
         facts = _Facts(
             fingerprint=_fingerprint(model), model_path=path, dim=dim, core_version=__version__
@@ -545,9 +542,7 @@ def _known_store(location: str | os.PathLike[str]) -> Store:
     try:
         checked = _StoreFile.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise InvalidFolderError(f"{file} is damaged: {place!r:.100}: {first['msg']}.") from error
+        raise InvalidFolderError(f"{file} is damaged: {first_fault(error)}.") from error
     if not is_id(checked.component) or "location" in checked.config:
         raise InvalidFolderError(f"{file} is damaged: it names no store.")
     registry.require([("store", checked.component)], source=str(file))

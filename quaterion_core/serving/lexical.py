@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from quaterion_core.serving.stores.databases import connected
-from quaterion_core.storage import InvalidFolderError, NotWritableError
+from quaterion_core.serving.stores.databases import connected, explained, transaction
+from quaterion_core.storage import InvalidFolderError
 from quaterion_core.storage.regular_files import kind_of_file, not_regular
 
 LEXICAL_FILE: Final = "lexical.sqlite"
@@ -113,31 +113,15 @@ class LexicalTable:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._explained():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._explained(), transaction(self._connection):
+            yield
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            if any(word in str(error) for word in ("readonly", "locked", "full", "disk I/O")):
-                raise NotWritableError(
-                    f"{self._path} cannot be written: {error}. What was there before has not "
-                    "changed."
-                ) from error
-            raise InvalidFolderError(f"{self._path} cannot be read: {error}.") from error
         except sqlite3.DatabaseError as error:
-            raise InvalidFolderError(
-                f"{self._path} is damaged: {error}. Build the index again."
-            ) from error
+            raise explained(error, self._path) from error
 
 
 def fused(rankings: Sequence[Sequence[str]], count: int) -> list[tuple[str, float]]:

@@ -10,13 +10,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from quaterion_core.components import (
-    argument_faults,
-    callable_arguments,
-    raise_faults,
-    split_choice,
-)
-from quaterion_core.plugins import ComponentKind, registry
 from quaterion_core.testing.checks import CheckError, Checks
 from quaterion_core.testing.comparing import require_interface
 from quaterion_core.testing.subject import Subject
@@ -29,22 +22,6 @@ class AugmentationSubject(Subject[nn.Module]):
 
 
 AUGMENTATION_CHECKS: Final[Checks[AugmentationSubject]] = Checks("augmentation")
-
-
-def build_augmentation(choice: Any) -> nn.Module:
-    """Build an augmentation from a name, or from a mapping of a name and arguments.
-
-    Raises:
-        MissingComponentError: There is no such augmentation.
-        TypeError: It has no such argument, or a value is of another type.
-        ValueError: A value is out of range.
-    """
-    name, arguments = split_choice("augmentation", choice)
-    cls = registry.load(ComponentKind.AUGMENTATION, name)
-    subject = f"The augmentation {name!r}"
-    raise_faults(subject, argument_faults(subject, callable_arguments(cls), arguments))
-    augmentation: nn.Module = cls(**arguments)
-    return augmentation
 
 
 def images() -> Iterator[Any]:

@@ -11,11 +11,7 @@ from quaterion_core.components import build_component
 from quaterion_core.dataset.batch_samplers import build_batch_sampler
 from quaterion_core.plugins import ComponentKind, ComponentRecord, registry
 from quaterion_core.plugins.nearest import unknown_name
-from quaterion_core.testing.augmentation_checks import (
-    AUGMENTATION_CHECKS,
-    AugmentationSubject,
-    build_augmentation,
-)
+from quaterion_core.testing.augmentation_checks import AUGMENTATION_CHECKS, AugmentationSubject
 from quaterion_core.testing.batch_sampler_checks import BATCH_SAMPLER_CHECKS, BatchSamplerSubject
 from quaterion_core.testing.callback_checks import CALLBACK_CHECKS, CallbackSubject
 from quaterion_core.testing.checks import Check, CheckError, Checks, run_check
@@ -105,7 +101,6 @@ _BUILD: Final[dict[ComponentKind, Callable[[object], Any]]] = {
     ComponentKind.BATCH_SAMPLER: build_batch_sampler,
     ComponentKind.CALLBACK: build_callback,
     ComponentKind.LOGGER: build_temporary_logger,
-    ComponentKind.AUGMENTATION: build_augmentation,
     ComponentKind.STORE: build_temporary_store,
     ComponentKind.COMMAND: _command,
 }

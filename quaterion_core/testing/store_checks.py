@@ -251,7 +251,7 @@ def protection(subject: StoreSubject) -> None:
     """
     _require_error(InvalidFolderError, subject.fresh().open, "opening what does not exist")
     with subject.filled() as store:
-        create = lambda: store.create(_SIZE, Distance.COSINE, {})  # noqa: E731
+        create = partial(store.create, _SIZE, Distance.COSINE, {})
         _require_error(OutputExistsError, create, "creating a store where there is one")
         store.close()
         store.open(read_only=True)

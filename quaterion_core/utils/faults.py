@@ -1,9 +1,13 @@
-"""Several checks of one object, whose errors are reported together."""
+"""Faults: of several checks of one object, reported together, and those that pydantic finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class Faults:
@@ -44,3 +48,17 @@ class Faults:
         if self._errors:
             all_types = all(isinstance(error, TypeError) for error in self._errors)
             raise (TypeError if all_types else ValueError)("\n".join(map(str, self._errors)))
+
+
+def first_fault(error: ValidationError) -> str:
+    """Describe the first fault that pydantic found: its place, and what is wrong.
+
+    Example:
+        >>> from pydantic import TypeAdapter, ValidationError
+        >>> try: TypeAdapter(dict[str, int]).validate_python({"rows": "many"})
+        ... except ValidationError as error: print(first_fault(error))
+        'rows': Input should be a valid integer, unable to parse string as an integer
+    """
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place!r:.200}: {first['msg']:.300}" if place else f"{first['msg']:.300}"

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from quaterion_core.distances import Distance
 from quaterion_core.distances.top_k import CORPUS_BLOCK, Best, queries_per_block
+from quaterion_core.serving.stores.databases import explained
 from quaterion_core.serving.stores.filters import Condition
 from quaterion_core.serving.stores.object_table import (
     FILE,
@@ -179,12 +180,6 @@ class ExactStore(Store):
             found = self._opened.by_id(ids)
             return [Record(name, read_payload(found[name])) for name in ids if name in found]
 
-    def records(self) -> Iterator[Record]:
-        """Yield all objects, in the order in which they came."""
-        with self._explained():
-            for name, payload in self._opened.objects():
-                yield Record(name, read_payload(payload))
-
     def search(
         self, queries: Vectors, top: int = 10, where: Condition | None = None
     ) -> list[list[Hit]]:
@@ -325,12 +320,8 @@ class ExactStore(Store):
         with self._lock:
             try:
                 yield
-            except sqlite3.OperationalError as error:
-                raise self._not_usable(error) from error
             except (sqlite3.DatabaseError, OverflowError) as error:
-                raise InvalidFolderError(
-                    f"{self._folder / FILE} is damaged: {error}. Build it again."
-                ) from error
+                raise explained(error, self._folder / FILE) from error
             except FileNotFoundError as error:
                 raise InvalidFolderError(
                     f"{self._folder} is incomplete: {error.filename} is missing. Build it again."
@@ -342,24 +333,6 @@ class ExactStore(Store):
                     f"{self._folder} cannot be written: {error.strerror}. What was there before "
                     "has not changed."
                 ) from error
-
-    def _not_usable(self, error: sqlite3.OperationalError) -> Exception:
-        text = str(error)
-        if "locked" in text or "busy" in text:
-            return NotWritableError(
-                f"{self._folder} is being written by another process. Try again when it is done."
-            )
-        if "readonly" in text:
-            return NotWritableError(
-                f"{self._folder} was opened for reading, or may not be written. Open it with "
-                "read_only=False, or ask for access."
-            )
-        if "full" in text or "disk I/O" in text or "unable to open" in text:
-            return NotWritableError(
-                f"{self._folder} cannot be used: {text}. Free some space, or check the "
-                "permissions. What was there before has not changed."
-            )
-        return InvalidFolderError(f"{self._folder / FILE} is damaged: {text}. Build it again.")
 
 
 def read_payload(text: object) -> dict[str, Any]:

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from quaterion_core.distances import Distance
-from quaterion_core.serving.stores.databases import connected
+from quaterion_core.serving.stores.databases import connected, transaction
 from quaterion_core.serving.stores.filters import Condition
 from quaterion_core.serving.stores.sql import where_clause
 from quaterion_core.serving.stores.vector_file import MOST_DIMENSIONS, Chunk
 from quaterion_core.storage import InvalidFolderError
 from quaterion_core.storage.regular_files import kind_of_file, not_regular
+from quaterion_core.utils.faults import first_fault
 
 FILE: Final = "objects.sqlite"
 
@@ -59,11 +59,6 @@ class Settings(BaseModel):
     distance: Literal["euclidean", "cosine", "dot_product", "manhattan"]
     dtype: Literal["float32", "int8"]
     metadata: dict[str, JsonValue]
-
-    @property
-    def metric(self) -> Distance:
-        """The distance."""
-        return Distance(self.distance)
 
 
 @dataclass
@@ -124,12 +119,11 @@ class ObjectTable:
             connection = connected(f"{source.absolute().as_uri()}?mode=rwc")
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("BEGIN IMMEDIATE")
-                for statement in _SCHEMA.values():
-                    connection.execute(statement)
-                text = settings.model_dump_json()
-                connection.execute("INSERT INTO state VALUES (0, 0, 0, ?)", (text,))
-                connection.execute("COMMIT")
+                with transaction(connection):
+                    for statement in _SCHEMA.values():
+                        connection.execute(statement)
+                    text = settings.model_dump_json()
+                    connection.execute("INSERT INTO state VALUES (0, 0, 0, ?)", (text,))
             finally:
                 connection.close()
             if (folder / f"{_UNFINISHED}-wal").exists():  # what it holds could not be moved
@@ -167,19 +161,13 @@ class ObjectTable:
         Yields:
             How much the store holds, to be changed along.
         """
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._connection):
             counts = self.counts()
             yield counts
             self._connection.execute(
                 "UPDATE state SET rows = ?, objects = ?, generation = ?",
                 (counts.rows, counts.objects, counts.generation),
             )
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
 
     def add(self, ids: Sequence[str], payloads: Sequence[str], chunk: Chunk) -> int:
         """Add objects, whose vectors are those of a chunk, and remove those with the same ids.
@@ -225,10 +213,6 @@ class ObjectTable:
         """Return ids and payloads by row."""
         found = self._chosen("row, id, payload", "row", rows)
         return {row: (name, payload) for row, name, payload in found}
-
-    def objects(self) -> Iterator[tuple[str, str]]:
-        """Yield id and payload of all objects, in the order in which they came."""
-        yield from self._connection.execute("SELECT id, payload FROM objects ORDER BY row")
 
     def chunks(self) -> list[Chunk]:
         """Return the chunks of the file of vectors."""
@@ -277,9 +261,7 @@ class ObjectTable:
         try:
             return Settings.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise InvalidFolderError(f"{problem}: {place!r:.100}: {first['msg']}.") from error
+            raise InvalidFolderError(f"{problem}: {first_fault(error)}.") from error
 
 
 def is_unfinished(folder: Path) -> bool:

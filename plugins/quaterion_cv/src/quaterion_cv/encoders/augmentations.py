@@ -8,12 +8,7 @@ from typing import Any, Final, TypeAlias
 from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode, v2
 
-from quaterion_core.components import (
-    argument_faults,
-    callable_arguments,
-    raise_faults,
-    split_choice,
-)
+from quaterion_core.components import build_component, split_choice
 from quaterion_core.plugins import ComponentKind, is_id, registry
 from quaterion_core.plugins.nearest import unknown_name
 from quaterion_cv.encoders.elastic_change import ElasticChange
@@ -284,10 +279,7 @@ def _of_plugin(name: str, arguments: Mapping[str, Any]) -> nn.Module:
         raise ValueError(
             unknown_name("There is no augmentation", name, known, known_as="Choose among")
         )
-    cls = registry.load(ComponentKind.AUGMENTATION, name)
-    subject = f"The augmentation {name!r}"
-    raise_faults(subject, argument_faults(subject, callable_arguments(cls), arguments))
-    transform: nn.Module = cls(**arguments)
+    transform: nn.Module = build_component("augmentation", {"name": name, **arguments})
     return transform
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from quaterion_core.storage import NotSavableError
+from quaterion_core.utils.faults import first_fault
 
 _Scalar: TypeAlias = (
     bool
@@ -87,10 +88,3 @@ def check_savable(config: dict[str, Any]) -> None:
         raise NotSavableError(
             f"This TimmEncoder cannot be saved, since it could not be loaded: {first_fault(error)}."
         ) from error
-
-
-def first_fault(error: ValidationError) -> str:
-    """Describe the first fault that pydantic found."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"]))
-    return f"{place!r:.200}: {first['msg']:.300}"

@@ -18,13 +18,13 @@ from quaterion_core.encoders import Encoder
 from quaterion_core.plugins import MissingComponentError
 from quaterion_core.storage import InvalidFolderError, SavedFolder, load_module
 from quaterion_core.storage.modules import CONFIG_FILE
-from quaterion_core.utils.faults import Faults
+from quaterion_core.utils.faults import Faults, first_fault
 from quaterion_core.utils.precision import at_least_float32
 from quaterion_cv.encoders.augmentations import AugmentationChoice, with_ids
 from quaterion_cv.encoders.gem_pooling import use_gem_pooling
 from quaterion_cv.encoders.image_collator import ImageCollator, model_data_config
 from quaterion_cv.encoders.model_stages import modules_before
-from quaterion_cv.encoders.saved_config import SavedTimmConfig, check_savable, first_fault
+from quaterion_cv.encoders.saved_config import SavedTimmConfig, check_savable
 from quaterion_cv.encoders.timm_models import (
     build_skeleton,
     embedding_size,

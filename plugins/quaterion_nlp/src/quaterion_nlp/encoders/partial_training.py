@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import fields
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -45,7 +46,7 @@ def top_modules(model: SentenceTransformer, count: int) -> tuple[nn.Module, ...]
 def require_peft() -> None:
     """Raise an ``ImportError`` unless peft is installed."""
     try:
-        import peft  # noqa: F401
+        import_module("peft")
     except ImportError as error:
         raise ImportError('lora=... requires peft: pip install "quaterion-nlp[lora]"') from error
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from quaterion_core.storage import InvalidFolderError, StorageError, is_panic
+from quaterion_core.utils.faults import first_fault
 
 Size: TypeAlias = Annotated[int, Field(ge=1, le=10_000_000)]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10_000_000)]
@@ -63,10 +64,3 @@ def check(schema: type[SchemaT], value: Any, source: str) -> SchemaT:
         return schema.model_validate(value)
     except ValidationError as error:
         raise InvalidFolderError(f"{source} is not what is saved: {first_fault(error)}.") from error
-
-
-def first_fault(error: ValidationError) -> str:
-    """Describe the first fault that pydantic found."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"]))
-    return f"{place!r:.200}: {first['msg']:.300}" if place else f"{first['msg']:.300}"
