@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import random
 import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import torch
 
@@ -22,6 +21,7 @@ from quaterion_core.model import SimilarityModel
 from quaterion_core.storage import StorageError
 from quaterion_core.train.cache import CacheConfig, CacheType
 from quaterion_core.train.cache.training_cache import TrainingCache
+from robustness.file_changes import Change, FileChanges
 from robustness.hostile_input import PACKAGES, Tried, refused
 from robustness.sandbox import Case, Outcome, Watch, run_cases
 from robustness.subjects import Letters
@@ -30,9 +30,9 @@ _TEXTS: Final = [f"{a} {b}" for a in ("cab", "bed", "ace", "dad") for b in ("abb
 _TABLE: Final = "embeddings.bin"
 _RECORD: Final = "progress.json"
 _FILES: Final = (_TABLE, _RECORD, "progress.new")
-
-_Change: TypeAlias = Callable[[Path, random.Random], object]
-"""Changes the folder of a table."""
+_ANY: Final = FileChanges(
+    (_TABLE, _RECORD), _FILES, lambda folder: folder.parent.parent / "outside"
+)
 
 
 def try_caches(
@@ -122,44 +122,19 @@ def _case(
 
 
 def _flip(folder: Path, rng: random.Random) -> None:
-    file = _file(folder, rng)
+    file = _ANY.one_of(folder, rng)
     data = bytearray(file.read_bytes())
     if data:
         data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         file.write_bytes(data)
 
 
-def _cut(folder: Path, rng: random.Random) -> None:
-    file = _file(folder, rng)
-    os.truncate(file, rng.randrange(file.stat().st_size + 1))
-
-
-def _grow(folder: Path, rng: random.Random) -> None:
-    with _file(folder, rng).open("ab") as stream:
-        stream.write(rng.randbytes(rng.randrange(1, 5000)))
-
-
 def _fill_with_random_bytes(folder: Path, rng: random.Random) -> None:
-    file = _file(folder, rng)
+    file = _ANY.one_of(folder, rng)
     file.write_bytes(rng.randbytes(file.stat().st_size))
 
 
-def _remove(folder: Path, rng: random.Random) -> None:
-    _file(folder, rng).unlink()
-
-
-def _special(make: Callable[[Path, Path], object]) -> _Change:
-    def change(folder: Path, rng: random.Random) -> None:
-        file = folder / rng.choice(_FILES)
-        if file.is_dir() and not file.is_symlink():
-            file.rmdir()
-        file.unlink(missing_ok=True)
-        make(file, folder.parent.parent / "outside")
-
-    return change
-
-
-def _record(make: Callable[[list[str], random.Random], object]) -> _Change:
+def _record(make: Callable[[list[str], random.Random], object]) -> Change:
     """Return a change of the record of what is filled."""
 
     def change(folder: Path, rng: random.Random) -> None:
@@ -179,27 +154,10 @@ def _foreign(folder: Path, rng: random.Random) -> None:
     (folder / name).write_bytes(b"cos\nsystem\n(S'true'\ntR.")
 
 
-def _file(folder: Path, rng: random.Random) -> Path:
-    """Return one of the files that are there still."""
-    files = [folder / name for name in (_TABLE, _RECORD)]
-    there = [file for file in files if file.is_file() and not file.is_symlink()]
-    if not there:
-        (folder / _TABLE).unlink(missing_ok=True)
-        (folder / _TABLE).write_bytes(b"x")
-        there = [folder / _TABLE]
-    return rng.choice(there)
-
-
-_CHANGES: Final[dict[str, _Change]] = {
+_CHANGES: Final[dict[str, Change]] = {
+    **_ANY.by_name(),
     "flip a bit": _flip,
-    "cut off": _cut,
-    "append bytes": _grow,
     "random bytes": _fill_with_random_bytes,
-    "remove a file": _remove,
-    "a link instead of a file": _special(lambda file, outside: file.symlink_to(outside)),
-    "a link to nothing": _special(lambda file, outside: file.symlink_to(outside / "nothing")),
-    "a pipe instead of a file": _special(lambda file, _: os.mkfifo(file)),
-    "a folder instead of a file": _special(lambda file, _: file.mkdir()),
     "a foreign file": _foreign,
     "fewer checksums": _record(lambda c, rng: {"checksums": " ".join(c[: rng.randrange(len(c))])}),
     "more checksums": _record(lambda c, _: {"batches": len(c), "checksums": " ".join(c * 50)}),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import torch
 
@@ -20,6 +19,7 @@ from quaterion_core.plugins import PluginError, register_encoder
 from quaterion_core.serving import Index
 from quaterion_core.serving.stores import InRange
 from quaterion_core.storage import StorageError
+from robustness.file_changes import Change, FileChanges
 from robustness.hostile_input import PACKAGES, Tried, refused
 from robustness.sandbox import Case, Outcome, Watch, run_cases
 from robustness.subjects import Letters
@@ -29,9 +29,7 @@ _DATABASE: Final = "store/objects.sqlite"
 _VECTORS: Final = "store/vectors-0.float32"
 _DESCRIPTION: Final = "index.json"
 _FILES: Final = (_DATABASE, _VECTORS, _DESCRIPTION)
-
-_Change: TypeAlias = Callable[[Path, random.Random], object]
-"""Changes the folder of an index."""
+_ANY: Final = FileChanges(_FILES, _FILES, lambda folder: folder.parent / "outside")
 
 register_encoder("hostile-index-letters")(Letters)
 
@@ -106,7 +104,7 @@ def _case(
 
 
 def _flip(folder: Path, rng: random.Random) -> None:
-    file = _file(folder, rng)
+    file = _ANY.one_of(folder, rng)
     data = bytearray(file.read_bytes())
     for _ in range(rng.choice((1, 1, 5, 50))):
         if data:
@@ -114,32 +112,7 @@ def _flip(folder: Path, rng: random.Random) -> None:
     file.write_bytes(data)
 
 
-def _cut(folder: Path, rng: random.Random) -> None:
-    file = _file(folder, rng)
-    os.truncate(file, rng.randrange(file.stat().st_size + 1))
-
-
-def _grow(folder: Path, rng: random.Random) -> None:
-    with _file(folder, rng).open("ab") as stream:
-        stream.write(rng.randbytes(rng.randrange(1, 5000)))
-
-
-def _remove(folder: Path, rng: random.Random) -> None:
-    _file(folder, rng).unlink()
-
-
-def _special(make: Callable[[Path, Path], object]) -> _Change:
-    def change(folder: Path, rng: random.Random) -> None:
-        file = folder / rng.choice(_FILES)
-        if file.is_dir() and not file.is_symlink():
-            file.rmdir()
-        file.unlink(missing_ok=True)
-        make(file, folder.parent / "outside")
-
-    return change
-
-
-def _sql(*statements: str) -> _Change:
+def _sql(*statements: str) -> Change:
     """Return a change of the database, if it is one still."""
 
     def change(folder: Path, rng: random.Random) -> None:
@@ -158,7 +131,7 @@ def _sql(*statements: str) -> _Change:
     return change
 
 
-def _described(change_of: Callable[[dict[str, Any]], object]) -> _Change:
+def _described(change_of: Callable[[dict[str, Any]], object]) -> Change:
     """Return a change of the description of the index."""
 
     def change(folder: Path, _: random.Random) -> None:
@@ -181,29 +154,9 @@ def _foreign(folder: Path, rng: random.Random) -> None:
     (folder / "store" / name).write_bytes(rng.randbytes(rng.choice((0, 100, 40_000))))
 
 
-def _file(folder: Path, rng: random.Random) -> Path:
-    """Return one of the files that are there still."""
-    there = [
-        folder / name
-        for name in _FILES
-        if (folder / name).is_file() and not (folder / name).is_symlink()
-    ]
-    if not there:
-        (folder / _DATABASE).unlink(missing_ok=True)
-        (folder / _DATABASE).write_bytes(b"x")
-        there = [folder / _DATABASE]
-    return rng.choice(there)
-
-
-_CHANGES: Final[dict[str, _Change]] = {
+_CHANGES: Final[dict[str, Change]] = {
+    **_ANY.by_name(),
     "flip bits": _flip,
-    "cut off": _cut,
-    "append bytes": _grow,
-    "remove a file": _remove,
-    "a link instead of a file": _special(lambda file, outside: file.symlink_to(outside)),
-    "a link to nothing": _special(lambda file, outside: file.symlink_to(outside / "nothing")),
-    "a pipe instead of a file": _special(lambda file, _: os.mkfifo(file)),
-    "a folder instead of a file": _special(lambda file, _: file.mkdir()),
     "a foreign file": _foreign,
     "a further table, view or trigger": _sql(
         "CREATE TABLE more (x)",
