@@ -4,6 +4,14 @@ import json
 
 import pytest
 
+OURS = (
+    "quaterion-core",
+    "quaterion-nlp",
+    "quaterion-cv",
+    "quaterion-report",
+    "quaterion-serving",
+)
+
 GOOD_LOSS = '''
 from quaterion_core.loss.group_loss import GroupLoss
 
@@ -78,7 +86,7 @@ def test_each_plugin_is_a_line_in_the_report(reports, distribution, status, told
 
 
 def test_the_plugins_of_the_project_are_found_beside_broken_ones(reports):
-    assert {"quaterion-core", "quaterion-nlp", "quaterion-cv", "quaterion-report"} <= set(reports)
+    assert set(OURS) <= set(reports)
 
 
 def test_one_entry_point_name_in_many_distributions_hides_none(reports):
@@ -205,6 +213,6 @@ def test_the_check_counts_what_is_broken(check):
 
 
 def test_the_check_has_nothing_against_the_plugins_of_the_project(checked):
-    for name in ("quaterion-core", "quaterion-nlp", "quaterion-cv", "quaterion-report"):
+    for name in OURS:
         assert " advice " not in checked[name]
         assert " broken " not in checked[name]
