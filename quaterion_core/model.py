@@ -16,7 +16,11 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self, TypedDict, Unpack
 
+from quaterion_core.dataset.similarity_samples import SimilarityPairSample
+from quaterion_core.dataset.sources import Columns, samples_from
+from quaterion_core.dataset.text_roles import with_roles
 from quaterion_core.dataset.train_collator import Features, collate_features
+from quaterion_core.distances import Distance
 from quaterion_core.embedding import check_object, device_of, evaluation_mode
 from quaterion_core.encoders.encoder import (
     Encoder,
@@ -35,8 +39,11 @@ from quaterion_core.encoding.encoded_file import (
 )
 from quaterion_core.encoding.skipped import OnError, SkipCollector
 from quaterion_core.encoding.values import Values
+from quaterion_core.eval.labelled_similarities import labelled_similarities
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead, check_neighbourhood
+from quaterion_core.matches import MatchCalibration
+from quaterion_core.matches.fitting import Method, fitted_calibration
 from quaterion_core.model_folder import folder_fingerprint, load_parts, save_parts
 from quaterion_core.model_parts import (
     OutputError,
@@ -50,6 +57,7 @@ from quaterion_core.storage import InvalidFolderError
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
 from quaterion_core.utils.embedding_progress import embedding_progress
 from quaterion_core.utils.given import expected, path_of
+from quaterion_core.utils.items import items_of
 from quaterion_core.utils.objects import (
     about_object,
     object_list,
@@ -115,6 +123,7 @@ class SimilarityModel(nn.Module):
         )
         self.head = head
         self._calibration: Int8Calibration | None = None
+        self._matches: MatchCalibration | None = None
         for encoder in encoders.values():
             encoder.disable_gradients_if_required()
         self.train(self.training)
@@ -293,9 +302,9 @@ class SimilarityModel(nn.Module):
                 :class:`~quaterion_core.loss.MatryoshkaLoss`. Truncated embeddings are not
                 normalized, which matters for dot products, not for cosines.
             normalize: Scale embeddings, truncated or not, to unit length.
-            dtype: ``"float32"``, ``"float16"``, ``"int8"`` (see :meth:`calibrate`) or ``"binary"``
-                (the signs, eight in a byte, as ``numpy.packbits(embeddings > 0, axis=1)`` does);
-                by default that of the model.
+            dtype: ``"float32"``, ``"float16"``, ``"int8"`` (see :meth:`calibrate_int8`) or
+                ``"binary"`` (the signs, eight in a byte, as
+                ``numpy.packbits(embeddings > 0, axis=1)`` does); by default that of the model.
             on_error: What to do about objects that cannot be embedded: ``"raise"`` an error;
                 ``"skip"`` them, and warn with a
                 :class:`~quaterion_core.encoding.SkippedWarning`; or a function that is called with
@@ -417,10 +426,10 @@ class SimilarityModel(nn.Module):
 
     @property
     def calibration(self) -> Int8Calibration | None:
-        """The calibration of int8 embeddings, which :meth:`calibrate` sets, if any."""
+        """The calibration of int8 embeddings, which :meth:`calibrate_int8` sets, if any."""
         return self._calibration
 
-    def calibrate(
+    def calibrate_int8(
         self,
         objects: Any,
         *,
@@ -448,7 +457,7 @@ class SimilarityModel(nn.Module):
             ...     def get_collate_fn(self): return torch.tensor
             ...     def forward(self, batch): return batch
             >>> model = SimilarityModel(Points(), EmptyHead(2))
-            >>> model.calibrate([[0.0, -1.0], [1.0, 1.0]])
+            >>> model.calibrate_int8([[0.0, -1.0], [1.0, 1.0]])
             >>> model.encode([[1.0, -1.0]], dtype="int8")
             array([[ 127, -128]], dtype=int8)
         """
@@ -456,6 +465,82 @@ class SimilarityModel(nn.Module):
         if len(embeddings) < 2:
             raise ValueError(f"Expected at least two objects to calibrate, got {len(embeddings)}.")
         self._calibration = Int8Calibration.of(embeddings, normalize)
+
+    @property
+    def matches(self) -> MatchCalibration | None:
+        """The calibration of matches, which :meth:`calibrate` sets, if any."""
+        return self._matches
+
+    def calibrate(
+        self,
+        samples: Any,
+        *,
+        distance: Distance | str = Distance.COSINE,
+        dim: int | None = None,
+        method: Method = "auto",
+        reference: Any = None,
+        **columns: Unpack[Columns],
+    ) -> MatchCalibration:
+        """Calibrate matches: map similarities to probabilities. The map is saved with the model.
+
+        Calibrate a trained model with samples that it was not trained on. Pairs of which some have
+        a score below 0.5 are taken as they are. Else the map is that of search results: each query
+        searches the objects of the samples, and its ten nearest ones are matches or not.
+
+        A threshold of the calibration holds its rate for pairs, or for queries to a corpus, that
+        are like those of the samples. In a larger corpus, false matches are more frequent.
+
+        Args:
+            samples: Pair samples or group samples, or data that
+                :func:`~quaterion_core.dataset.samples_from` converts.
+            distance: Distance whose similarity is mapped.
+            dim: Truncate embeddings, as in :meth:`encode`.
+            method: ``"isotonic"`` or ``"logistic"`` regression; by default the former from 1,000
+                matches and 1,000 others on.
+            reference: For group samples, those that are searched; by default the others.
+            **columns: Names of the columns of ``samples``.
+
+        Returns:
+            The calibration, which is :attr:`matches` from now on.
+
+        Raises:
+            ImportError: scikit-learn is not installed.
+            ValueError: The samples have no matches, or nothing else.
+
+        Example:
+            >>> from quaterion_core.dataset import SimilarityPairSample
+            >>> from quaterion_core.heads import EmptyHead
+            >>> class Points(Encoder):
+            ...     trainable, embedding_size = False, 2
+            ...     def get_collate_fn(self): return torch.tensor
+            ...     def forward(self, batch): return batch
+            >>> model = SimilarityModel(Points(), EmptyHead(2))
+            >>> calibration = model.calibrate([
+            ...     SimilarityPairSample([1.0, 0.1], [1.0, 0.0], score=1.0),
+            ...     SimilarityPairSample([0.1, 1.0], [0.0, 1.0], score=1.0),
+            ...     SimilarityPairSample([1.0, 0.0], [0.3, 1.0], score=0.0),
+            ... ])
+            >>> bool(calibration.probability(0.99) > 0.5 > calibration.probability(0.3))
+            True
+        """
+        Values(self.embedding_size, dim=dim)  # checks dim
+        given = list(items_of(samples_from(samples, **columns)))
+        if given and isinstance(given[0], SimilarityPairSample):
+            given = with_roles(given)  # as an index embeds them
+        searched = None if reference is None else list(items_of(samples_from(reference, **columns)))
+        found = labelled_similarities(
+            given, partial(self.encode, dim=dim), Distance.get_by_name(distance), searched
+        )
+        self._matches = fitted_calibration(
+            found.similarities.cpu().double().numpy(),
+            found.is_match.cpu().numpy(),
+            found.matches.cpu().double().numpy(),
+            found.others.cpu().double().numpy(),
+            distance=Distance(distance),
+            dim=dim,
+            method=method,
+        )
+        return self._matches
 
     def _embedder(
         self,
@@ -560,7 +645,7 @@ class SimilarityModel(nn.Module):
         finally:
             self.head = before
         self.head = HubnessReductionHead(inner, reference, neighbors, weight).train(self.training)
-        self._calibration = None  # of other embeddings
+        self._calibration = self._matches = None  # of other embeddings
 
     def save(
         self,
@@ -586,7 +671,7 @@ class SimilarityModel(nn.Module):
             path_of(output_path, "output_path"),
             self.encoders,
             self.head,
-            self._calibration,
+            [part for part in (self._calibration, self._matches) if part is not None],
             overwrite=overwrite,
             notes=notes or {},
         )
@@ -649,7 +734,7 @@ class SimilarityModel(nn.Module):
             UnsupportedFormatError: It was saved by a later version.
             MissingComponentError: It needs components that are neither installed nor passed.
         """
-        encoders, head, calibration = load_parts(
+        encoders, head, calibration, matches = load_parts(
             path_of(input_path, "input_path"), components or {}
         )
         try:
@@ -660,7 +745,7 @@ class SimilarityModel(nn.Module):
             raise InvalidFolderError(
                 f"{input_path} contains parts of two models: {error}"
             ) from error
-        model._calibration = calibration
+        model._calibration, model._matches = calibration, matches
         return model
 
 

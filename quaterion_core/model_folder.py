@@ -6,7 +6,8 @@
       config.json             format, versions, component ids, checksums of all files
       encoders/<key>/ ...     each encoder's own files
       head/ ...               the head's own files
-      calibration/ ...        the ranges of int8 embeddings, if the model is calibrated
+      calibration/ ...        the ranges of int8 embeddings, if they are calibrated
+      matches/ ...            probabilities of matches, if they are calibrated
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from quaterion_core.encoders.encoder import Encoder
-from quaterion_core.encoding.calibration import FOLDER as CALIBRATION
 from quaterion_core.encoding.calibration import Int8Calibration
 from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.matches import MatchCalibration
 from quaterion_core.plugins import PluginError, is_id, registry
 from quaterion_core.storage import (
     InvalidFolderError,
@@ -62,6 +63,9 @@ _NOTES: Final = (".md", ".txt", ".yaml", ".yml", ".json", ".csv", ".html", ".png
 _MOST_ENCODERS: Final = 64
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
+Calibration = Int8Calibration | MatchCalibration
+_FOLDERS_OF_CALIBRATIONS: Final = (f"{Int8Calibration.FOLDER}/", f"{MatchCalibration.FOLDER}/")
+
 
 class ModelParts(NamedTuple):
     """What a model folder holds."""
@@ -69,6 +73,7 @@ class ModelParts(NamedTuple):
     encoders: dict[str, Encoder]
     head: EncoderHead
     calibration: Int8Calibration | None
+    matches: MatchCalibration | None
 
 
 def check_model_output(target: Path, *, overwrite: bool) -> None:
@@ -105,11 +110,11 @@ def folder_fingerprint(path: Path) -> str:
         _check_config(folder.path, config)
     parts = {**config["encoders"], "": config["head"]}
     components = {key: part["component"] for key, part in parts.items()}
-    # Whether int8 embeddings are calibrated does not change the embeddings themselves.
+    # Calibrations do not change the embeddings themselves.
     files = {
         name: digest
         for name, digest in config["files"].items()
-        if not name.startswith(f"{CALIBRATION}/")
+        if not name.startswith(_FOLDERS_OF_CALIBRATIONS)
     }
     return _digest({"components": components, "files": files})
 
@@ -118,12 +123,12 @@ def save_parts(
     target: Path,
     encoders: Mapping[str, Encoder],
     head: EncoderHead,
-    calibration: Int8Calibration | None = None,
+    calibrations: Sequence[Calibration] = (),
     *,
     overwrite: bool,
     notes: Mapping[str, str],
 ) -> None:
-    """Write encoders, head and calibration to a model folder atomically."""
+    """Write encoders, head and calibrations to a model folder atomically."""
     with (
         remembering_classes(target),
         new_folder(target, may_replace=is_model_folder if overwrite else None) as folder,
@@ -134,9 +139,9 @@ def save_parts(
             encoder.save(str(path))
         (folder / "head").mkdir()
         head.save(str(folder / "head"))
-        if calibration is not None:
-            (folder / CALIBRATION).mkdir()
-            calibration.save(folder / CALIBRATION)
+        for calibration in calibrations:
+            (folder / calibration.FOLDER).mkdir()
+            calibration.save(folder / calibration.FOLDER)
         config: dict[str, Any] = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -151,8 +156,8 @@ def save_parts(
             (folder / name).write_text(text, encoding="utf-8")
 
 
-def save_calibration(path: Path, calibration: Int8Calibration) -> None:
-    """Replace the calibration of a saved model atomically; all other files stay as they are.
+def save_calibration(path: Path, calibration: Calibration) -> None:
+    """Replace a calibration of a saved model atomically; all other files stay as they are.
 
     Raises:
         InvalidFolderError: The folder holds no model, or not what was saved.
@@ -163,8 +168,8 @@ def save_calibration(path: Path, calibration: Int8Calibration) -> None:
         folder.with_checksums(config["files"]).verify()
         with folder.private_copy() as copied, new_folder(path, may_replace=is_model_folder) as new:
             shutil.copytree(copied, new, dirs_exist_ok=True)
-            (new / CALIBRATION).mkdir(exist_ok=True)
-            calibration.save(new / CALIBRATION)
+            (new / calibration.FOLDER).mkdir(exist_ok=True)
+            calibration.save(new / calibration.FOLDER)
             (new / CONFIG_FILE).unlink()
             kept = {name: text for name, text in folder_checksums(new).items() if "/" in name}
             config["files"] = kept
@@ -220,8 +225,14 @@ def _load_parts(folder: SavedFolder, components: Mapping[str, type]) -> ModelPar
             for key, part in config["encoders"].items()
         }
         head = _load_part("head", config["head"], folder.subfolder("head"))
-        saved = folder.subfolder(CALIBRATION)
-        return ModelParts(encoders, head, Int8Calibration.load(saved) if saved.files else None)
+        int8 = folder.subfolder(Int8Calibration.FOLDER)
+        matches = folder.subfolder(MatchCalibration.FOLDER)
+        return ModelParts(
+            encoders,
+            head,
+            Int8Calibration.load(int8) if int8.files else None,
+            MatchCalibration.load(matches) if matches.files else None,
+        )
 
 
 def _load_part(kind: str, part: Mapping[str, Any], folder: SavedFolder) -> Any:
@@ -263,7 +274,7 @@ def _check_places(folder: SavedFolder, encoders: Mapping[str, str]) -> None:
         parts = name.split("/")
         is_of_encoder = parts[0] == "encoders" and len(parts) > 2 and parts[1] in encoders
         is_note = len(parts) == 1 and (name == CONFIG_FILE or name.endswith(_NOTES))
-        is_of_other = parts[0] in ("head", CALIBRATION) and len(parts) > 1
+        is_of_other = name.startswith(("head/", *_FOLDERS_OF_CALIBRATIONS))
         if not (is_of_encoder or is_note or is_of_other):
             raise InvalidFolderError(
                 f"{folder.path / name} belongs to no part of the model. Remove it to load the "

@@ -33,30 +33,44 @@ class DataOptions:
     split: str | None
     reference: str | None
 
+    def samples(self) -> dict[str, Any]:
+        """Return the arguments of functions that load samples."""
+        return {
+            "recipe": self.recipe,
+            "data": self.data,
+            "columns": self.columns or None,
+            "split": self.split,
+            "reference": self.reference,
+        }
+
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of functions that evaluate models.
 
         Raises:
             ValueError: A metric is not YAML.
         """
-        return {
-            "recipe": self.recipe,
-            "data": self.data,
-            "columns": self.columns or None,
-            "metrics": metric_choices(self.metrics) or None,
-            "split": self.split,
-            "reference": self.reference,
-        }
+        return {**self.samples(), "metrics": metric_choices(self.metrics) or None}
 
 
-def data_options(*, owner: str = "the model") -> Callable[[_CommandT], Callable[..., Any]]:
+def data_options(
+    *, owner: str = "the model", metrics: bool = True
+) -> Callable[[_CommandT], Callable[..., Any]]:
     """Return a decorator that adds the argument DATA and its options to a command.
 
     The command gets them as its argument ``given``.
 
     Args:
         owner: The model whose recipe is used by default, for the help.
+        metrics: Whether the command computes metrics.
     """
+    metric_option = click.option(
+        "--metric",
+        "metrics",
+        multiple=True,
+        metavar="METRIC",
+        help="A metric, such as retrieval-precision or '{name: retrieval-precision, k: 5}'; may be "
+        "given several times. By default those of the recipe.",
+    )
     options = [
         click.argument("data", type=click.Path(path_type=Path), required=False),
         click.option(
@@ -73,14 +87,7 @@ def data_options(*, owner: str = "the model") -> Callable[[_CommandT], Callable[
             help="A column of DATA, such as obj_a=question; may be given several times. By default "
             "the columns of the recipe.",
         ),
-        click.option(
-            "--metric",
-            "metrics",
-            multiple=True,
-            metavar="METRIC",
-            help="A metric, such as retrieval-precision or '{name: retrieval-precision, k: 5}'; "
-            "may be given several times. By default those of the recipe.",
-        ),
+        *([metric_option] if metrics else []),
         click.option(
             "--split", help="Split to evaluate on; by default the recipe's validation split."
         ),
@@ -99,9 +106,9 @@ def data_options(*, owner: str = "the model") -> Callable[[_CommandT], Callable[
             data: Path | None,
             recipe: Path | None,
             columns: Sequence[str],
-            metrics: Sequence[str],
             split: str | None,
             reference: str | None,
+            metrics: Sequence[str] = (),
             also_data: Path | None = None,
             **others: Any,
         ) -> Any:

@@ -106,7 +106,7 @@ def encode(
         with embedding_progress():
             if calibrate:
                 sample = [row.object for row in islice(encoding.rows(), _CALIBRATED_WITH)]
-                loaded.calibrate(sample, dim=dim, normalize=normalize, batch_size=batch_size)
+                loaded.calibrate_int8(sample, dim=dim, normalize=normalize, batch_size=batch_size)
                 assert loaded.calibration is not None
                 save_calibration(model, loaded.calibration)
             if shards is not None:

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,6 +16,8 @@ from quaterion_core.cli.errors import check_exists, user_errors
 
 if TYPE_CHECKING:
     from quaterion_core.serving import Index, IndexHit
+
+RATE: Final = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 @click.command()
@@ -54,6 +56,25 @@ if TYPE_CHECKING:
     help="Fuse with a ranking by words, which finds names and codes that embeddings miss; for an "
     "INDEX that was made with --lexical.",
 )
+@click.option(
+    "--min-probability",
+    type=RATE,
+    metavar="P",
+    help="Show only matches of at least this probability. This and the rates need a MODEL that "
+    "`quaterion calibrate` has calibrated.",
+)
+@click.option(
+    "--false-match-rate",
+    type=RATE,
+    metavar="RATE",
+    help="Show only matches, so that at most this share of the queries without an answer get one.",
+)
+@click.option(
+    "--miss-rate",
+    type=RATE,
+    metavar="RATE",
+    help="Show only matches, so that at most this share of the queries miss their answer.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each query.")
 def search(
     source: str,
@@ -65,6 +86,9 @@ def search(
     top: int,
     conditions: tuple[str, ...],
     lexical: bool,
+    min_probability: float | None,
+    false_match_rate: float | None,
+    miss_rate: float | None,
     as_json: bool,
 ) -> None:
     """Find the objects nearest to each of the QUERIES.
@@ -74,10 +98,13 @@ def search(
     the path of an image. Without QUERIES, they are read from standard input, one per line.
     """
     with user_errors():
+        from quaterion_core.matches import MatchRule
         from quaterion_core.serving.index import Index, is_index
         from quaterion_core.serving.stores import all_of, parse_condition
         from quaterion_core.utils.counted import counted
 
+        stated = (min_probability, false_match_rate, miss_rate)
+        rule = None if stated == (None, None, None) else MatchRule(*stated)
         where = all_of([parse_condition(text) for text in conditions])
         if is_index(source):
             _refuse({"--corpus": corpus, "--column": column, "--recipe": recipe}, "a model")
@@ -89,11 +116,13 @@ def search(
             opened = _of_model(Path(source), corpus, column, recipe)
         with opened as index:
             _ = index.model  # loaded before the first query, so that errors come first
+            if rule is not None:
+                index.check_rule(rule)
             if not as_json:
                 click.echo(f"Searching {counted(len(index), 'object')}.")
             given: Iterable[str] = queries or sys.stdin
             for query in filter(None, map(str.strip, given)):
-                hits = index.search(_query_of(query), top, where, lexical=lexical)
+                hits = index.search(_query_of(query), top, where, lexical=lexical, rule=rule)
                 _print_json(query, hits) if as_json else _print(query, hits)
 
 
@@ -139,11 +168,14 @@ def _query_of(text: str) -> str | Path:
 
 def _print(query: str, hits: list[IndexHit]) -> None:
     click.echo(f"\n{query}")
+    if not hits:
+        click.echo("  no match")
     for hit in hits:
         shown = hit.id if hit.object is None else str(hit.object)
         group = hit.payload.get("group")
         suffix = "" if group is None else f"  [{textwrap.shorten(str(group), 30)}]"
-        click.echo(f"  {hit.score:.3f}  {textwrap.shorten(shown, 100)}{suffix}")
+        probability = "" if hit.probability is None else f"  {hit.probability:4.0%}"
+        click.echo(f"  {hit.score:.3f}{probability}  {textwrap.shorten(shown, 100)}{suffix}")
 
 
 def _print_json(query: str, hits: list[IndexHit]) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,7 +15,6 @@ from torch import Tensor
 from quaterion_core.storage import InvalidFolderError, SavedFolder, write_json
 from quaterion_core.utils.faults import first_fault
 
-FOLDER: Final = "calibration"
 _FILE: Final = "config.json"
 _LEVELS: Final = 255
 _MOST_DIMENSIONS: Final = 20_000
@@ -57,6 +56,8 @@ class Int8Calibration:
     high: Tensor
     normalize: bool
 
+    FOLDER: ClassVar[str] = "calibration"
+
     @classmethod
     def of(cls, embeddings: Tensor, normalize: bool) -> Int8Calibration:
         """Return the calibration for the ranges of embeddings (n, D)."""
@@ -79,7 +80,7 @@ class Int8Calibration:
             raise ValueError(
                 f"Expected dim={self.size}, normalize={self.normalize}, for which the model is "
                 f"calibrated, got dim={dim}, normalize={normalize}. Calibrate it for these: "
-                f"model.calibrate(objects, dim={dim}, normalize={normalize})."
+                f"model.calibrate_int8(objects, dim={dim}, normalize={normalize})."
             )
 
     def quantized(self, embeddings: Tensor) -> Tensor:

@@ -58,8 +58,8 @@ class Values:
             if self.calibration is None:
                 raise ValueError(
                     "The model is not calibrated for dtype='int8'. Call "
-                    "model.calibrate(objects) with some thousand typical objects, and save it; on "
-                    "the command line: quaterion encode ... --calibrate."
+                    "model.calibrate_int8(objects) with some thousand typical objects, and save "
+                    "it; on the command line: quaterion encode ... --calibrate."
                 )
             self.calibration.check(self.kept, self.normalize)
 

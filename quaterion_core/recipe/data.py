@@ -10,8 +10,7 @@ from quaterion_core.dataset.similarity_samples import SimilarityPairSample
 from quaterion_core.dataset.split_dataset import SplitDataset
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.eval.evaluator import Evaluator
-from quaterion_core.eval.samplers.group_sampler import GroupSampler
-from quaterion_core.eval.samplers.pair_sampler import PairSampler
+from quaterion_core.eval.samplers.sampler_for import sampler_for
 from quaterion_core.eval.statistics import Interval
 from quaterion_core.model import SimilarityModel
 from quaterion_core.recipe.paths import resolved
@@ -77,11 +76,7 @@ class Evaluation:
         self.is_empty = not samples or not metrics
         if self.is_empty:
             return
-        self._sampler = (
-            PairSampler(distinguish=True, encode_batch_size=128, log_progress=False)
-            if isinstance(samples[0], SimilarityPairSample)
-            else GroupSampler(encode_batch_size=128, log_progress=False, reference=reference)
-        )
+        self._sampler = sampler_for(samples, reference)
         self._evaluator = Evaluator(
             {metric.name: metric.metric for metric in metrics}, self._sampler
         )

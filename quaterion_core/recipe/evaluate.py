@@ -192,8 +192,8 @@ def evaluated(model: SimilarityModel, given: EvaluationData, nearest: int = 0) -
 
 
 @dataclass(frozen=True)
-class EvaluationData:
-    """What a model is evaluated on.
+class EvaluationSamples:
+    """The samples that a model is evaluated on.
 
     Attributes:
         recipe: The recipe that names data and metrics, if there is one.
@@ -202,7 +202,6 @@ class EvaluationData:
         samples: Its samples, at least one.
         reference: Name of the split whose objects are searched; ``None`` for the same one.
         candidates: Samples of the reference; ``None`` without one.
-        metrics: The metrics, at least one.
     """
 
     recipe: Recipe | None
@@ -211,6 +210,16 @@ class EvaluationData:
     samples: Sequence[Any]
     reference: str | None
     candidates: Sequence[Any] | None
+
+
+@dataclass(frozen=True)
+class EvaluationData(EvaluationSamples):
+    """What a model is evaluated on.
+
+    Attributes:
+        metrics: The metrics, at least one.
+    """
+
     metrics: list[AttachedMetric]
 
 
@@ -231,12 +240,9 @@ def evaluation_data(
         FileNotFoundError: The data do not exist.
         ValueError: There are no metrics or no samples, or no such split.
     """
-    is_beir = isinstance(data, (str, os.PathLike)) and is_beir_folder(Path(data))
-    is_described = data is not None and (columns is not None or is_beir)
-    settings = _recipe_for(model, recipe, needed=not is_described)
-    dataset, given = _dataset(settings, data, columns)
+    settings, dataset, given = _source(model, recipe, data, columns)
     chosen = settings.metrics if metrics is None and settings is not None else metrics
-    if not chosen and is_beir:
+    if not chosen and isinstance(dataset, BeirDataset):
         chosen = BEIR_METRICS
     if not chosen:
         raise ValueError(
@@ -244,7 +250,51 @@ def evaluation_data(
             "'retrieval-precision' for pairs or 'retrieval-r-precision' for groups."
         )
     attached = attached_metrics(chosen)
-    name = split or given or _default_split(settings, dataset)
+    samples = _samples(settings, dataset, given if split is None else split, data, reference)
+    return EvaluationData(**vars(samples), metrics=attached)
+
+
+def evaluation_samples(
+    model: SimilarityModel | str | os.PathLike[str],
+    recipe: RecipeLike | None = None,
+    *,
+    data: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    columns: Mapping[str, Any] | None = None,
+    split: str | None = None,
+    reference: str | None = None,
+) -> EvaluationSamples:
+    """Load the samples that :func:`evaluate_recipe` evaluates a model on, without metrics.
+
+    Raises:
+        RecipeError: There is no recipe, or it is invalid.
+        FileNotFoundError: The data do not exist.
+        ValueError: There are no samples, or no such split.
+    """
+    settings, dataset, given = _source(model, recipe, data, columns)
+    return _samples(settings, dataset, given if split is None else split, data, reference)
+
+
+def _source(
+    model: SimilarityModel | str | os.PathLike[str],
+    recipe: RecipeLike | None,
+    data: str | os.PathLike[str] | Mapping[str, Any] | None,
+    columns: Mapping[str, Any] | None,
+) -> tuple[Recipe | None, SplitDataset, str | None]:
+    """Return the recipe, the dataset, and the split of a given file."""
+    is_beir = isinstance(data, (str, os.PathLike)) and is_beir_folder(Path(data))
+    is_described = data is not None and (columns is not None or is_beir)
+    settings = _recipe_for(model, recipe, needed=not is_described)
+    return settings, *_dataset(settings, data, columns)
+
+
+def _samples(
+    settings: Recipe | None,
+    dataset: SplitDataset,
+    split: str | None,
+    data: str | os.PathLike[str] | Mapping[str, Any] | None,
+    reference: str | None,
+) -> EvaluationSamples:
+    name = split or _default_split(settings, dataset)
     if reference is None and settings is not None:
         stated = settings.splits.reference
         reference = stated if data is None or stated in dataset.splits else None
@@ -252,7 +302,7 @@ def evaluation_data(
     if not samples:
         raise ValueError(f"The split {name!r} has no samples.")
     candidates = load_reference(dataset, reference, {name: samples})
-    return EvaluationData(settings, dataset, name, samples, reference, candidates, attached)
+    return EvaluationSamples(settings, dataset, name, samples, reference, candidates)
 
 
 def recipe_of(model: str | os.PathLike[str]) -> Recipe:

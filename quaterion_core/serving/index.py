@@ -20,6 +20,7 @@ from quaterion_core.dataset.object_files import FileObject
 from quaterion_core.dataset.text_roles import as_document, as_query
 from quaterion_core.distances import Distance
 from quaterion_core.encoding.values import Values
+from quaterion_core.matches import MatchCalibration, MatchRule
 from quaterion_core.model import SimilarityModel
 from quaterion_core.model_folder import folder_fingerprint
 from quaterion_core.plugins import ComponentKind, is_id, registry
@@ -66,17 +67,26 @@ class IndexHit:
         score: Its similarity to the query, the higher the nearer.
         object: The text, or the path of the file; ``None`` for any other object.
         payload: What was stored with it.
+        probability: The probability that it matches the query; ``None`` if the model's matches are
+            not calibrated for this similarity.
     """
 
     id: str
     score: float
     object: str | Path | None
     payload: dict[str, Any]
+    probability: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         shown = str(self.object) if isinstance(self.object, Path) else self.object
-        return {"id": self.id, "score": self.score, "object": shown, "payload": self.payload}
+        return {
+            "id": self.id,
+            "score": self.score,
+            "probability": self.probability,
+            "object": shown,
+            "payload": self.payload,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,8 +335,40 @@ class Index:
             self._lexical.remove(ids)
         return deleted
 
+    @property
+    def matches(self) -> MatchCalibration | None:
+        """The calibration of matches, if the model has one for the similarities of the index."""
+        calibration = self.model.matches
+        if calibration is None or calibration.distance is not self._store.distance:
+            return None
+        size = calibration.dim or self.model.embedding_size
+        return calibration if size == self._store.embedding_size else None
+
+    def check_rule(self, rule: MatchRule) -> None:
+        """Check that matches can be told by a rule.
+
+        Raises:
+            ValueError: The model's matches are not calibrated for the similarities of the index,
+                or with too few objects for the rate.
+        """
+        calibration = self.matches
+        if calibration is None:
+            raise ValueError(
+                "The model cannot tell matches: they are not calibrated for the distance "
+                f"{self._store.distance.value!r} and {self._store.embedding_size} dimensions of "
+                "the index. Call model.calibrate(samples), and save it; on the command line: "
+                "quaterion calibrate MODEL."
+            )
+        rule.accepts(calibration, [])
+
     def search(
-        self, query: Any, top: int = 10, where: Condition | None = None, *, lexical: bool = False
+        self,
+        query: Any,
+        top: int = 10,
+        where: Condition | None = None,
+        *,
+        lexical: bool = False,
+        rule: MatchRule | None = None,
     ) -> list[IndexHit]:
         """Return the objects nearest to a query, best first.
 
@@ -337,14 +379,23 @@ class Index:
             lexical: Fuse the ranking by similarity with one by words, which finds names and codes
                 that embeddings miss; the index needs a lexical side. Scores are those of the
                 fusion.
+            rule: Return only matches by this rule, so that there may be none; the model needs a
+                calibration, see :meth:`SimilarityModel.calibrate`.
 
         Raises:
             InvalidFolderError: The index has no lexical side.
             TypeError: The query is a list of texts, or with ``lexical`` no text.
+            ValueError: The model's matches are not calibrated, or a rule is given together with
+                ``lexical``.
         """
         check_query(query)
         if not lexical:
-            return self.search_many([query], top, where)[0]
+            return self.search_many([query], top, where, rule)[0]
+        if rule is not None:
+            raise ValueError(
+                "Expected either lexical or a rule for matches: the scores of a fusion are no "
+                "similarities."
+            )
         if not isinstance(query, str):
             raise expected("query", "a text for a lexical search", query, "Leave lexical out.")
         if self._lexical is None:
@@ -370,13 +421,39 @@ class Index:
         return [replace(found[name], score=score) for name, score in ranked]
 
     def search_many(
-        self, queries: Sequence[Any], top: int = 10, where: Condition | None = None
+        self,
+        queries: Sequence[Any],
+        top: int = 10,
+        where: Condition | None = None,
+        rule: MatchRule | None = None,
     ) -> list[list[IndexHit]]:
         """Return the objects nearest to each of several queries, best first."""
         top = positive_count(top, "top")
+        if rule is not None:
+            self.check_rule(rule)
         embeddings = self._embeddings([as_query(query) for query in queries])
-        return [[_index_hit(hit) for hit in hits] for hits in
-                self._store.search(embeddings, top, where)]  # fmt: skip
+        calibration = self.matches
+        return [
+            self._judged(hits, calibration, rule)
+            for hits in self._store.search(embeddings, top, where)
+        ]
+
+    @staticmethod
+    def _judged(
+        hits: Sequence[Hit], calibration: MatchCalibration | None, rule: MatchRule | None
+    ) -> list[IndexHit]:
+        """Return results with their probabilities; with a rule, those that match."""
+        found = [_index_hit(hit) for hit in hits]
+        if calibration is None:
+            return found
+        scores = [hit.score for hit in hits]
+        probabilities = calibration.probability(scores).tolist()
+        accepted = [True] * len(hits) if rule is None else rule.accepts(calibration, scores)
+        return [
+            replace(hit, probability=probability)
+            for hit, probability, accepts in zip(found, probabilities, accepted, strict=True)
+            if accepts
+        ]
 
     def close(self) -> None:
         """Close the store."""

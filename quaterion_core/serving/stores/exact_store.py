@@ -217,6 +217,9 @@ class ExactStore(Store):
                     except FileNotFoundError:
                         generation = counts.generation
                 if self._opened.counts().generation == generation:
+                    # A connection that was opened while nobody wrote may not see later changes.
+                    self._table = self._opened.reopened()
+                if self._opened.counts().generation == generation:
                     raise FileNotFoundError(
                         errno.ENOENT, os.strerror(errno.ENOENT), str(self._path_of(generation))
                     )

@@ -92,6 +92,7 @@ class ObjectTable:
 
     def __init__(self, folder: Path, *, read_only: bool):
         _check_files(folder)
+        self._folder, self._read_only = folder, read_only
         self._source = folder / FILE
         uri = f"{self._source.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
         try:
@@ -138,6 +139,11 @@ class ObjectTable:
     def close(self) -> None:
         """Close the database."""
         self._connection.close()
+
+    def reopened(self) -> ObjectTable:
+        """Close the database, and return it opened anew."""
+        self.close()
+        return ObjectTable(self._folder, read_only=self._read_only)
 
     def counts(self) -> Counts:
         """Return how much the store holds."""

@@ -126,7 +126,7 @@ def test_int8_is_within_half_a_step_of_the_calibrated_range(model, expected, tmp
     with pytest.raises(ValueError, match="not calibrated"):
         model.encode(TEXTS, dtype="int8")
     fingerprint = model.fingerprint()
-    model.calibrate(TEXTS)
+    model.calibrate_int8(TEXTS)
     assert model.fingerprint() == fingerprint
     model.save(tmp_path / "model")
     loaded = SimilarityModel.load(tmp_path / "model")
@@ -153,7 +153,7 @@ def test_int8_is_within_half_a_step_of_the_calibrated_range(model, expected, tmp
 def test_calibration_that_was_tampered_with_is_refused(model, tmp_path, change, message):
     from quaterion_core import model_folder
 
-    model.calibrate(TEXTS)
+    model.calibrate_int8(TEXTS)
     path = tmp_path / "model"
     model.save(path)
     file = path / "calibration" / "config.json"
@@ -176,7 +176,7 @@ def test_calibration_is_replaced_within_a_saved_model(model, tmp_path):
 
     path = tmp_path / "model"
     model.save(path, notes={"README.md": "Read me."})
-    model.calibrate(TEXTS)
+    model.calibrate_int8(TEXTS)
     save_calibration(path, model.calibration)
     save_calibration(path, model.calibration)
     assert (path / "README.md").read_text() == "Read me."

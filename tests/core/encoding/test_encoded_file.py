@@ -67,7 +67,7 @@ def read(path):
 @pytest.mark.parametrize("suffix", [".npy", ".parquet"])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8", "binary"])
 def test_file_equals_the_array(model, tmp_path, suffix, dtype):
-    model.calibrate(TEXTS)
+    model.calibrate_int8(TEXTS)
     path = tmp_path / f"vectors{suffix}"
     encoded = model.encode_to(path, iter(TEXTS), 7, dtype=dtype)
     expected = model.encode(TEXTS, dtype=dtype)

@@ -2,4 +2,17 @@
 
 from __future__ import annotations
 
+from quaterion_core.plugins import Component, hookimpl
+
 quaterion_api = 1
+
+
+@hookimpl
+def quaterion_commands() -> dict[str, Component]:
+    """Declare the commands."""
+    return {
+        "calibrate": Component(
+            "quaterion_serving.calibrate_command:calibrate",
+            summary="Find the probabilities of matches for a saved model.",
+        ),
+    }

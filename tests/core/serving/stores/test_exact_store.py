@@ -18,6 +18,7 @@ import torch
 from quaterion_core.distances import Distance
 from quaterion_core.serving.stores import Equals, ExactStore
 from quaterion_core.serving.stores import exact_store as module
+from quaterion_core.serving.stores.object_table import ObjectTable
 from quaterion_core.storage import InvalidFolderError, NotWritableError
 
 
@@ -91,6 +92,27 @@ def test_space_of_replaced_vectors_is_reclaimed(folder, opened, monkeypatch):
     assert opened.search(vectors(50)[40:41], 1)[0][0].id == "n40"
     assert len(reader) == 35
     reader.close()
+
+
+def test_reader_that_was_opened_while_nobody_wrote_finds_new_files(folder, monkeypatch):
+    monkeypatch.setattr(module, "_DEAD", 10)
+    connect = ObjectTable._connect
+    refused = []
+
+    def refuse_once(table, uri):
+        if not refused and "mode=ro" in uri:
+            refused.append(uri)
+            raise sqlite3.OperationalError("unable to open database file")
+        connect(table, uri)
+
+    with ExactStore(str(folder)) as reader, ExactStore(str(folder)) as writer:
+        monkeypatch.setattr(ObjectTable, "_connect", refuse_once)
+        reader.open()  # the database as a file that nobody changes
+        assert refused
+        writer.open(read_only=False)
+        writer.upsert(names(30), vectors(30, seed=1), [{}] * 30)
+        writer.upsert(names(30), vectors(30, seed=2), [{}] * 30)
+        assert reader.search(vectors(30, seed=2)[3:4], 1)[0][0].id == "n3"
 
 
 def test_readers_see_what_others_have_written(folder):
