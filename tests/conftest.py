@@ -1,7 +1,8 @@
-"""Fixtures for all tests: scripts and installed distributions, trainers, targets of pairs."""
+"""Fixtures for all tests: scripts, installed distributions, a browser, trainers, targets."""
 
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing
 import os
 import socket
@@ -22,6 +23,32 @@ def _own_cache_folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("QUATERION_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def load_module():
+    """Return a function that imports a file of a folder that is no package."""
+
+    def load(path):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module  # where dataclasses look for it
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def browser(load_module, tmp_path_factory):
+    """Return a headless Chromium."""
+    chromium = load_module(Path(__file__).with_name("chromium.py"))
+    program = chromium.find_chromium()
+    if program is None:
+        pytest.skip("there is no Chromium: apt-get install chromium, or set CHROMIUM to its path")
+    browser = chromium.Chromium(program, tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from quaterion_core.model_folder import folder_fingerprint
 from quaterion_core.plugins import ComponentKind, is_id, registry
 from quaterion_core.serving.exact_search import check_query
 from quaterion_core.serving.lexical import LEXICAL_FILE, LexicalTable, fused
-from quaterion_core.serving.stores import Condition, Hit, Payload, Store
+from quaterion_core.serving.stores import Condition, Hit, Payload, Store, Vectors
 from quaterion_core.storage import (
     InvalidFolderError,
     OutputExistsError,
@@ -336,6 +336,16 @@ class Index:
         return deleted
 
     @property
+    def has_lexical(self) -> bool:
+        """Whether rankings by words can be fused."""
+        return self._lexical is not None
+
+    def get(self, ids: Sequence[str]) -> list[IndexHit]:
+        """Return the objects with these ids, with the score 0; unknown ids are left out."""
+        records = self._store.get(ids)
+        return [_index_hit(Hit(record.id, 0.0, record.payload)) for record in records]
+
+    @property
     def matches(self) -> MatchCalibration | None:
         """The calibration of matches, if the model has one for the similarities of the index."""
         calibration = self.model.matches
@@ -389,27 +399,36 @@ class Index:
                 ``lexical``.
         """
         check_query(query)
-        if not lexical:
-            return self.search_many([query], top, where, rule)[0]
-        if rule is not None:
-            raise ValueError(
-                "Expected either lexical or a rule for matches: the scores of a fusion are no "
-                "similarities."
-            )
-        if not isinstance(query, str):
-            raise expected("query", "a text for a lexical search", query, "Leave lexical out.")
+        return self.search_many([query], top, where, lexical=lexical, rule=rule)[0]
+
+    def check_lexical(self, queries: Sequence[Any] = (), rule: MatchRule | None = None) -> None:
+        """Check that rankings by words can be fused.
+
+        Raises:
+            InvalidFolderError: The index has no lexical side.
+            TypeError: A query is no text.
+            ValueError: A rule is given, too.
+        """
         if self._lexical is None:
             raise InvalidFolderError(
                 "The index has no lexical side. Build it with lexical=True, on the command line "
                 "--lexical."
             )
-        return self._fused(query, positive_count(top, "top"), where, self._lexical)
+        for query in queries:
+            if not isinstance(query, str):
+                raise expected("query", "a text for a lexical search", query, "Leave lexical out.")
+        if rule is not None:
+            raise ValueError(
+                "Expected either lexical or a rule for matches: the scores of a fusion are no "
+                "similarities."
+            )
 
     def _fused(
-        self, query: str, top: int, where: Condition | None, lexical: LexicalTable
+        self, query: str, near: list[IndexHit], top: int, where: Condition | None
     ) -> list[IndexHit]:
-        depth = max(_FUSED, top)
-        near = self.search_many([query], depth, where)[0]
+        """Fuse the nearest objects of a query with those that have its words."""
+        assert self._lexical is not None
+        lexical, depth = self._lexical, max(_FUSED, top)
         by_words = [
             Hit(record.id, 0.0, record.payload)
             for record in self._store.get(lexical.search(query, depth))
@@ -425,18 +444,48 @@ class Index:
         queries: Sequence[Any],
         top: int = 10,
         where: Condition | None = None,
+        *,
+        lexical: bool = False,
         rule: MatchRule | None = None,
     ) -> list[list[IndexHit]]:
-        """Return the objects nearest to each of several queries, best first."""
+        """Return the objects nearest to each of several queries, as :meth:`search` does."""
         top = positive_count(top, "top")
+        if lexical:
+            self.check_lexical(queries, rule)
         if rule is not None:
             self.check_rule(rule)
         embeddings = self._embeddings([as_query(query) for query in queries])
+        texts = queries if lexical else None
+        return self.search_embeddings(embeddings, top, where, texts=texts, rule=rule)
+
+    def search_embeddings(
+        self,
+        embeddings: Vectors,
+        top: int = 10,
+        where: Condition | None = None,
+        *,
+        texts: Sequence[str] | None = None,
+        rule: MatchRule | None = None,
+    ) -> list[list[IndexHit]]:
+        """Return the objects nearest to queries that are embedded already, best first.
+
+        Args:
+            embeddings: Shape (Q, D), with the dimensions of the index; of texts in the role of a
+                :class:`~quaterion_core.dataset.Query`.
+            top: Maximum number of results of each.
+            where: Condition on the payloads of results.
+            texts: The queries, to fuse the ranking by similarity with one by words.
+            rule: Return only matches by this rule.
+        """
+        depth = top if texts is None else max(_FUSED, top)
+        found = self._store.search(embeddings, depth, where)
+        if texts is not None:
+            return [
+                self._fused(text, [_index_hit(hit) for hit in hits], top, where)
+                for text, hits in zip(texts, found, strict=True)
+            ]
         calibration = self.matches
-        return [
-            self._judged(hits, calibration, rule)
-            for hits in self._store.search(embeddings, top, where)
-        ]
+        return [self._judged(hits, calibration, rule) for hits in found]
 
     @staticmethod
     def _judged(

@@ -1,10 +1,8 @@
-"""Fixtures of the tests of reports: a browser, and small models with their data."""
+"""Fixtures of the tests of reports: small models with their data."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,31 +10,10 @@ import pytest
 from quaterion_core import fit_recipe
 
 
-def load(name):
-    """Import a module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
-def examples():
+def examples(load_module):
     """Return the module with data of pages."""
-    return load("examples")
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    """Return a headless Chromium."""
-    chromium = load("chromium")
-    program = chromium.find_chromium()
-    if program is None:
-        pytest.skip("there is no Chromium: apt-get install chromium, or set CHROMIUM to its path")
-    browser = chromium.Chromium(program, tmp_path_factory.mktemp("chromium"))
-    yield browser
-    browser.close()
+    return load_module(Path(__file__).with_name("examples.py"))
 
 
 QUESTIONS = [

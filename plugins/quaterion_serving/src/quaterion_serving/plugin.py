@@ -15,4 +15,8 @@ def quaterion_commands() -> dict[str, Component]:
             "quaterion_serving.calibrate_command:calibrate",
             summary="Find the probabilities of matches for a saved model.",
         ),
+        "serve": Component(
+            "quaterion_serving.serve_command:serve",
+            summary="Serve a saved model over HTTP: embeddings, and search in an index.",
+        ),
     }

@@ -87,8 +87,10 @@ class Chromium:
                 return result
             self.events.append(answer)
 
-    def open(self, path: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        """Show a file, and wait until it is loaded."""
+    def open(
+        self, page: Path | str, *, width: int = 1280, height: int = 900, dark: bool = False
+    ) -> None:
+        """Show a file or an address, and wait until it is loaded."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", media="", features=[scheme])
         self.send(
@@ -96,8 +98,11 @@ class Chromium:
             width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
         )  # fmt: skip
         self.events.clear()
-        self.send("Page.navigate", url=path.as_uri())
-        self.wait_for("document.readyState === 'complete' && location.protocol === 'file:'")
+        url = page.as_uri() if isinstance(page, Path) else page
+        self.send("Page.navigate", url="about:blank")
+        self.wait_for("location.protocol === 'about:'")
+        self.send("Page.navigate", url=url)
+        self.wait_for("document.readyState === 'complete' && location.protocol !== 'about:'")
 
     def wait_for(self, condition: str) -> None:
         """Wait until an expression of JavaScript is true."""

@@ -1,0 +1,1 @@
+"""HTTP service: embeddings and search of a model, for many clients at once."""
