@@ -409,6 +409,11 @@ class Index:
             TypeError: A query is no text.
             ValueError: A rule is given, too.
         """
+        if rule is not None:
+            raise ValueError(
+                "Expected either lexical or a rule for matches: the scores of a fusion are no "
+                "similarities."
+            )
         if self._lexical is None:
             raise InvalidFolderError(
                 "The index has no lexical side. Build it with lexical=True, on the command line "
@@ -417,11 +422,6 @@ class Index:
         for query in queries:
             if not isinstance(query, str):
                 raise expected("query", "a text for a lexical search", query, "Leave lexical out.")
-        if rule is not None:
-            raise ValueError(
-                "Expected either lexical or a rule for matches: the scores of a fusion are no "
-                "similarities."
-            )
 
     def _fused(
         self, query: str, near: list[IndexHit], top: int, where: Condition | None
