@@ -1,7 +1,15 @@
 """Encoders, which turn raw objects into embeddings."""
 
 from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.encoders.export_form import ExportForm, ImageInputs, TextInputs
 from quaterion_core.encoders.switch_encoder import SwitchEncoder
 from quaterion_core.encoders.text_and_image_encoder import TextAndImageEncoder
 
-__all__ = ["Encoder", "SwitchEncoder", "TextAndImageEncoder"]
+__all__ = [
+    "Encoder",
+    "ExportForm",
+    "ImageInputs",
+    "SwitchEncoder",
+    "TextAndImageEncoder",
+    "TextInputs",
+]

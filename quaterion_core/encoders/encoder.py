@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 from typing_extensions import Self
 
+from quaterion_core.encoders.export_form import ExportForm
 from quaterion_core.plugins import registry
 from quaterion_core.storage import SavedFolder, load_module, open_saved_folder, save_module
 from quaterion_core.types import CollateFnType, MetaExtractorFnType, TensorTree
@@ -140,6 +141,18 @@ class Encoder(nn.Module, VersionedConfig, ABC):
         workers. ``None``, the default, if all objects have the same length.
         """
         return None
+
+    def get_export_form(self) -> ExportForm:
+        """Return the encoder in a form that runs outside of Python, such as an ONNX graph.
+
+        Raises:
+            NotImplementedError: The encoder has no such form.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot be exported: it does not say how its objects become "
+            "arrays outside of Python. Define get_export_form() to return an ExportForm of "
+            "quaterion_core.encoders."
+        )
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments of the constructor that rebuild this encoder, as JSON values.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from quaterion_core.heads.encoder_head import EncoderHead
 
@@ -31,3 +31,7 @@ class EmptyHead(EncoderHead):
     def transform(self, input_vectors: Tensor) -> Tensor:
         """Return the embeddings (N, D) unchanged."""
         return input_vectors
+
+    def get_layers(self) -> list[nn.Module]:
+        """Return no layers."""
+        return []

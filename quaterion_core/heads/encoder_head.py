@@ -96,6 +96,19 @@ class EncoderHead(CheckedArguments, nn.Module, VersionedConfig, ABC):
                 "sum of the encoders' embedding sizes."
             )
 
+    def get_layers(self) -> list[nn.Module]:
+        """Return layers that do, one after the other, what the head does in evaluation.
+
+        They are layers of ``torch.nn`` and of :mod:`quaterion_core.modules`, for libraries that
+        know no heads.
+
+        Raises:
+            NotImplementedError: It cannot be expressed by such layers.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot be expressed as a sequence of common layers."
+        )
+
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that rebuild this head, as JSON values."""
         return {

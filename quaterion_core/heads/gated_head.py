@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.modules.layers import affine_layer
 from quaterion_core.utils.ranges import Count, DropoutRate
 
 
@@ -43,3 +44,7 @@ class GatedHead(EncoderHead):
     def reset_parameters(self) -> None:
         """Set all gates to 2 (almost open)."""
         nn.init.constant_(self.gates, 2.0)
+
+    def get_layers(self) -> list[nn.Module]:
+        """Return a linear layer whose weight has the gates on its diagonal."""
+        return [affine_layer(torch.diag(torch.tanh(self.gates)))]

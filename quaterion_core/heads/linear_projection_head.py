@@ -62,6 +62,10 @@ class LinearProjectionHead(EncoderHead):
         projected: Tensor = self.projection(input_vectors)
         return projected
 
+    def get_layers(self) -> list[nn.Module]:
+        """Return the linear layer."""
+        return [self.projection]
+
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that rebuild this head, as JSON values."""
         return {

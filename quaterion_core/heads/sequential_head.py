@@ -136,6 +136,18 @@ class SequentialHead(EncoderHead):
         self._update_input_size()
         return self
 
+    def get_layers(self) -> list[nn.Module]:
+        """Return the layers, those of heads among them in place of the heads.
+
+        Raises:
+            NotImplementedError: A head cannot be expressed by layers.
+        """
+        return [
+            layer
+            for module in self.layers
+            for layer in (module.get_layers() if isinstance(module, EncoderHead) else [module])
+        ]
+
     def get_config_dict(self) -> dict[str, Any]:
         """Return a description of the modules, and the sizes, as JSON values.
 

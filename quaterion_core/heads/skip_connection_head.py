@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.modules.layers import affine_layer
 from quaterion_core.utils.ranges import Count, DropoutRate
 
 
@@ -74,6 +75,18 @@ class SkipConnectionHead(EncoderHead):
         """Set all gates to -4 (almost closed); the linear layers are unchanged."""
         for gate in self.gates:
             nn.init.constant_(gate, -4.0)
+
+    def get_layers(self) -> list[nn.Module]:
+        """Return linear layers, of the weight ``I + diag(σ(g)) W`` and the bias ``σ(g) ⊙ b``."""
+        layers: list[nn.Module] = []
+        for layer, gate in zip(self.layers, self.gates, strict=True):
+            assert isinstance(layer, nn.Linear)
+            opening = torch.sigmoid(gate)
+            same = torch.eye(len(gate), dtype=gate.dtype, device=gate.device)
+            layers.append(
+                affine_layer(same + opening.unsqueeze(1) * layer.weight, opening * layer.bias)
+            )
+        return layers
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that rebuild this head, as JSON values."""

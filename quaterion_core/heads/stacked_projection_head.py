@@ -72,6 +72,10 @@ class StackedProjectionHead(EncoderHead):
         projected: Tensor = self.layers(input_vectors)
         return projected
 
+    def get_layers(self) -> list[nn.Module]:
+        """Return the linear layers and the activations between them."""
+        return list(self.layers)
+
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that rebuild this head, as JSON values."""
         return {

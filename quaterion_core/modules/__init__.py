@@ -1,5 +1,5 @@
 """Small modules, and layers of ``torch.nn`` as data."""
 
-from quaterion_core.modules.simple import ActivationFromFnName
+from quaterion_core.modules.simple import ActivationFromFnName, UnitLength
 
-__all__ = ["ActivationFromFnName"]
+__all__ = ["ActivationFromFnName", "UnitLength"]

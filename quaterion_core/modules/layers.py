@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from quaterion_core.modules.simple import ActivationFromFnName
 from quaterion_core.storage import NotSavableError
@@ -155,3 +155,18 @@ def _value(layer: nn.Module, argument: str) -> Any:
 
 def _shapes(module: nn.Module) -> dict[str, list[int]]:
     return {name: list(value.shape) for name, value in module.state_dict().items()}
+
+
+def affine_layer(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
+    """Build a linear layer of given weights (D_out, D_in) and bias (D_out), which are copied.
+
+    Example:
+        >>> affine_layer(torch.eye(2), torch.ones(2))(torch.tensor([[1.0, 2.0]])).tolist()
+        [[2.0, 3.0]]
+    """
+    with torch.device("meta"):
+        layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    layer.weight = nn.Parameter(weight.detach().clone())
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.detach().clone())
+    return layer

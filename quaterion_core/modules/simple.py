@@ -8,6 +8,8 @@ from typing import Final
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from quaterion_core.utils.utils import l2_norm
+
 _ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
     "celu": F.celu,
     "elu": F.elu,
@@ -64,3 +66,18 @@ class ActivationFromFnName(nn.Module):
     def extra_repr(self) -> str:
         """Name the function where the module is printed."""
         return self.activation_fn
+
+
+class UnitLength(nn.Module):
+    """Scale vectors (N, D) to the length 1; those shorter than 1e-12 become zero.
+
+    Example:
+        >>> import torch
+        >>> UnitLength()(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        tensor([[0.6000, 0.8000],
+                [0.0000, 0.0000]])
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scale each row."""
+        return l2_norm(inputs, dim=-1)

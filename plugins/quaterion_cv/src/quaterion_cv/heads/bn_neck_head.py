@@ -60,3 +60,7 @@ class BNNeckHead(EncoderHead):
         return F.batch_norm(
             input_vectors, norm.running_mean, norm.running_var, norm.weight, eps=norm.eps
         )
+
+    def get_layers(self) -> list[nn.Module]:
+        """Return the batch normalisation."""
+        return [self.norm]

@@ -14,13 +14,14 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from quaterion_core.encoders import Encoder
+from quaterion_core.encoders import Encoder, ExportForm
 from quaterion_core.storage import InvalidFolderError, SavedFolder, write_json
 from quaterion_core.utils.faults import Faults
 from quaterion_core.utils.options import inverse_permutation
 from quaterion_core.utils.precision import at_least_float32
 from quaterion_core.utils.ranges import Count
 from quaterion_nlp.encoders.arguments import PRECISIONS, ROLES, check_arguments
+from quaterion_nlp.encoders.export_forms import sentence_transformer_form
 from quaterion_nlp.encoders.partial_training import add_adapters, merged, require_peft, top_modules
 from quaterion_nlp.encoders.pooling import replace_pooling
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer
@@ -269,6 +270,28 @@ class SentenceTransformerEncoder(Encoder):
         arguments = {"task": features.pop("task")} if "task" in features else {}
         embeddings: Tensor = self.model(features, **arguments)["sentence_embedding"]
         return at_least_float32(embeddings[:, : self._embedding_size])
+
+    def get_export_form(self) -> ExportForm:
+        """Return the model over token ids and masks, with its tokenizer and its prompts.
+
+        Adapters are merged in a copy.
+
+        Raises:
+            NotImplementedError: The model treats queries and documents by different modules,
+                excludes prompts from its pooling, or does not begin with a transformer or a static
+                embedding.
+        """
+        used = self.get_collate_fn()
+        if used.by_role or (used.by_prompt and any([used.prompt, *used.prompts.values()])):
+            reason = "treats queries and documents" if used.by_role else "pools texts and prompts"
+            raise NotImplementedError(
+                f"{type(self).__name__} cannot be exported as one graph, because its model {reason} "
+                "differently. Serve it with quaterion itself."
+            )
+        model = merged(self.model, self._adapters[0]) if self._adapters else self.model
+        batch = used.module.preprocess(["a"])
+        prompts = {r: text for r, text in used.prompts.items() if text != used.prompt}
+        return sentence_transformer_form(model, self._embedding_size, batch, used.prompt, prompts)
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments of the constructor.

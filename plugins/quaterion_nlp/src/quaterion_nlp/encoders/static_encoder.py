@@ -16,13 +16,14 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from quaterion_core.encoders import Encoder
+from quaterion_core.encoders import Encoder, ExportForm
 from quaterion_core.storage import InvalidFolderError, SavedFolder, save_weights, write_json
 from quaterion_core.storage.modules import assign_weights
 from quaterion_core.utils.faults import Faults
 from quaterion_core.utils.ranges import Count
 from quaterion_nlp.encoders.byte_pairs import check_byte_pairs, train_byte_pairs
 from quaterion_nlp.encoders.checks import check_flag, check_positive
+from quaterion_nlp.encoders.export_forms import Scale, mean_form
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer, open_tokenizer
 from quaterion_nlp.encoders.texts import check_texts, tokenizing
 from quaterion_nlp.encoders.token_vectors import (
@@ -271,6 +272,11 @@ class StaticEncoder(Encoder):
         if self._length is None:
             return embeddings
         return self._length * F.normalize(embeddings, dim=1)
+
+    def get_export_form(self) -> ExportForm:
+        """Return a module over padded token ids, and the tokenizer that makes them."""
+        after = nn.Identity() if self._length is None else Scale(self._length)
+        return mean_form(self.embedding.weight, self._tokenizer, after)
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments of the constructor, the tokenizer as its JSON."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from quaterion_core.heads import LinearProjectionHead
+from quaterion_core.modules import UnitLength
 from quaterion_core.utils.precision import at_least_float32
 from quaterion_core.utils.utils import l2_norm
 
@@ -42,3 +43,7 @@ class NormalizedProjectionHead(LinearProjectionHead):
         """Project embeddings (N, D_in) to unit vectors (N, D_out)."""
         projected = super().transform(input_vectors)
         return l2_norm(at_least_float32(projected), dim=-1).to(projected.dtype)
+
+    def get_layers(self) -> list[nn.Module]:
+        """Return the linear layer and the normalisation."""
+        return [self.projection, UnitLength()]
