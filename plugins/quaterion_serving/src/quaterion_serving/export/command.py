@@ -1,0 +1,115 @@
+"""`quaterion export`: a saved model for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from quaterion_core.cli.data_options import columns_of
+from quaterion_core.cli.errors import check_exists, user_errors
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="A new folder.")
+@click.option(
+    "--to",
+    "target",
+    type=click.Choice(["onnx"]),
+    default="onnx",
+    show_default=True,
+    help="onnx: a graph for onnxruntime.",
+)
+@click.option("--check", is_flag=True, help="Check the exported MODEL by its golden vectors.")
+@click.option("--normalize", is_flag=True, help="Scale embeddings to unit length.")
+@click.option(
+    "--samples",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of objects for golden vectors: one text, or one path of an image, on each line.",
+)
+@click.option(
+    "--int8",
+    is_flag=True,
+    help="Weights of int8, for onnx. Embeddings then depend, slightly, on their batch. Needs "
+    "--data to measure what it costs.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="For --int8: a file that is read like those of the model's recipe.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help="A column of --data, such as obj_a=question; may be given several times.",
+)
+@click.option(
+    "--max-loss",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="For --int8: largest loss of precision@1 (for groups, recall@1).",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
+def export(
+    model: Path,
+    output: Path | None,
+    target: str,
+    check: bool,
+    normalize: bool,
+    samples: Path | None,
+    int8: bool,
+    data: Path | None,
+    columns: tuple[str, ...],
+    max_loss: float,
+    overwrite: bool,
+) -> None:
+    """Export the saved MODEL to a folder, for programs without Quaterion.
+
+    Its embeddings of a few samples are stored with it and compared with those of the model. With
+    --check they are computed again, such as on the machine that serves it.
+    """
+    with user_errors():
+        check_exists(model, samples, data)
+        if check:
+            _check(model)
+            return
+        if output is None:
+            raise click.UsageError("Give the folder to write: -o DIR. (Or --check.)")
+        if (data is not None or columns) and not int8:
+            raise click.UsageError("--data and --column are for --int8. Give it, too.")
+        options: dict[str, Any] = {"normalize": normalize, "overwrite": overwrite}
+        if samples is not None:
+            options["samples"] = samples.read_text(encoding="utf-8").splitlines()
+        from quaterion_serving.export.onnx_export import export_onnx
+
+        click.echo(f"Exporting {model} ...", err=True)
+        result = export_onnx(
+            model,
+            output,
+            int8=int8,
+            data=data,
+            columns=columns_of(columns) or None,
+            max_loss=max_loss,
+            **options,
+        )
+        click.echo(f"Wrote {output}. Golden vectors agree to {result.deviation:.1e}.")
+        if result.metric is not None:
+            assert result.float32 is not None
+            assert result.int8 is not None
+            click.echo(
+                f"{result.metric}: {result.float32:.4f} with float32, {result.int8:.4f} with int8 "
+                f"({result.int8 - result.float32:+.4f}). With int8, an embedding depends, "
+                "slightly, on its batch."
+            )
+
+
+def _check(folder: Path) -> None:
+    from quaterion_serving.export.opening import open_exported
+
+    deviation = open_exported(folder).check()
+    click.echo(f"{folder} gives its golden vectors, to {deviation:.1e}.")
