@@ -15,6 +15,10 @@ def quaterion_commands() -> dict[str, Component]:
             "quaterion_serving.calibrate_command:calibrate",
             summary="Find the probabilities of matches for a saved model.",
         ),
+        "export": Component(
+            "quaterion_serving.export.command:export",
+            summary="Export a saved model to ONNX, for programs without Quaterion.",
+        ),
         "serve": Component(
             "quaterion_serving.serve_command:serve",
             summary="Serve a saved model over HTTP: embeddings, and search in an index.",

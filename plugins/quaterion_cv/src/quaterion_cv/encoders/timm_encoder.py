@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from quaterion_core.encoders import Encoder
+from quaterion_core.encoders import Encoder, ExportForm, ImageInputs
 from quaterion_core.plugins import MissingComponentError
 from quaterion_core.storage import InvalidFolderError, SavedFolder, load_module
 from quaterion_core.storage.modules import CONFIG_FILE
@@ -32,7 +32,7 @@ from quaterion_cv.encoders.timm_models import (
     find_model,
     read_checkpoint,
 )
-from quaterion_cv.images import Background
+from quaterion_cv.images import Background, background_colour
 
 _NOT_FOR_MODEL_KWARGS: Final = {
     "cache_dir": "set the environment variable HF_HUB_CACHE",
@@ -233,6 +233,35 @@ class TimmEncoder(Encoder):
         with torch.set_grad_enabled(self.trainable and torch.is_grad_enabled()):
             embeddings: Tensor = self.model(batch.to(next(dtypes, batch.dtype)))
         return at_least_float32(embeddings)
+
+    def get_export_form(self) -> ExportForm:
+        """Return the model over pixel values, and how images become these.
+
+        Raises:
+            NotImplementedError: Images are neither cropped at the center nor squashed, or the
+                model takes another number of channels than 1, 3 or 4.
+        """
+        crop_mode = self.data_config.get("crop_mode", "center")
+        if crop_mode not in ("center", "squash") or self.in_chans not in (1, 3, 4):
+            raise NotImplementedError(
+                f"{type(self).__name__} can be exported with the crop modes center and squash and "
+                f"with 1, 3 or 4 channels, got {crop_mode!r} and {self.in_chans}."
+            )
+        height, width = self.image_size
+        return ExportForm(
+            self.model,
+            ImageInputs(
+                self.in_chans,
+                height,
+                width,
+                self.data_config["mean"],
+                self.data_config["std"],
+                self.data_config["interpolation"],
+                self.data_config["crop_pct"],
+                crop_mode,
+                background_colour(self.background),
+            ),
+        )
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the arguments that build this encoder again, with random weights.

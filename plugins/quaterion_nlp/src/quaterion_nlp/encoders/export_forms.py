@@ -96,9 +96,9 @@ def sentence_transformer_form(
     given = {name for name, value in batch.items() if isinstance(value, Tensor)}
     if not isinstance(first, Transformer) or not {"input_ids"} <= given <= {*_INPUTS}:
         raise NotImplementedError(
-            f"A sentence-transformers model that begins with a {type(first).__name__} of the inputs "
-            f"{', '.join(sorted(given)) or 'of its own'} cannot be exported. Expected a Transformer "
-            f"of some of {', '.join(_INPUTS)}, or a StaticEmbedding."
+            f"A sentence-transformers model that begins with a {type(first).__name__}, of the "
+            f"inputs {', '.join(sorted(given)) or 'of its own'}, cannot be exported. Expected a "
+            f"Transformer of some of {', '.join(_INPUTS)}, or a StaticEmbedding."
         )
     names = tuple(name for name in _INPUTS if name in given)
     tokenizer = _padding_tokenizer(first)

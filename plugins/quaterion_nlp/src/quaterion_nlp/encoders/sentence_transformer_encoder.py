@@ -285,8 +285,8 @@ class SentenceTransformerEncoder(Encoder):
         if used.by_role or (used.by_prompt and any([used.prompt, *used.prompts.values()])):
             reason = "treats queries and documents" if used.by_role else "pools texts and prompts"
             raise NotImplementedError(
-                f"{type(self).__name__} cannot be exported as one graph, because its model {reason} "
-                "differently. Serve it with quaterion itself."
+                f"{type(self).__name__} cannot be exported as one graph, because its model "
+                f"{reason} differently. Serve it with Quaterion itself."
             )
         model = merged(self.model, self._adapters[0]) if self._adapters else self.model
         batch = used.module.preprocess(["a"])

@@ -201,8 +201,7 @@ def _embedded_alone(folder: Path, samples: Sequence[Sample]) -> Any:
 def _require_packages() -> None:
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise ImportError(
-            f"Exporting to ONNX needs {', '.join(missing)}: "
-            'pip install "quaterion-serving[onnx]".'
+            f'Exporting to ONNX needs {", ".join(missing)}: pip install "quaterion-serving[onnx]".'
         )
 
 

@@ -69,8 +69,9 @@ def quantize(
 
     from quaterion_serving.onnx_runner import OnnxModel
 
-    given = _with_metric(evaluation_data(model, recipe, data=data, columns=columns,
-                                         metrics=[PAIRS_METRIC]))
+    given = _with_metric(
+        evaluation_data(model, recipe, data=data, columns=columns, metrics=[PAIRS_METRIC])
+    )
     before = evaluated(_as_model(OnnxModel(folder)), given)
     graph = folder / ONNX_FILE
     quantized = folder / f"int8.{ONNX_FILE}"

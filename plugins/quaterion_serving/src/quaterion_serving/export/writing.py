@@ -51,7 +51,12 @@ def check_output(path: str | Path, *, overwrite: bool) -> None:
 
 
 def write_settings(
-    folder: Path, graph: ModelGraph, kind: str, model: SimilarityModel, *, int8: bool = False,
+    folder: Path,
+    graph: ModelGraph,
+    kind: str,
+    model: SimilarityModel,
+    *,
+    int8: bool = False,
     **notes: Any,
 ) -> None:
     """Write ``export.json`` and the tokenizers."""

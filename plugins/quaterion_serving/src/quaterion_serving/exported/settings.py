@@ -219,9 +219,7 @@ class _Checked:
 
     def text(self, name: str) -> str:
         return str(
-            self.checked(
-                name, "a text", lambda v: isinstance(v, str) and len(v) <= _LONGEST_TEXT
-            )
+            self.checked(name, "a text", lambda v: isinstance(v, str) and len(v) <= _LONGEST_TEXT)
         )
 
     def integer(self, name: str, low: int, high: int) -> int:
@@ -241,17 +239,17 @@ class _Checked:
         )
 
     def share(self, name: str) -> float:
-        return float(
-            self.checked(name, "in (0, 1]", lambda v: _is_number(v) and 0.01 <= v <= 1)
-        )
+        return float(self.checked(name, "in (0, 1]", lambda v: _is_number(v) and 0.01 <= v <= 1))
 
     def numbers(self, name: str, count: int, *, positive: bool = False) -> tuple[float, ...]:
         found = self.checked(
             name,
             f"{count} {'positive ' if positive else ''}numbers",
-            lambda v: isinstance(v, list)
-            and len(v) == count
-            and all(_is_number(x) and (x > 1e-6 or not positive) for x in v),
+            lambda v: (
+                isinstance(v, list)
+                and len(v) == count
+                and all(_is_number(x) and (x > 1e-6 or not positive) for x in v)
+            ),
         )
         return tuple(map(float, found))
 
@@ -259,9 +257,11 @@ class _Checked:
         red, green, blue = self.checked(
             name,
             "three integers from 0 to 255",
-            lambda v: isinstance(v, list)
-            and len(v) == 3
-            and all(type(x) is int and 0 <= x <= 255 for x in v),
+            lambda v: (
+                isinstance(v, list)
+                and len(v) == 3
+                and all(type(x) is int and 0 <= x <= 255 for x in v)
+            ),
         )
         return red, green, blue
 

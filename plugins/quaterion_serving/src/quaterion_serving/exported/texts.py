@@ -93,7 +93,9 @@ class TextPreparation:
         prompt, prompts = self.settings.prompt, self.settings.prompts
         if role is not None:
             if role not in ROLES:
-                raise ValueError(f"Expected role to be one of {', '.join(ROLES)}, got {role!r:.60}.")
+                raise ValueError(
+                    f"Expected role to be one of {', '.join(ROLES)}, got {role!r:.60}."
+                )
             return prompts.get(role, prompt or "")
         if prompt is None and prompts:
             raise ValueError(
