@@ -137,7 +137,7 @@ class SequentialHead(EncoderHead):
         return self
 
     def get_layers(self) -> list[nn.Module]:
-        """Return the layers, those of heads among them in place of the heads.
+        """Return the layers; a head among them is replaced by its own.
 
         Raises:
             NotImplementedError: A head cannot be expressed by layers.
