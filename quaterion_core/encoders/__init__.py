@@ -2,6 +2,7 @@
 
 from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.encoders.export_form import ExportForm, ImageInputs, TextInputs
+from quaterion_core.encoders.precomputed_encoder import PrecomputedEncoder
 from quaterion_core.encoders.switch_encoder import SwitchEncoder
 from quaterion_core.encoders.text_and_image_encoder import TextAndImageEncoder
 
@@ -9,6 +10,7 @@ __all__ = [
     "Encoder",
     "ExportForm",
     "ImageInputs",
+    "PrecomputedEncoder",
     "SwitchEncoder",
     "TextAndImageEncoder",
     "TextInputs",

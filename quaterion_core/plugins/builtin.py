@@ -11,7 +11,11 @@ quaterion_api = API_VERSION
 @hookimpl
 def quaterion_encoders() -> dict[str, str]:
     """Declare core's encoders."""
-    return {"text-and-image": "quaterion_core.encoders.text_and_image_encoder:TextAndImageEncoder"}
+    package = "quaterion_core.encoders"
+    return {
+        "precomputed": f"{package}.precomputed_encoder:PrecomputedEncoder",
+        "text-and-image": f"{package}.text_and_image_encoder:TextAndImageEncoder",
+    }
 
 
 @hookimpl

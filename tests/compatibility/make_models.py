@@ -34,7 +34,12 @@ from sentence_transformers.sentence_transformer.modules import (
 from torch import nn
 
 from quaterion_core.dataset import Document, Query
-from quaterion_core.encoders import Encoder, SwitchEncoder, TextAndImageEncoder
+from quaterion_core.encoders import (
+    Encoder,
+    PrecomputedEncoder,
+    SwitchEncoder,
+    TextAndImageEncoder,
+)
 from quaterion_core.heads import (
     EmptyHead,
     EncoderHead,
@@ -275,6 +280,12 @@ def text_and_image_model() -> SimilarityModel:
     return SimilarityModel(encoder, trained(GatedHead(encoder.embedding_size)))
 
 
+def precomputed(folder: Path) -> PrecomputedEncoder:
+    vectors = np.random.default_rng(0).normal(size=(len(TEXTS), 4))
+    np.savez(folder / "vectors.npz", object=TEXTS, embedding=vectors)
+    return PrecomputedEncoder(folder / "vectors.npz")
+
+
 def all_models(folder: Path) -> Iterator[tuple[str, Callable[[], SimilarityModel], list[Any]]]:
     """Yield a name, a function that builds the model, and what it embeds."""
     for name, build in text_models(folder).items():
@@ -282,6 +293,7 @@ def all_models(folder: Path) -> Iterator[tuple[str, Callable[[], SimilarityModel
         yield name, build, [*map(Query, TEXTS), *map(Document, TEXTS)] if has_roles else TEXTS
     for name, build in image_models().items():
         yield name, build, IMAGES
+    yield "encoder-precomputed", lambda: SimilarityModel(precomputed(folder), EmptyHead(4)), TEXTS
     yield "encoder-text-and-image", text_and_image_model, [*TEXTS, *IMAGES]
 
 

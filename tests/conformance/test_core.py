@@ -35,6 +35,7 @@ TEMPORARY = tempfile.TemporaryDirectory()
 os.environ["HF_DATASETS_CACHE"] = TEMPORARY.name  # before datasets is imported
 PARQUET = str(Path(TEMPORARY.name, "questions.parquet"))
 WORKBOOK = str(Path(TEMPORARY.name, "questions.xlsx"))
+VECTORS = str(Path(TEMPORARY.name, "vectors.npz"))
 workbook = openpyxl.Workbook()
 for row in (["question", "answer"], ["Is it free?", "Yes."], ["Where is it?", "In the attic."]):
     workbook.active.append(row)
@@ -45,12 +46,18 @@ parquet.write_table(
     ),
     PARQUET,
 )
+np.savez(VECTORS, object=[*["one", "two", "three"], "", "3", str(Path("a/b"))], embedding=np.eye(6))
 
 MISSING = [name for name in ("mlflow", "wandb") if importlib.util.find_spec(name) is None]
 
 test_conformance = conformance_tests(
     "quaterion-core",
     examples={
+        "precomputed": Example(
+            arguments={"vectors": VECTORS},
+            objects=["one", "two", "three"],
+            odd_objects=["", 3, Path("a/b")],
+        ),
         "text-and-image": Example(
             arguments={
                 "text": {"name": "static", "embedding_size": 96, "vocab_size": 300},
