@@ -51,3 +51,26 @@ def test_what_is_missing_is_said(run, saved_static, tmp_path):
     given = ("-o", tmp_path / "out", "--data", saved_static / "config.json")
     assert "are for --int8" in run(saved_static, *given, code=2)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_for_sentence_transformers_is_written_and_checked(run, saved_static, tmp_path):
+    folder = tmp_path / "exported"
+    output = run(saved_static, "-o", folder, "--to", "sentence-transformers")
+    assert f"Wrote {folder}. Golden vectors agree to" in output
+    assert "text-embeddings-inference does not give the same embeddings" in output
+    assert "gives its golden vectors" in run(folder, "--check")
+    assert "already exists" in run(
+        saved_static, "-o", folder, "--to", "sentence-transformers", code=1
+    )
+    run(saved_static, "-o", folder, "--overwrite")
+    assert (folder / "model.onnx").exists()
+    assert "--int8 is for --to onnx" in run(
+        saved_static, "-o", folder, "--to", "sentence-transformers", "--int8", code=2
+    )
+
+
+def test_a_folder_with_a_pickle_is_not_opened(run, saved_static, tmp_path):
+    folder = tmp_path / "exported"
+    run(saved_static, "-o", folder, "--to", "sentence-transformers")
+    (folder / "pytorch_model.bin").write_bytes(b"0")
+    assert "could run code when it is loaded" in run(folder, "--check", code=1)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
-from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize, StaticEmbedding
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -67,6 +67,27 @@ def mean_form(
             prompts=dict(prompts or {}),
         ),
     )
+
+
+def static_modules(table: Tensor, tokenizer: Tokenizer, length: float | None) -> list[nn.Module]:
+    """Return modules of sentence-transformers that average the embeddings of tokens.
+
+    Args:
+        table: Embeddings of the tokens (V, D).
+        tokenizer: The tokenizer, which is copied.
+        length: Length to which the means are scaled, if they are.
+    """
+    copied = Tokenizer.from_str(tokenizer.to_str())
+    weights = table.detach().cpu().numpy()
+    modules: list[nn.Module] = [StaticEmbedding(copied, embedding_weights=weights)]
+    if length is not None:
+        modules.append(Normalize())
+    if length not in (None, 1.0):
+        size = table.shape[1]
+        scale = Dense(size, size, bias=False, activation_function=nn.Identity())
+        scale.linear.weight.data.copy_(torch.eye(size) * length)
+        modules.append(scale)
+    return modules
 
 
 def sentence_transformer_form(

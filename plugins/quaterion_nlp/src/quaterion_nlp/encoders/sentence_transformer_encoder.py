@@ -335,12 +335,14 @@ class SentenceTransformerEncoder(Encoder):
             "train_layers": self._train_layers,
         }
         write_json(folder / _CONFIG_FILE, config, owner=type(self).__name__)
+        self.save_sentence_transformer(folder / _MODEL_FOLDER)
+
+    def save_sentence_transformer(self, path: Path) -> None:
+        """Save the model alone, with the prompts, to a new folder for ``SentenceTransformer``."""
         model = merged(self.model, self._adapters[0]) if self._adapters else self.model
         used = self.get_collate_fn()
         prompts = {role: used.prompts.get(role, used.prompt or "") for role in ROLES}
-        write_sentence_transformer(
-            model, folder / _MODEL_FOLDER, prompt=used.prompt, prompts=prompts
-        )
+        write_sentence_transformer(model, path, prompt=used.prompt, prompts=prompts)
 
     @classmethod
     def load_from(cls, folder: SavedFolder) -> Self:

@@ -23,7 +23,7 @@ from quaterion_core.utils.faults import Faults
 from quaterion_core.utils.ranges import Count
 from quaterion_nlp.encoders.byte_pairs import check_byte_pairs, train_byte_pairs
 from quaterion_nlp.encoders.checks import check_flag, check_positive
-from quaterion_nlp.encoders.export_forms import Scale, mean_form
+from quaterion_nlp.encoders.export_forms import Scale, mean_form, static_modules
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer, open_tokenizer
 from quaterion_nlp.encoders.texts import check_texts, tokenizing
 from quaterion_nlp.encoders.token_vectors import (
@@ -32,6 +32,7 @@ from quaterion_nlp.encoders.token_vectors import (
     sif_weights,
     token_vectors,
 )
+from quaterion_nlp.progress_bars import without_progress_bars
 from quaterion_nlp.saved.schemas import Schema, Size, check, explained
 from quaterion_nlp.saved.tokenizers import read_tokenizer
 
@@ -301,6 +302,20 @@ class StaticEncoder(Encoder):
         write_json(folder / _CONFIG_FILE, config, owner=type(self).__name__)
         self._tokenizer.save(str(folder / _TOKENIZER_FILE))
         save_weights(self, folder / _WEIGHTS_FILE)
+
+    def save_sentence_transformer(self, path: Path) -> None:
+        """Save the encoder to a new folder for ``SentenceTransformer``.
+
+        A ``length`` becomes a ``Normalize`` and a ``Dense`` with the length on its diagonal.
+        """
+        from sentence_transformers import SentenceTransformer
+
+        model = SentenceTransformer(
+            modules=static_modules(self.embedding.weight, self._tokenizer, self._length),
+            device="cpu",
+        )
+        with without_progress_bars():
+            model.save(str(path), create_model_card=False)
 
     @classmethod
     def load_from(cls, folder: SavedFolder) -> Self:

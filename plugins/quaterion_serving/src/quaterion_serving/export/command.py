@@ -17,10 +17,11 @@ from quaterion_core.cli.errors import check_exists, user_errors
 @click.option(
     "--to",
     "target",
-    type=click.Choice(["onnx"]),
+    type=click.Choice(["onnx", "sentence-transformers"]),
     default="onnx",
     show_default=True,
-    help="onnx: a graph for onnxruntime.",
+    help="onnx: a graph for onnxruntime. sentence-transformers: a folder for SentenceTransformer, "
+    "and for servers that read those.",
 )
 @click.option("--check", is_flag=True, help="Check the exported MODEL by its golden vectors.")
 @click.option("--normalize", is_flag=True, help="Scale embeddings to unit length.")
@@ -85,9 +86,14 @@ def export(
         options: dict[str, Any] = {"normalize": normalize, "overwrite": overwrite}
         if samples is not None:
             options["samples"] = samples.read_text(encoding="utf-8").splitlines()
+        if int8 and target != "onnx":
+            raise click.UsageError("--int8 is for --to onnx.")
+        click.echo(f"Exporting {model} ...", err=True)
+        if target == "sentence-transformers":
+            _to_sentence_transformers(model, output, options)
+            return
         from quaterion_serving.export.onnx_export import export_onnx
 
-        click.echo(f"Exporting {model} ...", err=True)
         result = export_onnx(
             model,
             output,
@@ -108,8 +114,22 @@ def export(
             )
 
 
-def _check(folder: Path) -> None:
-    from quaterion_serving.export.opening import open_exported
+def _to_sentence_transformers(model: Path, output: Path, options: dict[str, Any]) -> None:
+    from quaterion_serving.export.sentence_transformers_export import (
+        export_sentence_transformers,
+    )
 
-    deviation = open_exported(folder).check()
+    result = export_sentence_transformers(model, output, **options)
+    click.echo(f"Wrote {output}. Golden vectors agree to {result.deviation:.1e}.")
+    if result.inference_server is not None:
+        click.echo(
+            "text-embeddings-inference does not give the same embeddings: "
+            f"{result.inference_server}."
+        )
+
+
+def _check(folder: Path) -> None:
+    from quaterion_serving.export.checking import check_exported
+
+    deviation = check_exported(folder)
     click.echo(f"{folder} gives its golden vectors, to {deviation:.1e}.")

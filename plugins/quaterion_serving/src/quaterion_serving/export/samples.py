@@ -45,9 +45,19 @@ def golden_samples(graph: ModelGraph, given: Sequence[Any] | None) -> list[Sampl
     is_image = any(encoder["kind"] == "image" for encoder in graph.encoders.values())
     if given is None:
         return _images(graph) if is_image else _texts(graph)
+    chosen = checked_samples(given)
+    return [_image(value) if is_image else text_sample(value) for value in chosen]
+
+
+def checked_samples(given: Sequence[Any]) -> Sequence[Any]:
+    """Return samples.
+
+    Raises:
+        ValueError: They are no list, or there are none, or too many.
+    """
     if isinstance(given, str) or not 1 <= len(given) <= _MOST:
         raise ValueError(f"Expected 1 to {_MOST} samples as a list, got {given!r:.60}.")
-    return [_image(value) if is_image else _text(value) for value in given]
+    return given
 
 
 def expected_embeddings(
@@ -73,7 +83,12 @@ def _texts(graph: ModelGraph) -> list[Sample]:
     return [Sample(text, role) for role in dict.fromkeys(roles) for text in TEXTS]
 
 
-def _text(value: Any) -> Sample:
+def text_sample(value: Any) -> Sample:
+    """Return a golden sample of a text, which may have a role.
+
+    Raises:
+        TypeError: It is something else.
+    """
     if not isinstance(value, str):
         raise TypeError(f"Expected samples to be texts, got a {type(value).__name__}.")
     return Sample(str(value), value.role if isinstance(value, RoleText) else None)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from quaterion_core import SimilarityModel
 from quaterion_core.storage import check_output_folder, new_folder, read_json, write_json
@@ -15,15 +15,19 @@ from quaterion_serving.exported.files import GOLDEN_FILE, SETTINGS_FILE
 from quaterion_serving.exported.golden import Golden
 from quaterion_serving.exported.settings import FORMAT
 
-OWNER = "an exported model"
+OWNER: Final = "an exported model"
+MODULES_FILE: Final = "modules.json"
+"""File that lists the modules in a folder of sentence-transformers."""
 
 
 def is_exported_model(path: Path) -> bool:
     """Whether a folder is one that exporting wrote, so that it may be replaced."""
-    try:
-        return read_json(path / SETTINGS_FILE).get("format") == FORMAT
-    except ValueError:
-        return False
+    if (path / SETTINGS_FILE).exists():
+        try:
+            return read_json(path / SETTINGS_FILE).get("format") == FORMAT
+        except ValueError:
+            return False
+    return (path / MODULES_FILE).is_file() and (path / GOLDEN_FILE).is_file()
 
 
 def may_replace(overwrite: bool) -> Callable[[Path], bool] | None:

@@ -1,0 +1,31 @@
+"""Checks of an exported model by its golden vectors, whatever it was exported to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quaterion_serving.export.writing import MODULES_FILE
+
+
+def check_exported(path: str | Path) -> float:
+    """Embed the stored samples of an exported model again, and compare with their golden vectors.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The largest difference of a value, in proportion to the length of its embedding.
+
+    Raises:
+        ExportedModelError: The folder is no exported model, or embeddings differ.
+    """
+    path = Path(path)
+    if (path / MODULES_FILE).exists():
+        from quaterion_serving.export.sentence_transformers_export import (
+            check_sentence_transformers,
+        )
+
+        return check_sentence_transformers(path)
+    from quaterion_serving.onnx_runner import OnnxModel
+
+    return OnnxModel(path).check()
