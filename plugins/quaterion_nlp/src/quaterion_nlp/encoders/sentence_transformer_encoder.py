@@ -21,7 +21,6 @@ from quaterion_core.utils.options import inverse_permutation
 from quaterion_core.utils.precision import at_least_float32
 from quaterion_core.utils.ranges import Count
 from quaterion_nlp.encoders.arguments import PRECISIONS, ROLES, check_arguments
-from quaterion_nlp.encoders.export_forms import sentence_transformer_form
 from quaterion_nlp.encoders.partial_training import add_adapters, merged, require_peft, top_modules
 from quaterion_nlp.encoders.pooling import replace_pooling
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer
@@ -31,6 +30,7 @@ from quaterion_nlp.encoders.routes import (
     outer_modules,
     own_prompts,
 )
+from quaterion_nlp.encoders.sentence_transformer_form import sentence_transformer_form
 from quaterion_nlp.encoders.tokenization import TokenCounts, Tokenization
 from quaterion_nlp.encoders.transformer_layers import keep_first_layers
 from quaterion_nlp.encoders.truncation import TruncationNotice, limit_length

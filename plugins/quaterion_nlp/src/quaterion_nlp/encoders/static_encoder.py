@@ -23,7 +23,7 @@ from quaterion_core.utils.faults import Faults
 from quaterion_core.utils.ranges import Count
 from quaterion_nlp.encoders.byte_pairs import check_byte_pairs, train_byte_pairs
 from quaterion_nlp.encoders.checks import check_flag, check_positive
-from quaterion_nlp.encoders.export_forms import Scale, mean_form, static_modules
+from quaterion_nlp.encoders.mean_form import Scale, mean_form
 from quaterion_nlp.encoders.pretrained import open_sentence_transformer, open_tokenizer
 from quaterion_nlp.encoders.texts import check_texts, tokenizing
 from quaterion_nlp.encoders.token_vectors import (
@@ -309,6 +309,8 @@ class StaticEncoder(Encoder):
         A ``length`` becomes a ``Normalize`` and a ``Dense`` with the length on its diagonal.
         """
         from sentence_transformers import SentenceTransformer
+
+        from quaterion_nlp.encoders.sentence_transformer_form import static_modules
 
         model = SentenceTransformer(
             modules=static_modules(self.embedding.weight, self._tokenizer, self._length),
