@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from quaterion_serving.export.writing import MODULES_FILE
+from quaterion_serving.exported.settings import TORCH, read_settings
 
 
 def check_exported(path: str | Path) -> float:
@@ -26,6 +27,10 @@ def check_exported(path: str | Path) -> float:
         )
 
         return check_sentence_transformers(path)
+    if read_settings(path).kind == TORCH:
+        from quaterion_serving.export.torch_export import TorchModel
+
+        return TorchModel(path).check()
     from quaterion_serving.onnx_runner import OnnxModel
 
     return OnnxModel(path).check()

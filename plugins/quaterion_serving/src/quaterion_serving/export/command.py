@@ -17,11 +17,11 @@ from quaterion_core.cli.errors import check_exists, user_errors
 @click.option(
     "--to",
     "target",
-    type=click.Choice(["onnx", "sentence-transformers"]),
+    type=click.Choice(["onnx", "sentence-transformers", "torch-export"]),
     default="onnx",
     show_default=True,
     help="onnx: a graph for onnxruntime. sentence-transformers: a folder for SentenceTransformer, "
-    "and for servers that read those.",
+    "and for servers that read those. torch-export: a program of torch.export.",
 )
 @click.option("--check", is_flag=True, help="Check the exported MODEL by its golden vectors.")
 @click.option("--normalize", is_flag=True, help="Scale embeddings to unit length.")
@@ -89,6 +89,12 @@ def export(
         if int8 and target != "onnx":
             raise click.UsageError("--int8 is for --to onnx.")
         click.echo(f"Exporting {model} ...", err=True)
+        if target == "torch-export":
+            from quaterion_serving.export.torch_export import export_torch
+
+            deviation = export_torch(model, output, **options).deviation
+            click.echo(f"Wrote {output}. Golden vectors agree to {deviation:.1e}.")
+            return
         if target == "sentence-transformers":
             _to_sentence_transformers(model, output, options)
             return

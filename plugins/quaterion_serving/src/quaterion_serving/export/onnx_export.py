@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +13,7 @@ import torch
 from quaterion_core import SimilarityModel
 from quaterion_core.embedding import evaluation_mode
 from quaterion_serving.export.graph import ExportError, ModelGraph, model_graph
+from quaterion_serving.export.quiet import quiet
 from quaterion_serving.export.samples import expected_embeddings, golden_samples
 from quaterion_serving.export.writing import (
     check_output,
@@ -24,7 +22,7 @@ from quaterion_serving.export.writing import (
     write_golden,
     write_settings,
 )
-from quaterion_serving.exported.files import MODEL_LIMIT, ONNX_FILE, ExportedModelError
+from quaterion_serving.exported.files import MODEL_LIMIT, ONNX_FILE
 from quaterion_serving.exported.golden import (
     INT8_TOLERANCE,
     TOLERANCE,
@@ -148,7 +146,7 @@ def write_graph(graph: ModelGraph, file: Path) -> None:
             "graph in one file can hold. Export it with --to torch-export."
         )
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 graph.module,
                 graph.example,
@@ -203,22 +201,3 @@ def _require_packages() -> None:
         raise ImportError(
             f'Exporting to ONNX needs {", ".join(missing)}: pip install "quaterion-serving[onnx]".'
         )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress what torch and onnxscript say of their own inner workings."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-__all__ = ["ExportError", "ExportedModelError", "OnnxExport", "export_onnx", "write_graph"]

@@ -19,6 +19,7 @@ from quaterion_core.eval.metric_choices import attached_metrics
 from quaterion_core.heads import EmptyHead
 from quaterion_core.recipe.evaluate import EvaluationData, evaluated, evaluation_data
 from quaterion_serving.export.graph import ExportError
+from quaterion_serving.export.quiet import quiet
 from quaterion_serving.exported.files import ONNX_FILE
 from quaterion_serving.exported.model import ExportedModel
 
@@ -75,7 +76,8 @@ def quantize(
     before = evaluated(_as_model(OnnxModel(folder)), given)
     graph = folder / ONNX_FILE
     quantized = folder / f"int8.{ONNX_FILE}"
-    quantize_dynamic(graph, quantized, per_channel=True, weight_type=QuantType.QInt8)
+    with quiet():
+        quantize_dynamic(graph, quantized, per_channel=True, weight_type=QuantType.QInt8)
     quantized.replace(graph)
     after = evaluated(_as_model(OnnxModel(folder)), given)
     (name,) = before.metrics
