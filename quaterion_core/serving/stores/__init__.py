@@ -11,6 +11,8 @@ from quaterion_core.serving.stores.filters import (
     all_of,
     parse_condition,
 )
+from quaterion_core.serving.stores.folder_store import FolderState, FolderStore, Found
+from quaterion_core.serving.stores.scan import scanned
 from quaterion_core.serving.stores.store import (
     Hit,
     Payload,
@@ -26,6 +28,9 @@ __all__ = [
     "Condition",
     "Equals",
     "ExactStore",
+    "FolderState",
+    "FolderStore",
+    "Found",
     "Hit",
     "InRange",
     "Not",
@@ -38,4 +43,5 @@ __all__ = [
     "check_objects",
     "check_vectors",
     "parse_condition",
+    "scanned",
 ]

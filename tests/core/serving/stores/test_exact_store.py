@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from quaterion_core.distances import Distance
-from quaterion_core.serving.stores import Equals, ExactStore
-from quaterion_core.serving.stores import exact_store as module
+from quaterion_core.serving.stores import Equals, ExactStore, scan
+from quaterion_core.serving.stores import folder_store as module
 from quaterion_core.serving.stores.object_table import ObjectTable
 from quaterion_core.storage import InvalidFolderError, NotWritableError
 
@@ -67,7 +67,7 @@ def test_results_are_those_of_the_distance(tmp_path, distance, dtype):
 
 def test_several_blocks_are_searched(folder, opened, monkeypatch):
     expected = opened.search(vectors(3, seed=2), 10)
-    monkeypatch.setattr(module, "CORPUS_BLOCK", 7)
+    monkeypatch.setattr(scan, "CORPUS_BLOCK", 7)
     for hits, others in zip(opened.search(vectors(3, seed=2), 10), expected, strict=True):
         assert [hit.id for hit in hits] == [hit.id for hit in others]
     odd = opened.search(vectors(1, seed=2), 50, where=Equals("odd", (True,)))[0]
