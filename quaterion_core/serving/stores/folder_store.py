@@ -258,10 +258,14 @@ class FolderStore(Store):
         """
 
     def changed(self, state: FolderState) -> None:
-        """Follow a change that was kept, or that others made before the store was opened to write.
+        """Follow a change that was kept.
 
-        It may be called again for the same state. The default does nothing.
+        The default does nothing.
         """
+
+    def read(self, function: Callable[[FolderState], T]) -> T:
+        """Return what a function reads of one state."""
+        return self._of_one_state(lambda counts: function(self._state(counts)))
 
     @property
     def metric(self) -> BaseDistance:
@@ -294,7 +298,7 @@ class FolderStore(Store):
 
     def _after_change(self) -> None:
         self._reclaim()
-        self._of_one_state(lambda counts: self.changed(self._state(counts)))
+        self.read(self.changed)
 
     def _stored(self, vectors: Vectors) -> Vectors:
         """Return vectors as they are kept: of length 1 for cosine."""

@@ -300,7 +300,7 @@ def _check_files(folder: Path) -> None:
             if not stat.S_ISREG(mode):
                 raise not_regular(entry.path, kind_of_file(mode))
             if number >= _MOST_FILES or not (
-                entry.name in _BESIDE or entry.name.startswith("vectors-")
+                entry.name in _BESIDE or entry.name.startswith(("vectors-", ".vectors-"))
             ):
                 raise InvalidFolderError(
                     f"{entry.path} is no file of a store. Remove it to open the store."

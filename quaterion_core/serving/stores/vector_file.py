@@ -117,6 +117,16 @@ class VectorFile:
         found = self._map(rows)[start * self._row.itemsize : stop * self._row.itemsize]
         return self._vectors_of(found)
 
+    def rows(self, rows: npt.NDArray[np.int64], of_all: int) -> Tensor:
+        """Return the vectors of some rows, shape (N, D), float32.
+
+        Args:
+            rows: Shape (N,).
+            of_all: Number of rows of the whole file, for mapping it.
+        """
+        bytes_of = self._map(of_all).reshape(-1, self._row.itemsize)
+        return self._vectors_of(bytes_of[rows].reshape(-1)).clone()
+
     def copy_to(
         self, other: VectorFile, rows: npt.NDArray[np.int64], of_all: int
     ) -> Iterator[Chunk]:

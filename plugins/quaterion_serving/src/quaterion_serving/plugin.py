@@ -24,3 +24,11 @@ def quaterion_commands() -> dict[str, Component]:
             summary="Serve a saved model over HTTP: embeddings, and search in an index.",
         ),
     }
+
+
+@hookimpl
+def quaterion_stores() -> dict[str, Component]:
+    """Declare the stores."""
+    return {
+        "faiss": Component("quaterion_serving.stores.faiss_store:FaissStore", extra="faiss"),
+    }

@@ -1,0 +1,1 @@
+"""Stores: approximate search, and servers of vectors."""
