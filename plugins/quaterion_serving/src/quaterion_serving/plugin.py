@@ -31,4 +31,5 @@ def quaterion_stores() -> dict[str, Component]:
     """Declare the stores."""
     return {
         "faiss": Component("quaterion_serving.stores.faiss_store:FaissStore", extra="faiss"),
+        "qdrant": Component("quaterion_serving.stores.qdrant_store:QdrantStore", extra="qdrant"),
     }
