@@ -355,7 +355,7 @@ class Index:
         return calibration if size == self._store.embedding_size else None
 
     def check_rule(self, rule: MatchRule) -> None:
-        """Check that matches can be told by a rule.
+        """Check that a rule can decide what matches.
 
         Raises:
             ValueError: The model's matches are not calibrated for the similarities of the index,
