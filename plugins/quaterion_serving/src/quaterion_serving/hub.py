@@ -98,7 +98,7 @@ def load_from_hub(
 ) -> SimilarityModel:
     """Load a model from the Hugging Face Hub, at a commit.
 
-    A branch or a tag can be moved to another model by whoever owns the repository, so the commit
+    A branch or a tag can be moved to another model by the owner of the repository, so the commit
     has to be given. Only ``config.json`` and the files that it lists are downloaded, to the cache
     of huggingface_hub, and then read as any saved model.
 
