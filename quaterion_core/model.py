@@ -40,11 +40,16 @@ from quaterion_core.encoding.encoded_file import (
 from quaterion_core.encoding.skipped import OnError, SkipCollector
 from quaterion_core.encoding.values import Values
 from quaterion_core.eval.labelled_similarities import labelled_similarities
-from quaterion_core.heads.encoder_head import EncoderHead
+from quaterion_core.heads.encoder_head import EncoderHead, head_meta_extractors
 from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead, check_neighbourhood
 from quaterion_core.matches import MatchCalibration
 from quaterion_core.matches.fitting import Method, fitted_calibration
-from quaterion_core.model_folder import folder_fingerprint, load_parts, save_parts
+from quaterion_core.model_folder import (
+    document_fingerprint,
+    folder_fingerprint,
+    load_parts,
+    save_parts,
+)
 from quaterion_core.model_parts import (
     OutputError,
     check_encoders,
@@ -189,8 +194,12 @@ class SimilarityModel(nn.Module):
         return partial(
             self.collate_fn,
             encoders_collate_fns=collate_functions(self._running),
-            meta_extractors=meta_extractors(self._running),
+            meta_extractors=self.get_meta_extractors(),
         )
+
+    def get_meta_extractors(self) -> dict[str, MetaExtractorFnType]:
+        """Return the functions that extract meta of raw objects, for encoders and head."""
+        return {**meta_extractors(self._running), **head_meta_extractors(self.head)}
 
     def forward(self, batch: Features) -> Tensor:
         """Embed a batch.
@@ -713,6 +722,21 @@ class SimilarityModel(nn.Module):
             path = Path(folder, "model")
             self.save(path)
             return folder_fingerprint(path)
+
+    def document_fingerprint(self) -> str:
+        """Return a digest of all that decides the embeddings of documents, as hexadecimal digits.
+
+        It is :meth:`fingerprint`, except for a model whose head is a
+        :class:`~quaterion_core.heads.QueryAndDocumentHead`: if that leaves documents as they are,
+        it is the fingerprint of the untouched encoders, whose indexes serve this model.
+
+        Raises:
+            NotSavableError: The model cannot be saved.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model")
+            self.save(path)
+            return document_fingerprint(path)
 
     @classmethod
     def load(

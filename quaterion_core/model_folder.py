@@ -16,6 +16,7 @@ import hashlib
 import json
 import re
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
@@ -58,6 +59,7 @@ FORMAT: Final = "quaterion-model"
 FORMAT_VERSION: Final = 1
 
 _ATTEMPTS: Final = 10
+_QUERY_AND_DOCUMENT: Final = "quaterion-core/query-and-document"
 _NOTES: Final = (".md", ".txt", ".yaml", ".yml", ".json", ".csv", ".html", ".png")
 """Endings of files that may lie beside ``config.json``. They are never opened."""
 _MOST_ENCODERS: Final = 64
@@ -108,6 +110,10 @@ def folder_fingerprint(path: Path) -> str:
     with open_saved_folder(restore_folder(path)) as folder:
         config = folder.read_json(CONFIG_FILE)
         _check_config(folder.path, config)
+    return _embedding_digest(config)
+
+
+def _embedding_digest(config: Mapping[str, Any]) -> str:
     parts = {**config["encoders"], "": config["head"]}
     components = {key: part["component"] for key, part in parts.items()}
     # Calibrations do not change the embeddings themselves.
@@ -117,6 +123,34 @@ def folder_fingerprint(path: Path) -> str:
         if not name.startswith(_FOLDERS_OF_CALIBRATIONS)
     }
     return _digest({"components": components, "files": files})
+
+
+def document_fingerprint(path: Path) -> str:
+    """Return a digest of what decides the embeddings of documents in a saved model.
+
+    It is that of the folder, as :func:`folder_fingerprint` returns it. A model whose head treats
+    queries and documents differently has that of a model with its head for documents alone. If
+    documents stay as they are, that is the model of the untouched encoders.
+
+    Raises:
+        InvalidFolderError: The folder holds no model.
+        UnsupportedFormatError: It was saved by a later version.
+    """
+    with open_saved_folder(restore_folder(path)) as folder:
+        config = folder.read_json(CONFIG_FILE)
+        _check_config(folder.path, config)
+        if config["head"]["component"] != _QUERY_AND_DOCUMENT:
+            return folder_fingerprint(path)
+        saved = folder.with_checksums(config["files"]).subfolder("head")
+        head = _load_part("head", config["head"], saved)
+    with tempfile.TemporaryDirectory() as temporary:
+        parts = Path(temporary, "head")
+        parts.mkdir()
+        head.document.save(parts)
+        of_head = folder_checksums(Path(temporary))
+    document = {"component": component_id("head", type(head.document))}
+    of_encoders = {n: text for n, text in config["files"].items() if not n.startswith("head/")}
+    return _embedding_digest({**config, "head": document, "files": {**of_encoders, **of_head}})
 
 
 def save_parts(

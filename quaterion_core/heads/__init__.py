@@ -5,6 +5,7 @@ from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.heads.gated_head import GatedHead
 from quaterion_core.heads.hubness_reduction_head import HubnessReductionHead
 from quaterion_core.heads.linear_projection_head import LinearProjectionHead
+from quaterion_core.heads.query_and_document_head import QueryAndDocumentHead
 from quaterion_core.heads.sequential_head import SequentialHead
 from quaterion_core.heads.skip_connection_head import SkipConnectionHead
 from quaterion_core.heads.softmax_head import SoftmaxEmbeddingsHead
@@ -18,6 +19,7 @@ __all__ = [
     "GatedHead",
     "HubnessReductionHead",
     "LinearProjectionHead",
+    "QueryAndDocumentHead",
     "SequentialHead",
     "SkipConnectionHead",
     "SoftmaxEmbeddingsHead",

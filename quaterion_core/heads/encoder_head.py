@@ -13,6 +13,7 @@ from typing_extensions import Self
 from quaterion_core.components import CheckedArguments
 from quaterion_core.plugins import registry
 from quaterion_core.storage import SavedFolder, load_module, open_saved_folder, save_module
+from quaterion_core.types import MetaExtractorFnType
 from quaterion_core.utils.child_components import remembered_classes, remembering_classes
 from quaterion_core.utils.config_migration import VersionedConfig
 from quaterion_core.utils.ranges import Count, DropoutRate
@@ -86,6 +87,15 @@ class EncoderHead(CheckedArguments, nn.Module, VersionedConfig, ABC):
         self.check_input_size(input_vectors)
         return self.transform(self.dropout(input_vectors))
 
+    def get_meta_extractor(self) -> MetaExtractorFnType | None:
+        """Return the function that extracts what this head has to know of N raw objects.
+
+        Like :meth:`Encoder.extract_meta <quaterion_core.encoders.Encoder.extract_meta>` it returns
+        N dictionaries. ``None``, the default, if the head needs nothing but embeddings, or what the
+        encoders extract.
+        """
+        return None
+
     def check_input_size(self, input_vectors: Tensor) -> None:
         """Raise a ``ValueError`` unless the embeddings are of size :attr:`input_embedding_size`."""
         if input_vectors.shape[-1] != self.input_embedding_size:
@@ -145,3 +155,12 @@ class EncoderHead(CheckedArguments, nn.Module, VersionedConfig, ABC):
     def load_from(cls, folder: SavedFolder) -> Self:
         """Load a head from an opened folder that :meth:`save` filled."""
         return load_module(cls, folder)
+
+
+def head_meta_extractors(head: EncoderHead) -> dict[str, MetaExtractorFnType]:
+    """Return the meta extractors of a head and the heads in it, by their places."""
+    return {
+        f"head.{name}": extract
+        for name, module in head.named_modules()
+        if isinstance(module, EncoderHead) and (extract := module.get_meta_extractor())
+    }

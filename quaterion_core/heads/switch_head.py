@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,13 @@ class SwitchHead(EncoderHead):
                 [1.0000, 1.0000]])
     """
 
+    meta_key: ClassVar[str] = "encoder"
+    """The name of the key in the meta of objects."""
+    meta_source: ClassVar[str] = (
+        "A SwitchEncoder returns it, or the extract_meta of another encoder."
+    )
+    """Where the key comes from, for errors."""
+
     def __init__(
         self,
         options: Mapping[str, EncoderHead],
@@ -48,23 +55,24 @@ class SwitchHead(EncoderHead):
         dropout: DropoutRate = 0.0,
     ):
         super().__init__(input_embedding_size, dropout=dropout)
-        check_option_keys(options.keys(), type(self).__name__)
+        owner = type(self).__name__
+        check_option_keys(options.keys(), owner)
         for key, option in options.items():
             if not isinstance(option, EncoderHead):
                 raise TypeError(
-                    f"Expected the option {key!r} of SwitchHead to be an EncoderHead, got a "
+                    f"Expected the option {key!r} of {owner} to be an EncoderHead, got a "
                     f"{type(option).__name__}. Wrap other modules in a SequentialHead."
                 )
         input_sizes = {key: option.input_embedding_size for key, option in options.items()}
         if set(input_sizes.values()) != {input_embedding_size}:
             raise ValueError(
-                f"Expected the options of SwitchHead to take embeddings of size "
+                f"Expected the options of {owner} to take embeddings of size "
                 f"{input_embedding_size}, its input_embedding_size, got {input_sizes}."
             )
         output_sizes = {key: option.output_size for key, option in options.items()}
         if len(set(output_sizes.values())) > 1:
             raise ValueError(
-                "Expected the options of SwitchHead to give embeddings of one size, got "
+                f"Expected the options of {owner} to give embeddings of one size, got "
                 f"{output_sizes}."
             )
         # A torch module; the annotation says what it holds.
@@ -90,9 +98,9 @@ class SwitchHead(EncoderHead):
             ValueError: The meta is missing, is not of length N, or names no option.
         """
         self.check_input_size(input_vectors)
-        facts = _checked(meta, len(input_vectors))
+        facts = self._checked(meta, len(input_vectors))
         rows_of_options = rows_by_option(
-            (fact["encoder"] for fact in facts), self.options.keys(), "SwitchHead"
+            (fact[self.meta_key] for fact in facts), self.options.keys(), type(self).__name__
         )
         if not rows_of_options:
             return input_vectors.new_zeros(0, self.output_size)
@@ -112,7 +120,7 @@ class SwitchHead(EncoderHead):
             ValueError: Always.
         """
         raise ValueError(
-            "SwitchHead needs the meta of the objects: call the head with meta instead."
+            f"{type(self).__name__} needs the meta of the objects: call the head with meta instead."
         )
 
     def get_config_dict(self) -> dict[str, Any]:
@@ -128,23 +136,21 @@ class SwitchHead(EncoderHead):
         options = {key: rebuild("head", option) for key, option in config["options"].items()}
         return cls(**{**config, "options": options})
 
-
-def _checked(meta: list[Any] | None, count: int) -> list[Any]:
-    """Raise a ``ValueError`` unless the meta names an option for each of ``count`` embeddings."""
-    if meta is None or len(meta) != count:
-        raise ValueError(
-            f"Expected one dictionary of meta for each of the {count} embeddings of SwitchHead, "
-            f"got {'none' if meta is None else len(meta)}. A SwitchEncoder returns them, or the "
-            "extract_meta of another encoder."
-        )
-    for row, facts in enumerate(meta):
-        if "encoder" not in facts:
-            raise about_object(
-                ValueError(
-                    f"Expected the meta of object {row} to name an option of SwitchHead under "
-                    f"'encoder', got {facts}. A SwitchEncoder returns it, or the extract_meta "
-                    "of another encoder."
-                ),
-                row,
+    def _checked(self, meta: list[Any] | None, count: int) -> list[Any]:
+        """Raise a ``ValueError`` unless the meta names an option for each of ``count`` objects."""
+        owner = type(self).__name__
+        if meta is None or len(meta) != count:
+            raise ValueError(
+                f"Expected one dictionary of meta for each of the {count} embeddings of {owner}, "
+                f"got {'none' if meta is None else len(meta)}. {self.meta_source}"
             )
-    return meta
+        for row, facts in enumerate(meta):
+            if self.meta_key not in facts:
+                raise about_object(
+                    ValueError(
+                        f"Expected the meta of object {row} to name an option of {owner} under "
+                        f"{self.meta_key!r}, got {facts}. {self.meta_source}"
+                    ),
+                    row,
+                )
+        return meta

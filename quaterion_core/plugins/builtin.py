@@ -26,6 +26,7 @@ def quaterion_heads() -> dict[str, str]:
         "hubness-reduction": "quaterion_core.heads.hubness_reduction_head:HubnessReductionHead",
         "identity": "quaterion_core.heads.empty_head:EmptyHead",
         "linear-projection": "quaterion_core.heads.linear_projection_head:LinearProjectionHead",
+        "query-and-document": ("quaterion_core.heads.query_and_document_head:QueryAndDocumentHead"),
         "sequential": "quaterion_core.heads.sequential_head:SequentialHead",
         "skip-connection": "quaterion_core.heads.skip_connection_head:SkipConnectionHead",
         "softmax-embeddings": "quaterion_core.heads.softmax_head:SoftmaxEmbeddingsHead",

@@ -22,7 +22,7 @@ from quaterion_core.distances import Distance
 from quaterion_core.encoding.values import Values
 from quaterion_core.matches import MatchCalibration, MatchRule
 from quaterion_core.model import SimilarityModel
-from quaterion_core.model_folder import folder_fingerprint
+from quaterion_core.model_folder import document_fingerprint
 from quaterion_core.plugins import ComponentKind, is_id, registry
 from quaterion_core.serving.exact_search import check_query
 from quaterion_core.serving.lexical import LEXICAL_FILE, LexicalTable, fused
@@ -106,7 +106,9 @@ class Index:
     """Objects in a store, and the model that embedded them.
 
     An index in a folder names its store and the model's folder; one in a store at a URL keeps all
-    in the store. It holds embeddings of one model only, which it knows by its fingerprint.
+    in the store. It holds embeddings of one model only, which it knows by its fingerprint. Any
+    model that embeds documents in the same way may search it, such as one whose head moves only
+    queries.
 
     Use :meth:`create` and :meth:`open`. An index is a context manager that closes itself.
 
@@ -266,8 +268,8 @@ class Index:
             name = "the model given" if isinstance(model, SimilarityModel) else str(model)
             raise ValueError(
                 f"Expected the model that embedded the objects of the index, got another one: "
-                f"{name} has another fingerprint, so that its embeddings cannot be compared with "
-                "these. Build a new index with it."
+                f"{name} has another fingerprint for documents, so that its embeddings cannot be "
+                "compared with these. Build a new index with it."
             )
 
     def __len__(self) -> int:
@@ -687,8 +689,8 @@ def _loaded(model: ModelLike) -> SimilarityModel:
 
 def _fingerprint(model: ModelLike) -> str:
     if isinstance(model, SimilarityModel):
-        return model.fingerprint()
-    return folder_fingerprint(Path(model))
+        return model.document_fingerprint()
+    return document_fingerprint(Path(model))
 
 
 def _rows(

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from quaterion_core.dataset.similarity_samples import SimilarityGroupSample, SimilarityPairSample
 from quaterion_core.dataset.train_collator import Features, collate_features
-from quaterion_core.encoders.encoder import Encoder, meta_extractors, train_collate_functions
+from quaterion_core.encoders.encoder import Encoder, train_collate_functions
 from quaterion_core.eval.attached_metric import AttachedMetric
 from quaterion_core.heads.encoder_head import EncoderHead
 from quaterion_core.loss.similarity_loss import SimilarityLoss
@@ -361,7 +361,7 @@ class TrainableModel(pl.LightningModule, ABC):
                 stacklevel=2,
             )
         features = collate_features(
-            list(objects), train_collate_functions(encoders), meta_extractors(encoders)
+            list(objects), train_collate_functions(encoders), self.model.get_meta_extractors()
         )
         return features, targets
 

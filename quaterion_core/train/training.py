@@ -20,7 +20,6 @@ from quaterion_core.dataset.train_collator import TrainCollator
 from quaterion_core.encoders.encoder import (
     collate_functions,
     length_functions,
-    meta_extractors,
     train_collate_functions,
 )
 from quaterion_core.eval.monitored import monitored
@@ -224,7 +223,9 @@ class Training:
         """Make loaders that collate raw objects for the encoders."""
         encoders = self.model.model.encoders
         collator = partial(
-            TrainCollator, meta_extractors=meta_extractors(encoders), chunking=self._chunking
+            TrainCollator,
+            meta_extractors=self.model.model.get_meta_extractors(),
+            chunking=self._chunking,
         )
         train = partial(collator, encoder_collates=train_collate_functions(encoders))
         validation = partial(collator, encoder_collates=collate_functions(encoders))

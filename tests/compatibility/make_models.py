@@ -46,6 +46,7 @@ from quaterion_core.heads import (
     GatedHead,
     HubnessReductionHead,
     LinearProjectionHead,
+    QueryAndDocumentHead,
     SequentialHead,
     SkipConnectionHead,
     SoftmaxEmbeddingsHead,
@@ -217,6 +218,9 @@ def text_models(folder: Path) -> dict[str, Callable[[], SimilarityModel]]:
         "head-switch": lambda: model_of(
             ByLength({"short": static(), "long": Lengths()}),
             SwitchHead({"short": GatedHead(8), "long": WideningHead(8, 2.0)}, 8),
+        ),
+        "head-query-and-document-prompts": lambda: model_of(
+            static(), QueryAndDocumentHead(GatedHead(8), 8)
         ),
         "reduce-hubness": hubness_of_model,
         "encoder-static-frozen": lambda: model_of(static(trainable=False, lowercase=False)),

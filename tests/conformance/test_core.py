@@ -76,6 +76,10 @@ test_conformance = conformance_tests(
         ),
         "identity": Example(arguments={"dropout": 0.2}),
         "linear-projection": Example(arguments={"output_size": 5, "dropout": 0.2}),
+        "query-and-document": Example(
+            arguments={"query": {"name": "gated", "dropout": 0.2}},
+            meta=[{"role": "query"}, {"role": "document"}],
+        ),
         "sequential": Example(
             build=lambda: SequentialHead(nn.Linear(8, 6), nn.Tanh(), nn.Dropout(0.2), output_size=6)
         ),

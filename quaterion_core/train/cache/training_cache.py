@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,12 +14,15 @@ from torch.utils.data import DataLoader
 from quaterion_core.dataset.chunking import Chunking
 from quaterion_core.dataset.distinct_objects import DistinctObjects
 from quaterion_core.dataset.similarity_data_loader import SimilarityDataLoader
+from quaterion_core.dataset.train_collator import collate_features
 from quaterion_core.encoders.encoder import (
     Encoder,
     collate_functions,
     length_functions,
+    meta_extractors,
     train_collate_functions,
 )
+from quaterion_core.heads.encoder_head import head_meta_extractors
 from quaterion_core.model import SimilarityModel
 from quaterion_core.train.cache.cache_config import CacheConfig, CacheType
 from quaterion_core.train.cache.cached_dataset import CachedObjects
@@ -208,7 +212,7 @@ class TrainingCache:
             digests[distinct.first],
             table,
         )
-        meta = self._meta(encoder, sources, distinct)
+        meta = self._meta(key, sources, distinct)
         ends = np.cumsum([len(source) for source in sources])[:-1]
         return look_up, [
             CachedObjects(table, torch.from_numpy(rows.reshape(-1, source.parts)), meta)
@@ -216,15 +220,21 @@ class TrainingCache:
         ]
 
     def _meta(
-        self, encoder: Encoder, sources: list[ObjectSource], distinct: DistinctObjects
+        self, key: str, sources: list[ObjectSource], distinct: DistinctObjects
     ) -> list[dict[str, Any]] | None:
-        """Read the meta of the distinct objects, if the encoder reads any."""
-        if not encoder.reads_meta:
+        """Read the meta of the distinct objects, if the encoder reads any.
+
+        That of the head is read along with that of the first encoder.
+        """
+        extractors = meta_extractors({key: self._model.encoders[key]})
+        if key == self.keys[0]:
+            extractors |= head_meta_extractors(self._model.head)
+        if not extractors:
             return None
-        extract = encoder.get_meta_extractor()
+        extract = partial(collate_features, encoder_collates={}, meta_extractors=extractors)
         meta: list[dict[str, Any]] = []
         for numbers in np.array_split(distinct.first, max(1, len(distinct.first) // 1024)):
-            meta.extend(CollatedBatches(sources, [numbers], extract)[0])
+            meta.extend(CollatedBatches(sources, [numbers], extract)[0]["meta"])
         return meta
 
 
