@@ -2,6 +2,7 @@
 
 from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.encoders.export_form import ExportForm, ImageInputs, TextInputs
+from quaterion_core.encoders.openai_compatible_encoder import OpenAICompatibleEncoder
 from quaterion_core.encoders.precomputed_encoder import PrecomputedEncoder
 from quaterion_core.encoders.switch_encoder import SwitchEncoder
 from quaterion_core.encoders.text_and_image_encoder import TextAndImageEncoder
@@ -10,6 +11,7 @@ __all__ = [
     "Encoder",
     "ExportForm",
     "ImageInputs",
+    "OpenAICompatibleEncoder",
     "PrecomputedEncoder",
     "SwitchEncoder",
     "TextAndImageEncoder",

@@ -13,6 +13,7 @@ def quaterion_encoders() -> dict[str, str]:
     """Declare core's encoders."""
     package = "quaterion_core.encoders"
     return {
+        "openai-compatible": f"{package}.openai_compatible_encoder:OpenAICompatibleEncoder",
         "precomputed": f"{package}.precomputed_encoder:PrecomputedEncoder",
         "text-and-image": f"{package}.text_and_image_encoder:TextAndImageEncoder",
     }

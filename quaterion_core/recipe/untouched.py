@@ -16,6 +16,7 @@ from quaterion_core.recipe.data import build_dataset
 from quaterion_core.recipe.paths import resolved
 from quaterion_core.recipe.settings import Recipe
 from quaterion_core.utils.items import LazyItems
+from quaterion_core.utils.provenance import from_folder
 
 
 def untouched_model(model: SimilarityModel, recipe: Recipe | None) -> SimilarityModel:
@@ -49,7 +50,8 @@ def _built_anew(recipe: Recipe, keys: Iterable[str]) -> dict[str, Encoder]:
         samples = build_dataset(recipe).load(recipe.splits.train)
         return iter(loader_for(samples[0]).pre_collate_fn(list(samples))[0])
 
-    with torch.random.fork_rng(devices=[]):
+    # The recipe may be that of a model folder.
+    with torch.random.fork_rng(devices=[]), from_folder():
         torch.manual_seed(recipe.seed)
         return {
             key: build_component("encoder", choices[key], objects=LazyItems(objects))

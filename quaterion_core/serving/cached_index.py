@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,27 +15,12 @@ from quaterion_core.dataset.object_files import FileObject
 from quaterion_core.model_folder import folder_fingerprint
 from quaterion_core.serving.index import Index, is_index
 from quaterion_core.storage import StorageError
+from quaterion_core.utils.cache_folder import cache_folder
 
 MOST_INDEXES: Final = 20
 """Number of indexes that are kept; the ones that were not used for longest are removed."""
 
 _FOLDER: Final = "indexes"
-
-
-def cache_folder() -> Path:
-    """Return the folder of the user's caches.
-
-    It is ``QUATERION_CACHE`` if that is set, or else ``quaterion`` in the cache folder of the
-    system.
-    """
-    if given := os.environ.get("QUATERION_CACHE"):
-        return Path(given)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-        return Path(base) / "quaterion" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "quaterion"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quaterion"
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import json
 import os
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -48,11 +50,26 @@ parquet.write_table(
 )
 np.savez(VECTORS, object=[*["one", "two", "three"], "", "3", str(Path("a/b"))], embedding=np.eye(6))
 
+spec = importlib.util.spec_from_file_location(
+    "embedding_service",
+    Path(__file__).parents[1] / "core" / "encoders" / "embedding_service.py",
+)
+embedding_service = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(embedding_service)
+RUNNING = ExitStack()
+SERVICE = RUNNING.enter_context(embedding_service.serving())
+atexit.register(RUNNING.close)
+
 MISSING = [name for name in ("mlflow", "wandb") if importlib.util.find_spec(name) is None]
 
 test_conformance = conformance_tests(
     "quaterion-core",
     examples={
+        "openai-compatible": Example(
+            arguments={"url": SERVICE.url, "model": "tiny", "prompts": {"query": "query: "}},
+            objects=["one", "three", "an apple"],
+            odd_objects=["", "Öffne ☃"],
+        ),
         "precomputed": Example(
             arguments={"vectors": VECTORS},
             objects=["one", "two", "three"],
