@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from quaterion_core.encoders.encoder import Encoder
+from quaterion_core.encoders.export_form import ExportForm
 from quaterion_core.plugins import is_id, registry
 from quaterion_core.storage import InvalidFolderError, SavedFolder, load_component, write_json
 from quaterion_core.storage.modules import CONFIG_FILE
@@ -189,6 +190,17 @@ class SwitchEncoder(Encoder):
                 embeddings.append(option(part["batch"]))
         ordering = torch.cat([part["ordering"] for part in batch.values()])
         return torch.cat(embeddings)[inverse_permutation(ordering)]
+
+    def get_export_form(self) -> ExportForm:
+        """Raise an error: objects of the options differ, so each is exported by itself.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} chooses between encoders, which one graph cannot. Export each "
+            f"of them by itself, as the part {' or '.join(self.options)}."
+        )
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the id and the configuration of each option, as JSON values.

@@ -13,10 +13,11 @@ from torch import nn
 
 from quaterion_core import SimilarityModel
 from quaterion_core.dataset import Document, Query
-from quaterion_core.encoders import Encoder
+from quaterion_core.encoders import Encoder, TextAndImageEncoder
 from quaterion_core.heads import (
     EmptyHead,
     GatedHead,
+    LinearProjectionHead,
     SequentialHead,
     SkipConnectionHead,
     SoftmaxEmbeddingsHead,
@@ -185,6 +186,33 @@ def test_a_head_that_needs_meta_is_refused_by_its_name(new_static, tmp_path):
     head = SwitchHead({"text": EmptyHead(8)}, input_embedding_size=8)
     with pytest.raises(ExportError, match="head SwitchHead cannot be exported"):
         export_onnx(SimilarityModel(new_static(), head), tmp_path / "exported")
+
+
+@pytest.mark.parametrize("has_own_heads", [False, True])
+def test_texts_and_images_are_exported_by_themselves(has_own_heads, new_static, tmp_path, texts):
+    torch.manual_seed(0)
+    options = {
+        "text": new_static(96),
+        "image": TimmEncoder("test_resnet", pretrained=False, image_size=32),
+    }
+    head = LinearProjectionHead(96, 4)
+    if has_own_heads:
+        head = SwitchHead({key: LinearProjectionHead(96, 4) for key in options}, 96)
+    model = SimilarityModel(TextAndImageEncoder(options), head).eval()
+    with pytest.raises(ExportError, match="as the part text or image"):
+        export_onnx(model, tmp_path / "both")
+    export_onnx(model, tmp_path / "text", part="text")
+    check_parity(model, tmp_path / "text", texts)
+    export_onnx(model, tmp_path / "image", part="image")
+    check_parity(model, tmp_path / "image", [Image.new("RGB", (40, 30), "red")])
+    assert not any(module.training for module in model.modules())
+    with pytest.raises(ExportError, match="one of image, text, got 'sound'"):
+        export_onnx(model, tmp_path / "sound", part="sound")
+
+
+def test_a_model_of_one_encoder_has_no_parts(static_model, tmp_path):
+    with pytest.raises(ExportError, match="has no part 'text'"):
+        export_onnx(static_model, tmp_path / "exported", part="text")
 
 
 def test_half_precision_is_refused_with_the_way_out(new_static, tmp_path):

@@ -24,6 +24,10 @@ from quaterion_core.cli.errors import check_exists, user_errors
     "and for servers that read those. torch-export: a program of torch.export.",
 )
 @click.option("--check", is_flag=True, help="Check the exported MODEL by its golden vectors.")
+@click.option(
+    "--part",
+    help="For a model that chooses between encoders: which of them to export, text or image.",
+)
 @click.option("--normalize", is_flag=True, help="Scale embeddings to unit length.")
 @click.option(
     "--samples",
@@ -61,6 +65,7 @@ def export(
     output: Path | None,
     target: str,
     check: bool,
+    part: str | None,
     normalize: bool,
     samples: Path | None,
     int8: bool,
@@ -83,7 +88,7 @@ def export(
             raise click.UsageError("Give the folder to write: -o DIR. (Or --check.)")
         if (data is not None or columns) and not int8:
             raise click.UsageError("--data and --column are for --int8. Give it, too.")
-        options: dict[str, Any] = {"normalize": normalize, "overwrite": overwrite}
+        options: dict[str, Any] = {"part": part, "normalize": normalize, "overwrite": overwrite}
         if samples is not None:
             options["samples"] = samples.read_text(encoding="utf-8").splitlines()
         if int8 and target != "onnx":

@@ -90,7 +90,7 @@ def model_graph(model: SimilarityModel, *, normalize: bool = False) -> ModelGrap
             dynamic.append({0: torch.export.Dim.DYNAMIC})
         names += own
     module = _WholeModel(list(forms.values()), model.head, normalize=normalize).eval()
-    _check_precision(module)
+    _check_weights(module)
     _check_head(model)
     return ModelGraph(
         module,
@@ -143,8 +143,13 @@ def _image_settings(inputs: ImageInputs, name: str) -> dict[str, Any]:
     return {"kind": "image", **values}
 
 
-def _check_precision(module: nn.Module) -> None:
+def _check_weights(module: nn.Module) -> None:
     for name, weight in module.named_parameters():
+        if weight.device.type != "cpu":
+            raise ExportError(
+                f"Expected weights on the CPU, got {weight.device} for {name!r}. Move the model "
+                "first: model.cpu()."
+            )
         if weight.is_floating_point() and weight.dtype != torch.float32:
             raise ExportError(
                 f"Expected weights of float32, got {weight.dtype} in {name!r}. Convert the model "

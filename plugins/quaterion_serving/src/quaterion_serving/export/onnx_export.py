@@ -13,11 +13,11 @@ import torch
 from quaterion_core import SimilarityModel
 from quaterion_core.embedding import evaluation_mode
 from quaterion_serving.export.graph import ExportError, ModelGraph, model_graph
+from quaterion_serving.export.parts import opened
 from quaterion_serving.export.quiet import quiet
 from quaterion_serving.export.samples import expected_embeddings, golden_samples
 from quaterion_serving.export.writing import (
     check_output,
-    opened,
     output_folder,
     write_golden,
     write_settings,
@@ -64,6 +64,7 @@ def export_onnx(
     *,
     samples: Sequence[Any] | None = None,
     normalize: bool = False,
+    part: str | None = None,
     int8: bool = False,
     data: str | Path | Mapping[str, Any] | None = None,
     columns: Mapping[str, Any] | None = None,
@@ -81,6 +82,8 @@ def export_onnx(
         path: A new or empty folder.
         samples: Objects for the golden vectors, at most 100; by default a few that are built in.
         normalize: Scale embeddings to unit length.
+        part: Key of the encoder to export, for a model that chooses between several, such as
+            ``"text"`` or ``"image"``.
         int8: Quantize the weights to int8, per channel. Activations are quantized by their range in
             the batch, so that an embedding depends, slightly, on its batch.
         data: For ``int8``, data to measure the loss of quality on; see
@@ -110,7 +113,7 @@ def export_onnx(
         )
     if recipe is None and isinstance(model, (str, Path)) and (Path(model) / "recipe.yaml").exists():
         recipe = Path(model) / "recipe.yaml"
-    model = opened(model)
+    model = opened(model, part)
     with output_folder(path, overwrite=overwrite) as folder, evaluation_mode(model):
         graph = model_graph(model, normalize=normalize)
         chosen = golden_samples(graph, samples)

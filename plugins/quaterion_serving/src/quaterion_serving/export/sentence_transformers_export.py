@@ -22,6 +22,7 @@ from quaterion_core.storage import check_finite, open_saved_folder
 from quaterion_core.storage.saved_folder import is_code_or_pickle
 from quaterion_serving.export.dense_layers import sentence_transformer_modules
 from quaterion_serving.export.graph import ExportError
+from quaterion_serving.export.parts import opened
 from quaterion_serving.export.samples import (
     TEXTS,
     checked_samples,
@@ -31,7 +32,6 @@ from quaterion_serving.export.samples import (
 from quaterion_serving.export.writing import (
     MODULES_FILE,
     check_output,
-    opened,
     output_folder,
     write_golden,
 )
@@ -73,6 +73,7 @@ def export_sentence_transformers(
     *,
     samples: Sequence[str] | None = None,
     normalize: bool = False,
+    part: str | None = None,
     overwrite: bool = False,
 ) -> SentenceTransformersExport:
     """Export a model to a folder that ``SentenceTransformer(path)`` opens.
@@ -87,6 +88,8 @@ def export_sentence_transformers(
         path: A new or empty folder.
         samples: Texts for golden vectors, at most 100; by default a few that are built in.
         normalize: Scale embeddings to unit length.
+        part: Key of the encoder to export, for a model that chooses between several, such as
+            ``"text"`` or ``"image"``.
         overwrite: Replace an exported model. Anything else is never replaced.
 
     Returns:
@@ -98,7 +101,7 @@ def export_sentence_transformers(
         OutputExistsError: ``path`` exists, and may not be replaced.
     """
     check_output(path, overwrite=overwrite)
-    model = opened(model)
+    model = opened(model, part)
     save = _saving_encoder(model)
     with (
         tempfile.TemporaryDirectory() as temporary,

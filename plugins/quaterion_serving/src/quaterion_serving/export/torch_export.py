@@ -13,11 +13,11 @@ import torch
 from quaterion_core import SimilarityModel
 from quaterion_core.embedding import evaluation_mode
 from quaterion_serving.export.graph import ExportError, model_graph
+from quaterion_serving.export.parts import opened
 from quaterion_serving.export.quiet import quiet
 from quaterion_serving.export.samples import expected_embeddings, golden_samples
 from quaterion_serving.export.writing import (
     check_output,
-    opened,
     output_folder,
     write_golden,
     write_settings,
@@ -48,6 +48,7 @@ def export_torch(
     *,
     samples: Sequence[Any] | None = None,
     normalize: bool = False,
+    part: str | None = None,
     overwrite: bool = False,
 ) -> TorchExport:
     """Export a model by ``torch.export``, such as for AOTInductor or ExecuTorch.
@@ -59,6 +60,8 @@ def export_torch(
         path: A new or empty folder.
         samples: Objects for the golden vectors, at most 100; by default a few that are built in.
         normalize: Scale embeddings to unit length.
+        part: Key of the encoder to export, for a model that chooses between several, such as
+            ``"text"`` or ``"image"``.
         overwrite: Replace an exported model. Anything else is never replaced.
 
     Raises:
@@ -67,7 +70,7 @@ def export_torch(
         OutputExistsError: ``path`` exists, and may not be replaced.
     """
     check_output(path, overwrite=overwrite)
-    model = opened(model)
+    model = opened(model, part)
     with output_folder(path, overwrite=overwrite) as folder, evaluation_mode(model):
         graph = model_graph(model, normalize=normalize)
         chosen = golden_samples(graph, samples)

@@ -35,13 +35,6 @@ def may_replace(overwrite: bool) -> Callable[[Path], bool] | None:
     return is_exported_model if overwrite else None
 
 
-def opened(model: SimilarityModel | str | Path) -> SimilarityModel:
-    """Return a model, which is loaded and converted to float32 if it is given as a folder."""
-    if isinstance(model, SimilarityModel):
-        return model
-    return SimilarityModel.load(model).float()
-
-
 @contextmanager
 def output_folder(path: str | Path, *, overwrite: bool) -> Iterator[Path]:
     """Fill a folder that appears once all is written and checked."""
