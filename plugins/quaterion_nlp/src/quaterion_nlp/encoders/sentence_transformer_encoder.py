@@ -14,6 +14,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from quaterion_core.dataset.text_roles import Document, Query
 from quaterion_core.encoders import Encoder, ExportForm
 from quaterion_core.storage import InvalidFolderError, SavedFolder, write_json
 from quaterion_core.utils.faults import Faults
@@ -339,8 +340,12 @@ class SentenceTransformerEncoder(Encoder):
 
     def save_sentence_transformer(self, path: Path) -> None:
         """Save the model alone, with the prompts, to a new folder for ``SentenceTransformer``."""
-        model = merged(self.model, self._adapters[0]) if self._adapters else self.model
         used = self.get_collate_fn()
+        # A tokenizer keeps the truncation and padding of its last use, and they are saved with it:
+        # let them be the same for a model that has embedded texts and one that has not.
+        for text in (Query("a"), Document("a")):
+            used([text])
+        model = merged(self.model, self._adapters[0]) if self._adapters else self.model
         prompts = {role: used.prompts.get(role, used.prompt or "") for role in ROLES}
         write_sentence_transformer(model, path, prompt=used.prompt, prompts=prompts)
 
