@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-_SCHEMA: Final = "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID"
+_SCHEMA: Final = "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB)"
 _AT_ONCE: Final = 500
 _WAIT: Final = 30.0
 
@@ -83,7 +83,7 @@ class AnswerCache:
     def _opened(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(self._file, timeout=_WAIT)) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
-            query = "SELECT sql FROM sqlite_master"
+            query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"  # not its index
             schema = [sql for (sql,) in connection.execute(query)]
             if not schema:
                 with connection, suppress(sqlite3.OperationalError):  # another process was faster

@@ -182,7 +182,7 @@ class EmbeddingServer:
 
     def _error(self, what: str, advice: str = "") -> EmbeddingServerError:
         asked = f"Expected embeddings by {self.model!r:.80} from {self.url}"
-        return EmbeddingServerError(f"{asked}, but {what}. {advice}".strip())
+        return EmbeddingServerError(f"{asked}, but {what.rstrip('.')}. {advice}".strip())
 
 
 @dataclass(frozen=True)
