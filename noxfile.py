@@ -22,10 +22,11 @@ nox.options.reuse_existing_virtualenvs = True
 SHARED = Path(".nox", "shared")
 DISTRIBUTIONS = [
     ".", "plugins/quaterion_nlp", "plugins/quaterion_cv", "plugins/quaterion_report",
-    "plugins/quaterion_serving",
+    "plugins/quaterion_serving", "plugins/quaterion_tune",
 ]  # fmt: skip
 PACKAGES = [
     "quaterion_core", "quaterion_nlp", "quaterion_cv", "quaterion_report", "quaterion_serving",
+    "quaterion_tune",
 ]  # fmt: skip
 PROJECT = nox.project.load_toml("pyproject.toml")
 TEST_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}

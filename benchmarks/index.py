@@ -1,6 +1,8 @@
 """Building and searching a store of vectors: time, latency, size, and recall.
 
-Vectors lie around the centers of groups, as embeddings do. The reference of a search is a bare
+Vectors lie around the centers of groups and near a subspace, as embeddings do: vectors that fill
+all dimensions alike are far harder for an approximate search (recall@10 of faiss with a million of
+them is 0.40, with 128 candidates). The reference of a search is a bare
 matrix product with top-k over the same vectors in memory, float32. Each way runs in a process of
 its own; searches are single queries after a warm-up, interleaved with those of the reference.
 
@@ -25,17 +27,22 @@ from benchmarks.report import report
 
 TOP: Final = 10
 BLOCK: Final = 10_000
+LATENT: Final = 64
+"""Number of dimensions that most of the variance is in: embeddings do not fill their space."""
 
 
 def vectors_of(size: int, dim: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return unit vectors, ten around each center."""
+    """Return unit vectors, ten around each center, most of whose variance is in few dimensions."""
+    directions = np.random.default_rng(99).standard_normal((LATENT, dim), dtype=np.float32)
     generator = np.random.default_rng(seed)
-    centers = generator.standard_normal((max(1, size // 10), dim), dtype=np.float32)
+    centers = generator.standard_normal((max(1, size // 10), LATENT), dtype=np.float32)
     found = np.empty((size, dim), dtype=np.float32)
     for start in range(0, size, BLOCK):
         stop = min(start + BLOCK, size)
-        part = generator.standard_normal((stop - start, dim), dtype=np.float32)
-        part += centers[np.arange(start, stop) % len(centers)]
+        latent = centers[np.arange(start, stop) % len(centers)]
+        latent = latent + generator.standard_normal(latent.shape, dtype=np.float32)
+        part = latent @ directions
+        part += generator.standard_normal(part.shape, dtype=np.float32)
         found[start:stop] = part / np.linalg.norm(part, axis=1, keepdims=True)
     return found
 

@@ -128,6 +128,7 @@ class TableDataset(SplitDataset):
         )
         self._limit, self._on_error, self._seed = limit, on_error, seed
         self._reads_all_columns = False
+        self._needs_columns = True
         self._check_options()
 
     def _check_options(self) -> None:
@@ -227,6 +228,11 @@ class TableDataset(SplitDataset):
                 raise ValueError(f"{place} {row}.") from row
             yield row
 
+    def rows_of_any_columns(self, split: str) -> Iterator[Row]:
+        """Yield the rows of a split as :meth:`rows` does, whatever columns there are."""
+        self._needs_columns = False
+        yield from self.rows(split)
+
     def check_source(self, split: str) -> None:
         """Check that a split exists and that its files are there.
 
@@ -255,6 +261,10 @@ class TableDataset(SplitDataset):
         if self._seed:
             options["seed"] = self._seed
         return {"files": files, **self._columns.get_config_dict(), **options}
+
+    def _check_columns(self, names: Sequence[str], place: str) -> None:
+        if self._needs_columns:
+            self._columns.check(names, place)
 
     def _read(self, split: str) -> list[SimilaritySample]:
         if self._on_error == "skip":
@@ -524,7 +534,7 @@ class CsvDataset(TableDataset):
         place = f"{path}, line {line}"
         names = read_header(header, self._columns.names, place)
         self._check_delimiter(names, place)
-        self._columns.check(names, place)
+        self._check_columns(names, place)
         for number, row in rows:
             if len(row) > len(names):
                 fault = (
@@ -594,7 +604,7 @@ class ParquetDataset(TableDataset):
         except (ArrowException, OSError) as error:  # OSError for a broken header
             raise ValueError(f"{path} is not a Parquet file: {printable(str(error))}") from None
         with file:
-            self._columns.check(file.schema_arrow.names, str(path))
+            self._check_columns(file.schema_arrow.names, str(path))
             every = file.schema_arrow.names
             names = every if self._reads_all_columns else self._columns.names
             check_expansion(path, *_parquet_sizes(file.metadata, names))
@@ -735,7 +745,7 @@ class ExcelDataset(TableDataset):
         place = f"{path}, row {number}"
         given = ["" if name is None else str(name) for name in header]
         names = read_header(given, self._columns.names, place)
-        self._columns.check(names, place)
+        self._check_columns(names, place)
         for number, row in filled:
             yield f"row {number}", dict(zip(names, row, strict=False))
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from quaterion_core.components import Fault, constrained, value_fault
 from quaterion_core.components.validation import is_class
+from quaterion_core.dataset.file_kinds import READERS, suffix_of
 from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.recipe.faults import Faults, Place, RecipeError, recipe_error
 from quaterion_core.recipe.settings import Recipe
@@ -84,6 +85,11 @@ def open_recipe(recipe: RecipeLike) -> Source:
             f"{recipe!r:.80}."
         )
     path = Path(recipe)
+    if suffix_of(path) in READERS.keys() - {".json"}:  # JSON is YAML, too
+        raise RecipeError(
+            f"Expected a recipe, got the data {path}. Name them in a recipe, or find a model "
+            f"without one: quaterion tune {path} --output DIR, with quaterion-tune."
+        )
     try:
         text = _read(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ OURS = (
     "quaterion-cv",
     "quaterion-report",
     "quaterion-serving",
+    "quaterion-tune",
 )
 
 GOOD_LOSS = '''

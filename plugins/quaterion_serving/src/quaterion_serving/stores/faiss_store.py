@@ -68,7 +68,7 @@ class FaissStore(FolderStore):
     """
 
     def __init__(
-        self, location: str, m: Count = 16, ef_construction: Count = 100, ef_search: Count = 128
+        self, location: str, m: Count = 16, ef_construction: Count = 100, ef_search: Count = 256
     ):
         super().__init__(location)
         for name, value, most in (
