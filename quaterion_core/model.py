@@ -757,7 +757,13 @@ class SimilarityModel(nn.Module):
             InvalidFolderError: The folder is not a saved model, is incomplete or was changed.
             UnsupportedFormatError: It was saved by a later version.
             MissingComponentError: It needs components that are neither installed nor passed.
+            ValueError: The path is an address of the Hugging Face Hub.
         """
+        if isinstance(input_path, str) and input_path.startswith("hf://"):
+            raise ValueError(
+                f"Expected a folder, got {input_path!r:.200}. Load it from the Hub with "
+                "quaterion_serving.load_from_hub, of quaterion-serving[hub]."
+            )
         encoders, head, calibration, matches = load_parts(
             path_of(input_path, "input_path"), components or {}
         )

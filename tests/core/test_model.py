@@ -395,3 +395,8 @@ def test_errors_of_a_collate_function_name_the_position_in_the_whole_list():
             model.encode(words, batch_size=6)
         with pytest.raises(ValueError, match="^Object 4 is empty"):
             model.encode(words, batch_size=2)
+
+
+def test_addresses_of_the_hub_lead_to_what_loads_them():
+    with pytest.raises(ValueError, match=r"load_from_hub, of quaterion-serving\[hub\]"):
+        SimilarityModel.load("hf://owner/name@main")

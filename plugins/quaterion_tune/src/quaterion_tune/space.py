@@ -14,21 +14,26 @@ METRICS: Final[dict[str, list[Any]]] = {
 }
 """Metrics by kind of data; the first one is what a search maximises."""
 
-DEFAULTS: Final[dict[str, dict[str, Any]]] = {
-    "pairs": {
-        "loss": "multiple-negatives-ranking", "scale": 20.0, "symmetric": True, "lr": 0.002,
-        "epochs": 20, "batch_size": 1024, "head": "linear", "hubness_reduction": True,
-    },
-    "scored pairs": {
-        "loss": "cosent", "scale": 20.0, "lr": 0.002, "epochs": 20, "batch_size": 128,
-        "head": "linear",
-    },
-    "groups": {
-        "loss": "cosface", "scale": 16.0, "lr": 0.002, "epochs": 20, "batch_size": 256,
-        "head": "linear", "dropout": 0.1,
-    },
-}  # fmt: skip
-"""What the first trial chooses, by kind of data."""
+_EPOCHS: Final = {True: (10, 20, 40), False: (5, 10, 20)}
+_BATCH_SIZES: Final = {"text": (128, 512, 1024), "image": (32, 64, 128)}
+
+
+def first_choices(recognised: Recognised, encoder: ChosenEncoder) -> dict[str, Any]:
+    """Return what the first trial chooses: values that work well in general."""
+    low, high = _rates(recognised, encoder)
+    choices: dict[str, Any] = {
+        "scale": 16.0 if recognised.kind == "groups" else 20.0,
+        "lr": (low * high) ** 0.5,
+        "epochs": _EPOCHS[encoder.is_pretrained][1],
+        "batch_size": _BATCH_SIZES[recognised.modality][1],
+    }
+    if encoder.is_pretrained:
+        choices["head"] = "linear"
+        if recognised.kind == "groups":
+            choices["dropout"] = 0.1
+    if recognised.kind == "pairs":
+        return {**choices, "symmetric": True, "hubness_reduction": True}
+    return {**choices, "loss": "cosface" if recognised.kind == "groups" else "cosent"}
 
 
 class Chooser(Protocol):
@@ -61,13 +66,10 @@ def recipe_of(
         seed: Seed of the training run.
     """
     kind = recognised.kind
-    from_scratch = not encoder.is_pretrained
-    epochs = [5, 10, 20] if from_scratch else [10, 20, 40]
-    batch_sizes = [32, 64, 128] if recognised.modality == "image" else [128, 256, 1024]
     recipe: dict[str, Any] = {
         "data": recognised.data,
         "encoder": dict(encoder.choice),
-        "head": "identity" if from_scratch else _head(trial, kind, size),
+        "head": _head(trial, kind, size) if encoder.is_pretrained else "identity",
         "loss": _loss(trial, kind),
         "metrics": METRICS[kind],
         "optimizer": {
@@ -76,8 +78,8 @@ def recipe_of(
             "weight_decay": 0,
         },
         "schedule": {"name": "cosine", "warm_up": 0.1},
-        "epochs": trial.suggest_categorical("epochs", epochs),
-        "batch_size": trial.suggest_categorical("batch_size", batch_sizes),
+        "epochs": trial.suggest_categorical("epochs", _EPOCHS[encoder.is_pretrained]),
+        "batch_size": trial.suggest_categorical("batch_size", _BATCH_SIZES[recognised.modality]),
         "seed": seed,
     }
     if kind == "groups":

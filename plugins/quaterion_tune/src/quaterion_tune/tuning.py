@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import tempfile
 import time
 import warnings
@@ -26,10 +27,10 @@ from quaterion_core.train.errors import TrainingError
 from quaterion_tune.encoders import ChosenEncoder, choose_encoder
 from quaterion_tune.interpolation import WEIGHTS, interpolated
 from quaterion_tune.recognition import Recognised, recognise
-from quaterion_tune.space import DEFAULTS, recipe_of
+from quaterion_tune.space import first_choices, recipe_of
 
-_SEARCH: Final = 0.7
-"""Share of the budget for the search; the rest is for the final run and the comparison."""
+_SEARCH: Final = 0.9
+"""Share of the budget for the search; the rest is for the comparison."""
 
 _QUIET: Final = {
     "enable_progress_bar": False, "enable_model_summary": False, "logger": False,
@@ -129,7 +130,8 @@ def tune(
     Args:
         data: A file or a folder; see :func:`recognise`.
         output: Folder of the model, new or empty.
-        minutes: The budget, in minutes. A run that has begun is finished.
+        minutes: The budget, in minutes. A trial is begun only if one as long as the longest before
+            fits in; the first one is always finished.
         trials: Most trials; by default as many as the budget allows.
         encoder: Name or folder of a pretrained model; by default one that is on this machine, or
             else one that is trained from scratch.
@@ -156,10 +158,7 @@ def tune(
     write(f"Encoder: {chosen.reason}.")
     with tempfile.TemporaryDirectory() as work, _quiet():
         search = _Search(found, chosen, Path(work), seed, write)
-        best = search.run(minutes * 60 * _SEARCH, trials)
-        write("Training the best recipe again, to compare it.")
-        fitted = Path(work, "fitted")
-        fit_recipe(best, fitted, write=_silent)
+        best, fitted = search.run(minutes * 60 * _SEARCH, trials)
         return _decided(search, best, fitted, target, overwrite=overwrite)
 
 
@@ -180,10 +179,11 @@ class _Search:
         self._seed = seed
         self._cache = str(work / "embeddings")
         self._size = encoder.embedding_size() if encoder.is_pretrained else 0
-        self._best: tuple[float, dict[str, Any]] | None = None
+        self._work = work
+        self._best: tuple[float, dict[str, Any], Path] | None = None
 
-    def run(self, seconds: float, trials: int | None) -> dict[str, Any]:
-        """Run trials until the time is over, and return the best recipe.
+    def run(self, seconds: float, trials: int | None) -> tuple[dict[str, Any], Path]:
+        """Run trials until the time is over, and return the best recipe and its model's folder.
 
         Raises:
             ValueError: No trial succeeded.
@@ -191,19 +191,26 @@ class _Search:
         study = optuna.create_study(
             direction="maximize", sampler=optuna.samplers.TPESampler(seed=self._seed)
         )
-        study.enqueue_trial(DEFAULTS[self.found.kind], skip_if_exists=True)
-        study.optimize(self._value, n_trials=trials, timeout=seconds, catch=(optuna.TrialPruned,))
+        study.enqueue_trial(first_choices(self.found, self.encoder))
+        end = time.monotonic() + seconds
+
+        def stop_in_time(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+            if time.monotonic() + max(run.seconds for run in self.trials) > end:
+                study.stop()
+
+        study.optimize(self._value, n_trials=trials, callbacks=[stop_in_time])
         if self._best is None:
             raise ValueError(f"No trial succeeded. The first one: {self.trials[0].fault}")
-        return self._best[1]
+        return self._best[1:]
 
     def _value(self, trial: optuna.Trial) -> float:
         recipe = recipe_of(
             trial, self.found, self.encoder, size=self._size, cache=self._cache, seed=self._seed
         )
         begin = time.monotonic()
+        fitted = self._work / f"trial-{trial.number}"
         try:
-            result = fit_recipe({**recipe, "trainer": dict(_QUIET)}, write=_silent)
+            result = fit_recipe({**recipe, "trainer": dict(_QUIET)}, fitted, write=_silent)
         except (ValueError, TrainingError) as error:
             seconds = time.monotonic() - begin
             fault = str(error).splitlines()[0][:500]
@@ -215,7 +222,11 @@ class _Search:
         self.trials.append(Trial(trial.number, value, seconds, trial.params))
         is_better = self._best is None or value > self._best[0]
         if is_better:
-            self._best = value, recipe
+            if self._best is not None:
+                shutil.rmtree(self._best[2])
+            self._best = value, recipe, fitted
+        else:
+            shutil.rmtree(fitted)
         note = ", the best so far" if is_better else ""
         self.write(f"Trial {trial.number + 1}: {self.metric} {value:.4f} ({seconds:.0f} s){note}")
         return value
@@ -253,7 +264,7 @@ def _decided(
         "recipe.yaml": saved_recipe(parse_recipe(open_recipe(kept))),
         "tune.json": json.dumps(result.to_dict(), indent=1, default=str),
     }
-    if chosen == _TUNED and (fitted / "report.json").exists():
+    if chosen == _TUNED:
         notes["report.json"] = (fitted / "report.json").read_text(encoding="utf-8")
     models[chosen].save(target, overwrite=overwrite and is_model_folder(target), notes=notes)
     return result
