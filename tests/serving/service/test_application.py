@@ -143,11 +143,19 @@ def test_unknown_paths_share_a_label(letters):
         assert "unknown" not in figures
 
 
-def test_other_names_of_the_machine_are_refused(letters):
-    settings = ServiceSettings(allowed_hosts=("localhost", "127.0.0.1"))
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8000", 200), ("LOCALHOST", 200), ("[::1]:8000", 200), ("127.0.0.1", 200),
+        ("attacker.example", 400), ("attacker.example:8000", 400),
+        ("localhost.attacker.example", 400),
+        ("[::2]:8000", 400),
+    ],
+)  # fmt: skip
+def test_other_names_of_the_machine_are_refused(letters, host, status):
+    settings = ServiceSettings(allowed_hosts=("localhost", "127.0.0.1", "::1"))
     with TestClient(build_application(letters, settings=settings)) as http:
-        assert http.get("/health", headers={"Host": "localhost:8000"}).status_code == 200
-        assert http.get("/health", headers={"Host": "attacker.example"}).status_code == 400
+        assert http.get("/health", headers={"Host": host}).status_code == status
 
 
 def test_pages_load_nothing_from_elsewhere(letters):

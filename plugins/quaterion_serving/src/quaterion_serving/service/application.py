@@ -10,7 +10,6 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse
 
 from quaterion_core import SimilarityModel
@@ -19,7 +18,7 @@ from quaterion_core.version import __version__
 from quaterion_serving.service.embeddings_api import embeddings_router
 from quaterion_serving.service.engine import Engine
 from quaterion_serving.service.errors import ServiceError, invalid
-from quaterion_serving.service.middleware import BodyLimit, Counting, KeyCheck
+from quaterion_serving.service.middleware import BodyLimit, Counting, HostCheck, KeyCheck
 from quaterion_serving.service.monitoring import MEDIA_TYPE, Monitoring
 from quaterion_serving.service.search_api import search_router
 from quaterion_serving.service.settings import ServiceSettings
@@ -75,7 +74,7 @@ def build_application(
     if settings.api_key is not None:
         app.add_middleware(KeyCheck, key=settings.api_key)
     if settings.allowed_hosts is not None:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts))
+        app.add_middleware(HostCheck, allowed=settings.allowed_hosts)
     app.add_middleware(Counting, monitoring=monitoring)
     return app
 

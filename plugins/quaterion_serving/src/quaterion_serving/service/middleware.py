@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -80,6 +80,30 @@ class KeyCheck:
         await self._app(scope, receive, send)
 
 
+class HostCheck:
+    """Layer that refuses requests to other names of this machine.
+
+    A web page can let its own name point to this machine, and could then read the answers.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: Collection[str]):
+        self._app = app
+        self._allowed = frozenset(allowed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope["type"] == "http":
+            given = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+            if host_of(given) not in self._allowed:
+                error = ServiceError(
+                    400, "Expected another name of the service in the header Host. Start it with "
+                    "--allowed-host NAME.", "unknown_host",
+                )  # fmt: skip
+                await refuse(send, error, {})
+                return
+        await self._app(scope, receive, send)
+
+
 class BodyLimit:
     """Layer that refuses bodies that are too large, by what they state and by what they are."""
 
@@ -132,6 +156,18 @@ class BodyLimit:
 
     def _error(self) -> ServiceError:
         return too_large(f"Expected a request of at most {self._limit:,} bytes, got more.")
+
+
+def host_of(header: str) -> str:
+    """Return the name in a header ``Host``, without its port.
+
+    Example:
+        >>> host_of("localhost:8000"), host_of("[::1]:8000"), host_of("example.org")
+        ('localhost', '::1', 'example.org')
+    """
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.partition(":")[0].lower()
 
 
 async def refuse(send: Send, error: ServiceError, headers: Mapping[str, str]) -> None:
