@@ -53,6 +53,11 @@ def explained(error: sqlite3.DatabaseError | OverflowError, path: Path) -> Excep
         path: The file.
     """
     text = str(error)
+    if "too large" in text or "too many" in text:
+        return ValueError(
+            f"Expected a simpler condition, with fewer values or parts: {text}. Search several "
+            "times, or store a field that groups the values."
+        )
     if isinstance(error, sqlite3.OperationalError):
         if "locked" in text or "busy" in text:
             return NotWritableError(

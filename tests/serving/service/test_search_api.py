@@ -96,9 +96,10 @@ def test_images_are_searched(http_of_images, pictures):
         ({"query": "a", "min_probability": 2}, "min_probability"),
         ({"query": "a", "min_probability": 0.5, "miss_rate": 0.5}, "min_probability and miss_rate"),
         ({"query": "refuse"}, "The model cannot embed the input"),
+        ({"query": "a", "where": ["n=" + ",".join(map(str, range(2000)))]}, "a simpler condition"),
         ({"image": "bm90IGFuIGltYWdl"}, "Expected an image of one of the formats"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_searches_that_cannot_be_understood(http, body, message):
     answer = http.post("/search", json=body)

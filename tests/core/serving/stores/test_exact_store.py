@@ -312,3 +312,9 @@ def test_payloads_are_json(opened, payload, error):
     with pytest.raises(error):
         opened.upsert(["a"], vectors(1), [payload])
     assert len(opened) == 50
+
+
+def test_conditions_beyond_the_limits_of_the_database_are_refused(opened):
+    with pytest.raises(ValueError, match="Expected a simpler condition") as refused:
+        opened.search(vectors(1), where=Equals("n", tuple(range(2000))))
+    assert not isinstance(refused.value, InvalidFolderError)

@@ -17,6 +17,7 @@ from quaterion_core.encoders.encoder import length_functions
 from quaterion_core.matches import MatchRule
 from quaterion_core.serving import Index, IndexHit
 from quaterion_core.serving.stores import Condition
+from quaterion_core.storage import StorageError
 from quaterion_serving.service.accepted import Accepted
 from quaterion_serving.service.batching import Batcher
 from quaterion_serving.service.errors import ServiceError, invalid, too_large, unavailable
@@ -175,13 +176,15 @@ class Engine:
                 f"The service is overloaded: the request took more than "
                 f"{self._settings.timeout:g} seconds. Try again later."
             ) from None
+        except StorageError:  # of the index, not of the request
+            raise
         except (ValueError, TypeError) as error:
-            raise invalid(f"The model cannot embed the input. {error}") from error
+            raise invalid(str(error)) from error
 
     def _run(self, items: list[Item]) -> list[Result]:
         self._observe(len(items))
         objects = [item.object for item in items]
-        embeddings = self.model.encode(objects, batch_size=_MODEL_BATCH).astype(np.float32)
+        embeddings = self._embeddings(objects)
         results: list[Result | None] = [None] * len(items)
         texts = [n for n, item in enumerate(items) if isinstance(item, _ToEmbed)]
         for number, tokens in zip(texts, self._tokens([objects[n] for n in texts]), strict=True):
@@ -193,6 +196,12 @@ class Engine:
             for (number, _), of_query in zip(group, hits, strict=True):
                 results[number] = of_query
         return [result for result in results if result is not None]
+
+    def _embeddings(self, objects: list[Any]) -> Vector:
+        try:
+            return self.model.encode(objects, batch_size=_MODEL_BATCH).astype(np.float32)
+        except (ValueError, TypeError) as error:
+            raise invalid(f"The model cannot embed the input. {error}") from error
 
     def _found(
         self,
