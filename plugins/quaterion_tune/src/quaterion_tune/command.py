@@ -44,9 +44,11 @@ def tune(
     """Find the best model for DATA, and never a worse one than the untouched encoder.
 
     DATA is a table (CSV, JSON lines, Parquet, Excel) whose columns are recognised, such as question
-    and answer, or text and label; or a folder with one folder of images for each group. What is
-    held out decides: if nothing is significantly better than the untouched encoder, that one is
-    saved, and the exit code is 3.
+    and answer, or text and label; or a folder with one folder of images for each group; or a recipe
+    that marks what to search, such as 'epochs: {search: [5, 20]}'.
+
+    What is held out decides: if nothing is significantly better than the untouched encoder, that
+    one is saved, and the exit code is 3.
     """
     with user_errors():
         check_exists(data)
@@ -77,9 +79,14 @@ def _print(result: TuneResult) -> None:
         console.print(f"  {_described(name):<28} {value:.4f}")
     if result.comparison is not None:
         main = result.comparison.metrics[0]
+        where = (
+            "test split, which has chosen nothing"
+            if result.comparison.split == "test"
+            else "validation split, which has chosen, so that the figure is optimistic"
+        )
         low, high = main.interval or (float("nan"), float("nan"))
         console.print(
-            f"On the test split, which has chosen nothing: untouched {main.a:.4f}, preferred "
+            f"On the {where}: untouched {main.a:.4f}, preferred "
             f"{main.b:.4f}, difference {main.difference:+.4f} ({low:+.4f} to {high:+.4f}, p = "
             f"{main.p_value if main.p_value is not None else float('nan'):.3g})."
         )

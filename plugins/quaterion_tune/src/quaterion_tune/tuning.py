@@ -11,7 +11,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,14 +20,22 @@ import optuna
 
 from quaterion_core import SimilarityModel
 from quaterion_core.model_folder import check_model_output, is_model_folder
-from quaterion_core.recipe import Comparison, compare_models, evaluate_recipe, fit_recipe
+from quaterion_core.recipe import (
+    Comparison,
+    build_dataset,
+    compare_models,
+    evaluate_recipe,
+    fit_recipe,
+)
+from quaterion_core.recipe.paths import resolved
 from quaterion_core.recipe.reading import open_recipe, parse_recipe
 from quaterion_core.recipe.saving import saved_recipe
 from quaterion_core.recipe.untouched import untouched_model
 from quaterion_core.train.errors import TrainingError
-from quaterion_tune.encoders import ChosenEncoder, choose_encoder
+from quaterion_tune.encoders import choose_encoder
 from quaterion_tune.interpolation import WEIGHTS, interpolated
-from quaterion_tune.recognition import Recognised, recognise
+from quaterion_tune.marked import is_marked, suggested
+from quaterion_tune.recognition import recognise
 from quaterion_tune.space import first_choices, recipe_of
 
 _SEARCH: Final = 0.9
@@ -64,8 +73,8 @@ class TuneResult:
 
     Attributes:
         output: Folder of the model.
-        data: The data as they were recognised.
-        encoder: The encoder.
+        data: What the data are, for people.
+        encoder: What the encoder is, for people.
         metric: What was maximised.
         trials: All training runs.
         recipe: The recipe of the best one.
@@ -74,12 +83,12 @@ class TuneResult:
         candidates: The metric over the validation split by candidate.
         comparison: The candidate that the validation split preferred, compared with the untouched
             encoder on the test split, which has chosen nothing; ``None`` if that preferred the
-            untouched one.
+            untouched one. Without a test split it is compared on the validation split.
     """
 
     output: Path
-    data: Recognised
-    encoder: ChosenEncoder
+    data: str
+    encoder: str
     metric: str
     trials: list[Trial]
     recipe: dict[str, Any]
@@ -95,8 +104,8 @@ class TuneResult:
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         return {
-            "data": self.data.reason,
-            "encoder": self.encoder.reason,
+            "data": self.data,
+            "encoder": self.encoder,
             "metric": self.metric,
             "chosen": self.chosen,
             "candidates": self.candidates,
@@ -128,7 +137,9 @@ def tune(
     The folder holds an ordinary model, its recipe (``recipe.yaml``) and the trials (``tune.json``).
 
     Args:
-        data: A file or a folder; see :func:`recognise`.
+        data: A file or a folder; see :func:`recognise`. Or a recipe, a YAML file that marks what to
+            search: ``lr: {search: {low: 0.001, high: 0.1, log: true}}``, ``loss: {search: [triplet,
+            supcon]}``; its first metric is maximised.
         output: Folder of the model, new or empty.
         minutes: The budget, in minutes. A trial is begun only if one as long as the longest before
             fits in; the first one is always finished.
@@ -152,14 +163,79 @@ def tune(
         )
     target = Path(output)
     check_model_output(target, overwrite=overwrite)
-    found = recognise(Path(data), columns)
-    write(f"Data: {found.reason}.")
-    chosen = choose_encoder(found.modality, encoder)
-    write(f"Encoder: {chosen.reason}.")
     with tempfile.TemporaryDirectory() as work, _quiet():
-        search = _Search(found, chosen, Path(work), seed, write)
+        is_recipe = Path(data).suffix.lower() in (".yaml", ".yml")
+        if is_recipe and (encoder is not None or columns):
+            raise ValueError("Expected encoder and columns in the recipe.")
+        plan = (
+            _recipe_plan(Path(data), seed)
+            if is_recipe
+            else _data_plan(Path(data), columns, encoder, Path(work), seed)
+        )
+        write(f"Data: {plan.data}.")
+        write(f"Encoder: {plan.encoder}.")
+        search = _Search(plan, Path(work), seed, write)
         best, fitted = search.run(minutes * 60 * _SEARCH, trials)
         return _decided(search, best, fitted, target, overwrite=overwrite)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is searched.
+
+    Attributes:
+        data: What the data are, for people.
+        encoder: What the encoder is, for people.
+        propose: Returns the recipe that a trial chooses.
+        first: What the first trial chooses; nothing for a trial like others.
+    """
+
+    data: str
+    encoder: str
+    propose: Callable[[optuna.Trial], dict[str, Any]]
+    first: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _data_plan(
+    path: Path, columns: Mapping[str, str] | None, encoder: str | None, work: Path, seed: int
+) -> _Plan:
+    found = recognise(path, columns)
+    chosen = choose_encoder(found.modality, encoder)
+    propose = partial(
+        recipe_of,
+        recognised=found,
+        encoder=chosen,
+        size=chosen.embedding_size() if chosen.is_pretrained else 0,
+        cache=str(work / "embeddings"),
+        seed=seed,
+    )
+    return _Plan(found.reason, chosen.reason, propose, first_choices(found, chosen))
+
+
+def _recipe_plan(path: Path, seed: int) -> _Plan:
+    """Return what a recipe marks.
+
+    Raises:
+        ValueError: It marks nothing, or has no metrics.
+    """
+    source = open_recipe(path)
+    if not is_marked(source.content):
+        raise ValueError(
+            f"Expected {path} to mark what to search, such as 'lr: {{search: {{low: 0.001, high: "
+            "0.1, log: true}}' or 'loss: {search: [triplet, supcon]}'. Fit it as it is: quaterion "
+            f"fit {path}."
+        )
+    if not source.content.get("metrics"):
+        raise ValueError(f"Expected {path} to name metrics, of which the first is maximised.")
+
+    def propose(trial: optuna.Trial) -> dict[str, Any]:
+        content = {"seed": seed, **suggested(source.content, trial)}
+        recipe = parse_recipe(replace(source, content=content))
+        paths = resolved(recipe, [key for key in ("data", "encoder", "encoders") if key in content])
+        chosen: dict[str, Any] = paths.model_dump(exclude_unset=True)
+        return chosen
+
+    return _Plan(f"those of {path}", "that of the recipe", propose)
 
 
 class _Search:
@@ -167,18 +243,15 @@ class _Search:
 
     def __init__(
         self,
-        found: Recognised,
-        encoder: ChosenEncoder,
+        plan: _Plan,
         work: Path,
         seed: int,
         write: Callable[[str], object],
     ):
-        self.found, self.encoder, self.write = found, encoder, write
+        self.plan, self.write = plan, write
         self.trials: list[Trial] = []
         self.metric = ""
         self._seed = seed
-        self._cache = str(work / "embeddings")
-        self._size = encoder.embedding_size() if encoder.is_pretrained else 0
         self._work = work
         self._best: tuple[float, dict[str, Any], Path] | None = None
 
@@ -191,7 +264,8 @@ class _Search:
         study = optuna.create_study(
             direction="maximize", sampler=optuna.samplers.TPESampler(seed=self._seed)
         )
-        study.enqueue_trial(first_choices(self.found, self.encoder))
+        if self.plan.first:
+            study.enqueue_trial(dict(self.plan.first))
         end = time.monotonic() + seconds
 
         def stop_in_time(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
@@ -204,13 +278,12 @@ class _Search:
         return self._best[1:]
 
     def _value(self, trial: optuna.Trial) -> float:
-        recipe = recipe_of(
-            trial, self.found, self.encoder, size=self._size, cache=self._cache, seed=self._seed
-        )
+        recipe = self.plan.propose(trial)
         begin = time.monotonic()
         fitted = self._work / f"trial-{trial.number}"
         try:
-            result = fit_recipe({**recipe, "trainer": dict(_QUIET)}, fitted, write=_silent)
+            quiet = {**recipe, "trainer": {**recipe.get("trainer", {}), **_QUIET}}
+            result = fit_recipe(quiet, fitted, write=_silent)
         except (ValueError, TrainingError) as error:
             seconds = time.monotonic() - begin
             fault = str(error).splitlines()[0][:500]
@@ -237,7 +310,8 @@ def _decided(
 ) -> TuneResult:
     """Choose among the candidates, and save the one that is chosen."""
     tuned = SimilarityModel.load(fitted)
-    untouched = untouched_model(tuned, parse_recipe(open_recipe(recipe)))
+    settings = parse_recipe(open_recipe(recipe))
+    untouched = untouched_model(tuned, settings)
     models = {_BEFORE: untouched}
     for weight in WEIGHTS:
         between = interpolated(untouched, tuned, weight)
@@ -245,21 +319,24 @@ def _decided(
             models[str(weight)] = between
     models[_TUNED] = tuned
     values = {
-        name: evaluate_recipe(model, recipe, split="validation").metrics[search.metric]
+        name: evaluate_recipe(model, recipe).metrics[search.metric]
         for name, model in models.items()
     }
     chosen = max(values, key=lambda name: values[name])
     comparison = None
     if chosen != _BEFORE:
-        comparison = compare_models(untouched, models[chosen], recipe, split="test")
+        split = "test" if "test" in build_dataset(settings).splits else None
+        comparison = compare_models(untouched, models[chosen], recipe, split=split)
         main = comparison.metrics[0]
         if not (main.difference > 0 and main.is_significant):
             chosen = _BEFORE
     result = TuneResult(
-        target, search.found, search.encoder, search.metric, search.trials, recipe, chosen, values,
-        comparison,
+        target, search.plan.data, search.plan.encoder, search.metric, search.trials, recipe, chosen,
+        values, comparison,
     )  # fmt: skip
-    kept = {**recipe, "cache": {}} if "cache" in recipe else recipe  # not the temporary folder
+    kept = dict(recipe)
+    if str(recipe.get("cache", {}).get("save_dir", "")).startswith(str(fitted.parent)):
+        kept["cache"] = {}  # not in the temporary folder
     notes = {
         "recipe.yaml": saved_recipe(parse_recipe(open_recipe(kept))),
         "tune.json": json.dumps(result.to_dict(), indent=1, default=str),
