@@ -121,24 +121,20 @@ class FaissStore(FolderStore):
     ) -> list[Found]:
         """Return the nearest vectors of each query that the graph leads to."""
         graph = self._graph_of(state)
-        dead = state.counts.rows - state.counts.objects
         allowed = None if where is None else state.rows(where)
         few = allowed is not None and len(allowed) <= _SCANNED * state.counts.rows
         if graph.size == 0 or few:
-            return scanned(queries, top, state, self.metric, state.rows(where))
-        # Rows that were replaced are found, too, and left out.
-        wanted = min(graph.size, top + min(dead, top) if allowed is None else top)
-        rows = self._found_by(graph, queries, wanted, allowed, state)
-        if allowed is None and dead and any(len(found) < min(top, graph.size) for found in rows):
-            allowed = state.rows(None)
-            rows = self._found_by(graph, queries, min(top, graph.size), allowed, state)
-        behind = scanned(
-            queries, top, state, self.metric, state.rows(where) if dead else allowed, graph.size
-        ) if graph.size < state.counts.rows else [[] for _ in rows]  # fmt: skip
-        return [
-            sorted([*self._scored(query, found, state), *rest], key=_by_score)[:top]
-            for query, found, rest in zip(queries, rows, behind, strict=True)
+            living = state.rows(None) if allowed is None else allowed
+            return scanned(queries, top, state, self.metric, living)
+        near = self._from_graph(graph, queries, top, allowed, state)
+        scored = [
+            self._scored(query, rows, state) for query, rows in zip(queries, near, strict=True)
         ]
+        if graph.size < state.counts.rows:
+            living = state.rows(None) if allowed is None else allowed
+            behind = scanned(queries, top, state, self.metric, living, graph.size)
+            scored = [[*found, *rest] for found, rest in zip(scored, behind, strict=True)]
+        return [sorted(found, key=_by_score)[:top] for found in scored]
 
     def changed(self, state: FolderState) -> None:
         """Add new rows to the graph, once they are many."""
@@ -184,20 +180,21 @@ class FaissStore(FolderStore):
     def _path_of_graph(self, generation: int) -> Path:
         return Path(self.location) / f"vectors-{generation}.hnsw"
 
-    def _found_by(
-        self,
-        graph: HnswGraph,
-        queries: Tensor,
-        top: int,
-        allowed: Rows | None,
-        state: FolderState,
+    def _from_graph(
+        self, graph: HnswGraph, queries: Tensor, top: int, allowed: Rows | None, state: FolderState
     ) -> list[Rows]:
         """Return the rows of objects that the graph leads to, for each query."""
-        found = graph.search(queries.numpy(), top, ef=self._ef_search, allowed=allowed)
-        if allowed is None and state.counts.objects < state.counts.rows:
-            live = state.table.by_row(set(found[found >= 0].tolist()))
-            found[~np.isin(found, list(live))] = -1
-        return [rows[rows >= 0] for rows in found]
+        dead = state.counts.rows - state.counts.objects
+        if allowed is None and dead:
+            # Rows that were replaced are found, too. Most often a few more rows make up for them.
+            rows = graph.search(queries.numpy(), top + min(dead, top), ef=self._ef_search)
+            living = state.table.by_row(set(rows[rows >= 0].tolist()))
+            found = [of_query[np.isin(of_query, list(living))] for of_query in rows]
+            if all(len(of_query) >= min(top, graph.size) for of_query in found):
+                return found
+            allowed = state.rows(None)
+        rows = graph.search(queries.numpy(), top, ef=self._ef_search, allowed=allowed)
+        return [of_query[of_query >= 0] for of_query in rows]
 
     def _scored(self, query: Tensor, rows: Rows, state: FolderState) -> Found:
         vectors = state.vectors.rows(rows, state.counts.rows)
