@@ -12,7 +12,6 @@ from pydantic import BaseModel
 
 from quaterion_core.components import Fault, constrained, value_fault
 from quaterion_core.components.validation import is_class
-from quaterion_core.dataset.file_kinds import READERS, suffix_of
 from quaterion_core.plugins.nearest import unknown_name
 from quaterion_core.recipe.faults import Faults, Place, RecipeError, recipe_error
 from quaterion_core.recipe.settings import Recipe
@@ -26,6 +25,9 @@ LARGEST_RECIPE: Final = 1 << 20
 
 _STAND_IN: Final = "-"
 """Placeholder for a component that is missing or faulty, so that the rest can be checked."""
+
+_RECIPES: Final = frozenset({"", ".yaml", ".yml", ".json"})
+"""Suffixes of files of recipes; JSON is YAML, too."""
 
 _REQUIRED: Final = ("data", "loss")
 _CHOICES: Final = frozenset(
@@ -85,7 +87,7 @@ def open_recipe(recipe: RecipeLike) -> Source:
             f"{recipe!r:.80}."
         )
     path = Path(recipe)
-    if suffix_of(path) in READERS.keys() - {".json"}:  # JSON is YAML, too
+    if path.suffix.lower() not in _RECIPES and _holds_data(path):
         raise RecipeError(
             f"Expected a recipe, got the data {path}. Name them in a recipe, or find a model "
             f"without one: quaterion tune {path} --output DIR, with quaterion-tune."
@@ -98,6 +100,12 @@ def open_recipe(recipe: RecipeLike) -> Source:
             f"{error.start}."
         ) from None
     return _parsed(text, str(path), path.absolute().parent)
+
+
+def _holds_data(path: Path) -> bool:
+    from quaterion_core.dataset.file_kinds import READERS, suffix_of  # imports torch
+
+    return suffix_of(path) in READERS
 
 
 def parse_recipe(source: Source) -> Recipe:

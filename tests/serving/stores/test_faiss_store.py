@@ -101,6 +101,21 @@ def test_arguments_have_limits(argument, tmp_path):
         FaissStore(str(tmp_path / "store"), **{argument: 10**6})
 
 
+def test_searches_beside_a_package_that_changes_faiss(folder):
+    """Such as pytorch-metric-learning, in the same process."""
+    code = (
+        "import sys, faiss.contrib.torch_utils\n"
+        "from quaterion_serving.stores.faiss_store import FaissStore\n"
+        "store = FaissStore(sys.argv[1])\n"
+        "store.open(read_only=False)\n"
+        "store.upsert(['new'], [[9.0] * 16], [{}])\n"
+        "print(store.search([[9.0] * 16], 1)[0][0].id)"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.stdout.strip() == "new", result.stderr
+
+
 def test_the_graph_is_kept(folder, monkeypatch):
     with FaissStore(str(folder)) as store:
         store.open()

@@ -56,7 +56,7 @@ class HnswGraph:
                 f"store faiss, got {distance.value}. Choose the store exact."
             )
         self._faiss: Any = faiss
-        self._index = faiss.IndexHNSWFlat(embedding_size, m, metrics[distance])
+        self._index: Any = faiss.IndexHNSWFlat(embedding_size, m, metrics[distance])
         self._index.hnsw.efConstruction = ef_construction
         self._m = m
 
@@ -89,13 +89,20 @@ class HnswGraph:
             packed = np.packbits(bits, bitorder="little")  # is kept while it is used
             selector = self._faiss.IDSelectorBitmap(packed)
         parameters = self._faiss.SearchParametersHNSW(sel=selector, efSearch=max(ef, top))
-        _, rows = self._index.search(np.ascontiguousarray(queries), top, params=parameters)
-        found: Rows = rows
-        return found
+        given = np.ascontiguousarray(queries)
+        scores = np.empty((len(given), top), dtype=np.float32)
+        rows = np.empty((len(given), top), dtype=np.int64)
+        # The method of FAISS itself: importing faiss.contrib.torch_utils, as other packages do,
+        # replaces `search` by one without parameters.
+        pointer = self._faiss.swig_ptr
+        self._index.search_c(
+            len(given), pointer(given), top, pointer(scores), pointer(rows), parameters
+        )
+        return rows
 
     def save(self, path: Path) -> None:
         """Write the graph, without its vectors, to a file: whole or not at all."""
-        graph: Any = self._index.hnsw
+        graph = self._index.hnsw
         tensors = {
             "levels": _tensor(self._faiss.vector_to_array(graph.levels)),
             "neighbors": _tensor(self._faiss.vector_to_array(graph.neighbors)),
@@ -118,7 +125,7 @@ class HnswGraph:
         """
         levels, neighbors, entry = _read(path)
         self._check(path, levels, neighbors, entry, rows)
-        graph: Any = self._index.hnsw
+        graph = self._index.hnsw
         size = len(levels)
         copy = self._faiss.copy_array_to_vector
         copy(levels, graph.levels)
