@@ -296,7 +296,10 @@ def _check_files(folder: Path) -> None:
         raise InvalidFolderError(f"{folder} holds no store: there is no {FILE} in it.")
     with os.scandir(folder) as entries:
         for number, entry in enumerate(entries):
-            mode = entry.stat(follow_symlinks=False).st_mode
+            try:
+                mode = entry.stat(follow_symlinks=False).st_mode
+            except FileNotFoundError:  # another process has just closed the store
+                continue
             if not stat.S_ISREG(mode):
                 raise not_regular(entry.path, kind_of_file(mode))
             if number >= _MOST_FILES or not (

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -113,6 +114,26 @@ def test_reader_that_was_opened_while_nobody_wrote_finds_new_files(folder, monke
         writer.upsert(names(30), vectors(30, seed=1), [{}] * 30)
         writer.upsert(names(30), vectors(30, seed=2), [{}] * 30)
         assert reader.search(vectors(30, seed=2)[3:4], 1)[0][0].id == "n3"
+
+
+def test_files_that_another_process_removes_meanwhile_are_no_fault(folder, monkeypatch):
+    scan = os.scandir
+
+    class Gone:
+        name = path = "objects.sqlite-shm"
+
+        def stat(self, follow_symlinks=True):
+            raise FileNotFoundError(2, "No such file or directory", self.name)
+
+    @contextmanager
+    def with_one_more(path):
+        with scan(path) as entries:
+            yield [*entries, Gone()]
+
+    monkeypatch.setattr(os, "scandir", with_one_more)
+    with ExactStore(str(folder)) as reader:
+        reader.open()
+        assert len(reader) == 50
 
 
 def test_readers_see_what_others_have_written(folder):
