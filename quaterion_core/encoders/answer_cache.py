@@ -14,9 +14,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from quaterion_core.storage.databases import connected, transaction
+
 _SCHEMA: Final = "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB)"
 _AT_ONCE: Final = 500
-_WAIT: Final = 30.0
 
 
 class AnswerCache:
@@ -71,7 +72,7 @@ class AnswerCache:
         ]
         with self._tolerant():
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._opened() as connection, connection:
+            with self._opened() as connection, transaction(connection):
                 connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
 
     def _key(self, text: str) -> bytes:
@@ -81,13 +82,12 @@ class AnswerCache:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._file, timeout=_WAIT)) as connection:
-            connection.execute("PRAGMA trusted_schema = OFF")
+        with closing(connected(f"{self._file.absolute().as_uri()}?mode=rwc")) as connection:
             query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"  # not its index
             schema = [sql for (sql,) in connection.execute(query)]
             if not schema:
-                with connection, suppress(sqlite3.OperationalError):  # another process was faster
-                    connection.execute(_SCHEMA)
+                with suppress(sqlite3.OperationalError), transaction(connection):
+                    connection.execute(_SCHEMA)  # unless another process was faster
             elif schema != [_SCHEMA]:
                 raise sqlite3.DatabaseError("it has other tables")
             yield connection

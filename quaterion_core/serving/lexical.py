@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from quaterion_core.serving.stores.databases import connected, explained, transaction
 from quaterion_core.storage import InvalidFolderError
+from quaterion_core.storage.databases import connected, explained, transaction
 from quaterion_core.storage.regular_files import kind_of_file, not_regular
 
 LEXICAL_FILE: Final = "lexical.sqlite"

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from quaterion_core.distances import BaseDistance, Distance
 from quaterion_core.distances.top_k import queries_per_block
-from quaterion_core.serving.stores.databases import explained
 from quaterion_core.serving.stores.filters import Condition
 from quaterion_core.serving.stores.object_table import (
     FILE,
@@ -42,6 +41,7 @@ from quaterion_core.serving.stores.store import (
 )
 from quaterion_core.serving.stores.vector_file import VectorFile, VectorType
 from quaterion_core.storage import InvalidFolderError, NotWritableError, check_output_folder
+from quaterion_core.storage.databases import explained
 from quaterion_core.utils.objects import positive_count
 
 T = TypeVar("T")

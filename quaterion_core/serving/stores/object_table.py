@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from quaterion_core.serving.stores.databases import connected, transaction
 from quaterion_core.serving.stores.filters import Condition
 from quaterion_core.serving.stores.sql import where_clause
 from quaterion_core.serving.stores.vector_file import MOST_DIMENSIONS, Chunk
 from quaterion_core.storage import InvalidFolderError
+from quaterion_core.storage.databases import connected, transaction
 from quaterion_core.storage.regular_files import kind_of_file, not_regular
 from quaterion_core.utils.faults import first_fault
 

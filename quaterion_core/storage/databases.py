@@ -1,4 +1,4 @@
-"""SQLite databases of untrusted folders."""
+"""SQLite databases that anybody may have written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from quaterion_core.storage import InvalidFolderError, NotWritableError
+from quaterion_core.storage.errors import InvalidFolderError, NotWritableError
 
 _WAIT: Final = 60.0
 """Seconds to wait for another process that writes."""
