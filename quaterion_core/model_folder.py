@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from quaterion_core.encoders.encoder import Encoder
 from quaterion_core.encoding.calibration import Int8Calibration
@@ -50,7 +50,7 @@ from quaterion_core.utils.child_components import (
     remembering_classes,
 )
 from quaterion_core.utils.config_migration import VERSION_KEY, migrated, version_entry
-from quaterion_core.utils.faults import first_fault
+from quaterion_core.utils.faults import checked_content
 from quaterion_core.utils.options import KEY_PATTERN
 from quaterion_core.version import __version__
 
@@ -344,12 +344,7 @@ def _check_config(folder: Path, config: dict[str, Any]) -> None:
     claimed = config.pop("checksum", None)
     if claimed != _digest(config):
         raise InvalidFolderError(f"{file} was changed after saving. Save the model again.")
-    try:
-        _ModelConfig.model_validate(config)
-    except ValidationError as error:
-        raise InvalidFolderError(
-            f"{file} does not describe a model: {first_fault(error)}."
-        ) from error
+    checked_content(_ModelConfig, config, f"{file} does not describe a model")
     for key in config["encoders"]:
         if not KEY_PATTERN.fullmatch(key):
             raise InvalidFolderError(f"{file} names an encoder {key!r}, which is no valid key.")

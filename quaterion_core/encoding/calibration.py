@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from quaterion_core.storage import InvalidFolderError, SavedFolder, write_json
-from quaterion_core.utils.faults import first_fault
+from quaterion_core.utils.faults import checked_content
 
 _FILE: Final = "config.json"
 _LEVELS: Final = 255
@@ -123,12 +123,7 @@ class Int8Calibration:
         """
         folder.require({_FILE})
         source = folder.path / _FILE
-        try:
-            saved = _Saved.model_validate(folder.read_json(_FILE))
-        except ValidationError as error:
-            raise InvalidFolderError(
-                f"{source} is no calibration: {first_fault(error)}."
-            ) from error
+        saved = checked_content(_Saved, folder.read_json(_FILE), f"{source} is no calibration")
         ordered = all(low <= high for low, high in zip(saved.low, saved.high, strict=False))
         if len(saved.low) != len(saved.high) or not ordered:
             raise InvalidFolderError(

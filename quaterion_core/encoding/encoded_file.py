@@ -11,7 +11,7 @@ from itertools import islice, repeat
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from quaterion_core.dataset.object_digest import object_digest
 from quaterion_core.encoding.blocks import Block, BlockEmbedder
@@ -19,14 +19,13 @@ from quaterion_core.encoding.skipped import Skipped, name_of
 from quaterion_core.encoding.values import Values
 from quaterion_core.encoding.vector_writers import VectorWriter, writer_for
 from quaterion_core.storage import (
-    InvalidFolderError,
     OutputExistsError,
     json_text,
     read_json,
     whole_file,
 )
 from quaterion_core.storage.folder_locks import try_lock_folder, unlock
-from quaterion_core.utils.faults import first_fault
+from quaterion_core.utils.faults import checked_content
 from quaterion_core.utils.objects import positive_count
 
 _FORMAT: Final = "quaterion-embeddings"
@@ -355,12 +354,7 @@ def _chained(digest: bytes, name: Any, given: Any) -> bytes:
 
 def _read(path: Path) -> _Record:
     content = read_json(path, limit=_RECORD_LIMIT)
-    try:
-        return _Record.model_validate(content)
-    except ValidationError as error:
-        raise InvalidFolderError(
-            f"{path} is no record of embeddings: {first_fault(error)}. {_CHOICE}"
-        ) from error
+    return checked_content(_Record, content, f"{path} is no record of embeddings", _CHOICE)
 
 
 def _write(path: Path, record: _Record) -> None:

@@ -10,12 +10,12 @@ from typing import Annotated, ClassVar, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 from quaterion_core.distances import Distance
-from quaterion_core.storage import InvalidFolderError, SavedFolder, write_json
-from quaterion_core.utils.faults import first_fault
+from quaterion_core.storage import SavedFolder, write_json
+from quaterion_core.utils.faults import checked_content
 
 _FILE: Final = "config.json"
 _MOST_DIMENSIONS: Final = 1_000_000
@@ -156,12 +156,8 @@ class MatchCalibration:
             InvalidFolderError: The folder holds something else.
         """
         folder.require({_FILE})
-        try:
-            saved = _Saved.model_validate(folder.read_json(_FILE))
-        except ValidationError as error:
-            raise InvalidFolderError(
-                f"{folder.path / _FILE} is no calibration of matches: {first_fault(error)}."
-            ) from error
+        statement = f"{folder.path / _FILE} is no calibration of matches"
+        saved = checked_content(_Saved, folder.read_json(_FILE), statement)
         return cls(
             Distance(saved.distance),
             saved.dim,

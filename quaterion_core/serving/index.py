@@ -35,7 +35,7 @@ from quaterion_core.storage import (
     read_json,
     write_json,
 )
-from quaterion_core.utils.faults import first_fault
+from quaterion_core.utils.faults import checked_content
 from quaterion_core.utils.given import expected
 from quaterion_core.utils.objects import positive_count
 from quaterion_core.version import __version__
@@ -667,10 +667,7 @@ def _known_store(location: str | os.PathLike[str]) -> Store:
             f"{location} was written by quaterion-core {content.get('core_version')!r:.100} in a "
             "later format. Upgrade: pip install --upgrade quaterion-core"
         )
-    try:
-        checked = _StoreFile.model_validate(content)
-    except ValidationError as error:
-        raise InvalidFolderError(f"{file} is damaged: {first_fault(error)}.") from error
+    checked = checked_content(_StoreFile, content, f"{file} is damaged")
     if not is_id(checked.component) or "location" in checked.config:
         raise InvalidFolderError(f"{file} is damaged: it names no store.")
     registry.require([("store", checked.component)], source=str(file))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from quaterion_core.storage.errors import InvalidFolderError
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
+
+    ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class Faults:
@@ -62,3 +66,35 @@ def first_fault(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"]))
     return f"{place!r:.200}: {first['msg']:.300}" if place else f"{first['msg']:.300}"
+
+
+def checked_content(
+    schema: type[ModelT], content: object, statement: str, advice: str = ""
+) -> ModelT:
+    """Return the content of a file of an untrusted folder, checked by its schema.
+
+    Args:
+        schema: The schema.
+        content: What was read.
+        statement: What is said of the file if it does not match, such as "a.json is no index".
+        advice: What to do then.
+
+    Raises:
+        InvalidFolderError: It does not match.
+
+    Example:
+        >>> from pydantic import BaseModel
+        >>> class Size(BaseModel):
+        ...     rows: int
+        >>> checked_content(Size, {"rows": "many"}, "size.json is damaged", "Build it again.")
+        Traceback (most recent call last):
+        quaterion_core.storage.errors.InvalidFolderError: size.json is damaged: 'rows': Input
+        should be a valid integer, unable to parse string as an integer. Build it again.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        text = f"{statement}: {first_fault(error)}. {advice}".rstrip()
+        raise InvalidFolderError(text) from error

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from quaterion_core.storage import InvalidFolderError, StorageError, is_panic
-from quaterion_core.utils.faults import first_fault
+from quaterion_core.utils.faults import checked_content
 
 Size: TypeAlias = Annotated[int, Field(ge=1, le=10_000_000)]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10_000_000)]
@@ -60,7 +60,4 @@ def check(schema: type[SchemaT], value: Any, source: str) -> SchemaT:
     Raises:
         InvalidFolderError: The value does not match the schema.
     """
-    try:
-        return schema.model_validate(value)
-    except ValidationError as error:
-        raise InvalidFolderError(f"{source} is not what is saved: {first_fault(error)}.") from error
+    return checked_content(schema, value, f"{source} is not what is saved")

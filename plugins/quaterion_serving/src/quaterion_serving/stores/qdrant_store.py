@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from quaterion_core.distances import Distance
 from quaterion_core.serving.stores import (
@@ -23,7 +23,7 @@ from quaterion_core.serving.stores import (
 )
 from quaterion_core.serving.stores.store import payload_text
 from quaterion_core.storage import InvalidFolderError, NotWritableError, OutputExistsError
-from quaterion_core.utils.faults import first_fault
+from quaterion_core.utils.faults import checked_content
 from quaterion_core.utils.objects import positive_count
 from quaterion_core.utils.ranges import Count
 from quaterion_serving.stores.points import (
@@ -267,12 +267,8 @@ class _Settings(BaseModel):
 
 def _settings_of(found: Mapping[str, FoundPoint], location: str) -> _Settings:
     point = found.get(point_id(_SETTINGS), FoundPoint({}))
-    try:
-        return _Settings.model_validate(dict(point.payload))
-    except ValidationError as error:
-        raise InvalidFolderError(
-            f"{location} holds no store: {first_fault(error)}. Give the URL that it was made with."
-        ) from error
+    advice = "Give the URL that it was made with."
+    return checked_content(_Settings, dict(point.payload), f"{location} holds no store", advice)
 
 
 def _payload_of(point: FoundPoint) -> dict[str, Any]:
