@@ -11,16 +11,7 @@ import qdrant_edge as edge
 
 from quaterion_core.distances import Distance
 from quaterion_core.storage import InvalidFolderError, NotWritableError
-from quaterion_serving.stores.points import (
-    TAGS,
-    AllOf,
-    AnyOf,
-    Clause,
-    FoundPoint,
-    NoneOf,
-    NumberIn,
-    Tagged,
-)
+from quaterion_serving.stores.points import TAGS, Clause, FoundPoint, built
 
 _DISTANCES: Final = {
     Distance.COSINE: edge.Distance.Cosine,
@@ -136,14 +127,9 @@ class EdgePoints:
 
 
 def _condition(clause: Clause) -> Any:
-    if isinstance(clause, Tagged):
-        return edge.FieldCondition(TAGS, match=edge.MatchAny(list(clause.tags)))
-    if isinstance(clause, NumberIn):
-        return edge.FieldCondition(clause.key, range=edge.RangeFloat(**dict(clause.bounds)))
-    parts = [_condition(part) for part in clause.clauses]
-    if isinstance(clause, AllOf):
-        return edge.Filter(must=parts)
-    if isinstance(clause, AnyOf):
-        return edge.Filter(should=parts)
-    assert isinstance(clause, NoneOf)
-    return edge.Filter(must_not=parts)
+    return built(
+        clause,
+        lambda tags: edge.FieldCondition(TAGS, match=edge.MatchAny(tags)),
+        lambda key, bounds: edge.FieldCondition(key, range=edge.RangeFloat(**bounds)),
+        edge.Filter,
+    )

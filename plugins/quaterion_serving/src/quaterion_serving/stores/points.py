@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from quaterion_core.distances import Distance
 from quaterion_core.serving.stores import And, Condition, Equals, InRange, Not, Or, Payload
@@ -40,6 +40,7 @@ class NumberIn:
 class AllOf:
     """All of some clauses hold."""
 
+    occur: ClassVar[str] = "must"
     clauses: tuple[Clause, ...]
 
 
@@ -47,6 +48,7 @@ class AllOf:
 class AnyOf:
     """One of some clauses holds."""
 
+    occur: ClassVar[str] = "should"
     clauses: tuple[Clause, ...]
 
 
@@ -54,6 +56,7 @@ class AnyOf:
 class NoneOf:
     """None of some clauses holds."""
 
+    occur: ClassVar[str] = "must_not"
     clauses: tuple[Clause, ...]
 
 
@@ -167,6 +170,28 @@ def clause_of(condition: Condition) -> tuple[Clause | None, bool]:
         return (AllOf(clauses) if clauses else None), is_exact
     assert isinstance(condition, Or)
     return (AnyOf(clauses) if len(clauses) == len(parts) else None), is_exact
+
+
+def built(
+    clause: Clause,
+    has_tag: Callable[[list[str]], Any],
+    in_range: Callable[[str, dict[str, float]], Any],
+    combined: Callable[..., Any],
+) -> Any:
+    """Return a clause as objects of a library of Qdrant.
+
+    Args:
+        clause: The clause.
+        has_tag: Returns the condition that a point has one of some tags.
+        in_range: Returns the condition that a number is within bounds.
+        combined: Returns a filter of conditions, given as ``must``, ``should`` or ``must_not``.
+    """
+    if isinstance(clause, Tagged):
+        return has_tag(list(clause.tags))
+    if isinstance(clause, NumberIn):
+        return in_range(clause.key, dict(clause.bounds))
+    parts = [built(part, has_tag, in_range, combined) for part in clause.clauses]
+    return combined(**{clause.occur: parts})
 
 
 def _equals(condition: Equals) -> Clause:

@@ -12,16 +12,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 
 from quaterion_core.distances import Distance
 from quaterion_core.storage import InvalidFolderError, NotWritableError
-from quaterion_serving.stores.points import (
-    TAGS,
-    AllOf,
-    AnyOf,
-    Clause,
-    FoundPoint,
-    NoneOf,
-    NumberIn,
-    Tagged,
-)
+from quaterion_serving.stores.points import TAGS, Clause, FoundPoint, built
 
 KEY: Final = "QDRANT_API_KEY"
 _TIMEOUT: Final = 60
@@ -142,15 +133,10 @@ class ServerPoints:
 
 
 def _condition(clause: Clause) -> models.Condition:
-    if isinstance(clause, Tagged):
-        match = models.MatchAny(any=list(clause.tags))
-        return models.FieldCondition(key=TAGS, match=match)
-    if isinstance(clause, NumberIn):
-        return models.FieldCondition(key=clause.key, range=models.Range(**dict(clause.bounds)))
-    parts = [_condition(part) for part in clause.clauses]
-    if isinstance(clause, AllOf):
-        return models.Filter(must=parts)
-    if isinstance(clause, AnyOf):
-        return models.Filter(should=parts)
-    assert isinstance(clause, NoneOf)
-    return models.Filter(must_not=parts)
+    condition: models.Condition = built(
+        clause,
+        lambda tags: models.FieldCondition(key=TAGS, match=models.MatchAny(any=tags)),
+        lambda key, bounds: models.FieldCondition(key=key, range=models.Range(**bounds)),
+        models.Filter,
+    )
+    return condition
