@@ -103,8 +103,7 @@ def search(
         from quaterion_core.serving.stores import all_of, parse_condition
         from quaterion_core.utils.counted import counted
 
-        stated = (min_probability, false_match_rate, miss_rate)
-        rule = None if stated == (None, None, None) else MatchRule(*stated)
+        rule = MatchRule.stated(min_probability, false_match_rate, miss_rate)
         where = all_of([parse_condition(text) for text in conditions])
         if is_index(source):
             _refuse({"--corpus": corpus, "--column": column, "--recipe": recipe}, "a model")

@@ -42,6 +42,21 @@ class MatchRule:
         if not 0 < value < 1:
             raise ValueError(f"Expected {name} between 0 and 1, got {value}.")
 
+    @classmethod
+    def stated(
+        cls,
+        min_probability: float | None,
+        false_match_rate: float | None,
+        miss_rate: float | None,
+    ) -> MatchRule | None:
+        """Return the rule that a user states; ``None`` if none is stated.
+
+        Raises:
+            ValueError: Several are stated, or one is not between 0 and 1.
+        """
+        given = (min_probability, false_match_rate, miss_rate)
+        return None if given == (None, None, None) else cls(*given)
+
     def accepts(
         self, calibration: MatchCalibration, similarities: npt.ArrayLike
     ) -> npt.NDArray[np.bool_]:

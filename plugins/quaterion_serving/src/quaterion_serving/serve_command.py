@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from quaterion_core.cli.errors import check_exists, user_errors
+from quaterion_serving.packages import require_packages
 
 if TYPE_CHECKING:
     from quaterion_core import SimilarityModel
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from quaterion_serving.service.settings import ServiceSettings
 
 KEY: Final = "QUATERION_API_KEY"
+_NEEDED: Final = ("fastapi", "PIL", "prometheus_client", "python_multipart", "uvicorn")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _STOPPING: Final = 10
 """Seconds that requests have to finish when the service stops."""
@@ -69,7 +71,7 @@ def serve(
     "Authorization: Bearer KEY".
     """
     with user_errors():
-        _require_packages()
+        require_packages(_NEEDED, "The service", "http")
         from quaterion_core.serving.index import Index, is_index
         from quaterion_serving.service.application import build_application
         from quaterion_serving.service.settings import MEBIBYTE, ServiceSettings
@@ -102,19 +104,6 @@ def serve(
         objects = "" if index is None else f" and {len(index):,} objects"
         click.echo(f"Serving {name}{objects}. Stop with Ctrl-C.", err=True)
         _run(app, host, port, settings)
-
-
-def _require_packages() -> None:
-    try:
-        import fastapi  # noqa: F401
-        import PIL  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f'The service needs {error.name}. Install it: pip install "quaterion-serving[http]"'
-        ) from error
 
 
 def _key() -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +30,7 @@ from quaterion_serving.exported.golden import (
     compare,
 )
 from quaterion_serving.exported.settings import ONNX
+from quaterion_serving.packages import require_packages
 
 MAX_LOSS: Final = 0.01
 """Largest loss of quality by int8, by default: one query in a hundred."""
@@ -104,7 +104,7 @@ def export_onnx(
         ImportError: onnx, onnxscript, onnxruntime or tokenizers are missing.
         OutputExistsError: ``path`` exists, and may not be replaced.
     """
-    _require_packages()
+    require_packages(_NEEDED, "Exporting to ONNX", "onnx")
     check_output(path, overwrite=overwrite)
     if int8 and data is None and recipe is None:
         raise ValueError(
@@ -197,10 +197,3 @@ def _embedded_alone(folder: Path, samples: Sequence[Sample]) -> Any:
 
     runner = OnnxModel(folder)
     return np.concatenate([runner.encode_sample(sample) for sample in samples])
-
-
-def _require_packages() -> None:
-    if missing := [name for name in _NEEDED if find_spec(name) is None]:
-        raise ImportError(
-            f'Exporting to ONNX needs {", ".join(missing)}: pip install "quaterion-serving[onnx]".'
-        )

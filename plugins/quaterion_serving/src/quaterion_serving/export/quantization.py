@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,12 @@ from quaterion_core.dataset.text_roles import RoleText
 from quaterion_core.encoders import Encoder
 from quaterion_core.eval.metric_choices import attached_metrics
 from quaterion_core.heads import EmptyHead
-from quaterion_core.recipe.evaluate import EvaluationData, evaluated, evaluation_data
+from quaterion_core.recipe.evaluate import (
+    EvaluationData,
+    EvaluationSamples,
+    evaluated,
+    evaluation_samples,
+)
 from quaterion_serving.export.graph import ExportError
 from quaterion_serving.export.quiet import quiet
 from quaterion_serving.exported.files import ONNX_FILE
@@ -70,9 +74,7 @@ def quantize(
 
     from quaterion_serving.onnx_runner import OnnxModel
 
-    given = _with_metric(
-        evaluation_data(model, recipe, data=data, columns=columns, metrics=[PAIRS_METRIC])
-    )
+    given = _with_metric(evaluation_samples(model, recipe, data=data, columns=columns))
     before = evaluated(_as_model(OnnxModel(folder)), given)
     graph = folder / ONNX_FILE
     quantized = folder / f"int8.{ONNX_FILE}"
@@ -91,11 +93,11 @@ def quantize(
     return loss
 
 
-def _with_metric(given: EvaluationData) -> EvaluationData:
+def _with_metric(given: EvaluationSamples) -> EvaluationData:
     """Choose the metric by the kind of the samples."""
     is_pairs = isinstance(given.samples[0], SimilarityPairSample)
     choice = PAIRS_METRIC if is_pairs else GROUPS_METRIC
-    return dataclasses.replace(given, metrics=attached_metrics([choice]))
+    return EvaluationData(**vars(given), metrics=attached_metrics([choice]))
 
 
 def _as_model(exported: ExportedModel) -> SimilarityModel:

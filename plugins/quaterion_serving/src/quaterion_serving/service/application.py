@@ -51,10 +51,9 @@ def build_application(
     settings = settings or ServiceSettings()
     if index is not None:
         index.check_model(model)
-    observers: list[Callable[[int], None]] = []
-    engine = Engine(model, settings, index, observe=lambda size: observers[0](size))
-    monitoring = Monitoring(lambda: engine.waiting)
-    observers.append(monitoring.count_batch)
+    monitoring = Monitoring()
+    engine = Engine(model, settings, index, observe=monitoring.count_batch)
+    monitoring.watch(lambda: engine.waiting)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from quaterion_core.dataset.text_roles import as_document, as_query
 from quaterion_serving.service.engine import Embedded, Engine, Vector
-from quaterion_serving.service.errors import ServiceError, invalid, too_large
+from quaterion_serving.service.errors import ServiceError, invalid
 from quaterion_serving.service.images import image_of_text, is_data_url
 
 _ROLES: Final = {"query": as_query, "document": as_document}
@@ -67,7 +67,7 @@ def embeddings_router(engine: Engine, name: str) -> APIRouter:
                 f"Expected dimensions to be at most {size}, the embedding size of the model, got "
                 f"{request.dimensions}."
             )
-        embedded = await engine.embed(_objects(request, engine.most_inputs))
+        embedded = await engine.embed(_objects(request, engine))
         tokens = sum(found.tokens for found in embedded)
         return {
             "object": "list",
@@ -92,12 +92,11 @@ def embeddings_router(engine: Engine, name: str) -> APIRouter:
     return router
 
 
-def _objects(request: EmbeddingsRequest, most: int) -> list[Any]:
+def _objects(request: EmbeddingsRequest, engine: Engine) -> list[Any]:
     given = request.input if isinstance(request.input, list) else [request.input]
     if not given:
         raise invalid("Expected at least one text in input, got an empty list.")
-    if len(given) > most:  # before images are decoded
-        raise too_large(f"Expected at most {most:,} objects in a request, got {len(given):,}.")
+    engine.check_count(len(given))  # before images are decoded
     return [_object(one, request) for one in given]
 
 

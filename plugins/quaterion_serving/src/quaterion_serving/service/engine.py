@@ -117,10 +117,17 @@ class Engine:
         """Number of objects that wait."""
         return self._batcher.waiting
 
-    @property
-    def most_inputs(self) -> int:
-        """Most objects of a request."""
-        return self._settings.max_inputs
+    def check_count(self, count: int) -> None:
+        """Check that a request has no more objects than it may have.
+
+        Raises:
+            ServiceError: It has more.
+        """
+        if count > self._settings.max_inputs:
+            raise too_large(
+                f"Expected at most {self._settings.max_inputs:,} objects in a request, got "
+                f"{count:,}. Send several requests."
+            )
 
     def close(self) -> None:
         """Finish what is being worked on, and refuse the rest."""
@@ -133,11 +140,7 @@ class Engine:
             ServiceError: There are too many, they wait for too long, or the model cannot embed
                 one of them.
         """
-        if len(objects) > self._settings.max_inputs:
-            raise too_large(
-                f"Expected at most {self._settings.max_inputs:,} objects in a request, got "
-                f"{len(objects):,}. Send several requests."
-            )
+        self.check_count(len(objects))
         self.accepted.check(objects)
         results = await self._in_time(self._batcher.results([_ToEmbed(o) for o in objects]))
         return [result for result in results if isinstance(result, Embedded)]

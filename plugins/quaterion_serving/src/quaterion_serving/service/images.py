@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ def thumbnail_of(path: Path, folders: Sequence[Path] | None) -> bytes | None:
         found = path.resolve(strict=True)
         if folders is not None and not any(found.is_relative_to(f.resolve()) for f in folders):
             return None
-        with open(open_regular_file(found), "rb") as file, _opened(file) as image:  # noqa: PTH123 - a descriptor
+        with os.fdopen(open_regular_file(found), "rb") as file, _opened(file) as image:
             return _thumbnail(image)
     except Exception:  # of whatever is wrong with a file, only a missing picture is told
         return None

@@ -15,13 +15,9 @@ _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Monitoring:
-    """Counters of requests and batches.
+    """Counters of requests and batches."""
 
-    Args:
-        waiting: Returns the number of objects that wait.
-    """
-
-    def __init__(self, waiting: Callable[[], int]):
+    def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "quaterion_requests", "Requests by path and status.", ["path", "status"],
@@ -35,11 +31,14 @@ class Monitoring:
             "quaterion_batch_size", "Objects that were embedded together.",
             buckets=_SIZES, registry=self._registry,
         )  # fmt: skip
-        gauge = Gauge(
+        self._waiting = Gauge(
             "quaterion_waiting_objects", "Objects that wait to be embedded.",
             registry=self._registry,
         )  # fmt: skip
-        gauge.set_function(waiting)
+
+    def watch(self, waiting: Callable[[], int]) -> None:
+        """Let a function tell the number of objects that wait."""
+        self._waiting.set_function(waiting)
 
     def count(self, path: str, status: int, seconds: float) -> None:
         """Count a request."""

@@ -50,10 +50,9 @@ class SearchOptions(BaseModel):
         Raises:
             ServiceError: A condition cannot be read, or several rules are given.
         """
-        stated = (self.min_probability, self.false_match_rate, self.miss_rate)
         try:
             where: Condition | None = all_of([parse_condition(text) for text in self.where])
-            rule = None if stated == (None, None, None) else MatchRule(*stated)
+            rule = MatchRule.stated(self.min_probability, self.false_match_rate, self.miss_rate)
         except ValueError as error:
             raise invalid(str(error)) from error
         return Search(query, self.top, where, self.lexical, rule)
