@@ -60,6 +60,16 @@ class Load:
         """Texts that were embedded per second."""
         return self.statuses[200] / self.seconds
 
+    @property
+    def refused(self) -> int:
+        """Number of orderly refusals."""
+        return self.statuses[429] + self.statuses[503]
+
+    @property
+    def failed(self) -> int:
+        """Number of other answers, and of connections that failed."""
+        return self.statuses.total() - self.statuses[200] - self.refused
+
     def latency(self, percent: float) -> float:
         """Return a percentile of the latencies, in milliseconds."""
         return float(np.percentile(self.latencies, percent)) * 1000
@@ -225,8 +235,8 @@ def main() -> None:
             "texts_per_s": load.throughput,
             "p50_ms": load.latency(50),
             "p99_ms": load.latency(99),
-            "refused": load.statuses[429] + load.statuses[503],
-            "failed": load.statuses.total() - sum(load.statuses[s] for s in (200, 429, 503)),
+            "refused": load.refused,
+            "failed": load.failed,
             "memory_mib": round(load.memory[-1]),
         }
         for kind, load in shown.items()
@@ -243,8 +253,8 @@ def main() -> None:
             "overload_late_over_early_memory": late / early,
         },
         figures={
-            "overload_failures": float(rows[-2]["failed"]),  # type: ignore[arg-type]
-            "overload_refusals": float(rows[-2]["refused"]),  # type: ignore[arg-type]
+            "overload_failures": overload.failed,
+            "overload_refusals": overload.refused,
             "overload_early_memory_mib": early,
             "overload_late_memory_mib": late,
         },

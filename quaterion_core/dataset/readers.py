@@ -231,7 +231,10 @@ class TableDataset(SplitDataset):
     def rows_of_any_columns(self, split: str) -> Iterator[Row]:
         """Yield the rows of a split as :meth:`rows` does, whatever columns there are."""
         self._needs_columns = False
-        yield from self.rows(split)
+        try:
+            yield from self.rows(split)
+        finally:
+            self._needs_columns = True
 
     def check_source(self, split: str) -> None:
         """Check that a split exists and that its files are there.

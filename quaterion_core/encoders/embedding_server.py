@@ -326,16 +326,16 @@ def _embeddings(content: Any, count: int) -> npt.NDArray[np.float32]:
     if not isinstance(data, list) or len(data) != count:
         got = f"{len(data)}" if isinstance(data, list) else "no list of data"
         raise ValueError(f"expected {count} embeddings, got {got}")
-    rows: list[npt.NDArray[np.float32] | None] = [None] * count
+    rows: dict[int, npt.NDArray[np.float32]] = {}
     for place, entry in enumerate(data):
         number = entry.get("index", place) if isinstance(entry, dict) else None
-        if type(number) is not int or not 0 <= number < count or rows[number] is not None:
+        if type(number) is not int or not 0 <= number < count or number in rows:
             raise ValueError(f"expected each index from 0 to {count - 1} once, got {number!r:.20}")
         rows[number] = _vector(entry.get("embedding"))
-    sizes = {len(row) for row in rows if row is not None}
+    sizes = {len(row) for row in rows.values()}
     if len(sizes) > 1 or 0 in sizes:
         raise ValueError(f"expected embeddings of one size, got the sizes {sorted(sizes)}")
-    array: npt.NDArray[np.float32] = np.stack(rows)  # type: ignore[arg-type]  # none is missing
+    array: npt.NDArray[np.float32] = np.stack([rows[number] for number in range(count)])
     if not np.isfinite(array).all():
         raise ValueError("an embedding contains NaN or infinity")
     return array

@@ -31,12 +31,12 @@ class EqualObjects:
 
     def __init__(self, objects: Tensor):
         _, content = torch.unique(objects, return_inverse=True)
-        self.first = _first_of(content)[content]
+        self.first = first_of(content)[content]
 
     def distinct(self, rows: Tensor) -> Tensor:
         """Return the first of some rows (R,) for each content, in the given order."""
         contents, content = torch.unique(self.first[rows], return_inverse=True)
-        return rows if len(contents) == len(rows) else rows[_first_of(content).sort().values]
+        return rows if len(contents) == len(rows) else rows[first_of(content).sort().values]
 
     def different(self, values: Sequence[Tensor]) -> Tensor:
         """Return the first of the rows that hold equal objects with equal values.
@@ -45,7 +45,7 @@ class EqualObjects:
             values: Values of each of the N rows, shape (N,) each.
         """
         described = torch.stack([self.first, *values], dim=1)
-        return _first_of(torch.unique(described, dim=0, return_inverse=True)[1])
+        return first_of(torch.unique(described, dim=0, return_inverse=True)[1])
 
     def copies(self, rows: Tensor, among: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the rows that are equal to one of some distinct rows (R,).
@@ -66,7 +66,7 @@ class EqualObjects:
         return among[found][order], of_among[found][order]
 
 
-def _first_of(numbers: Tensor) -> Tensor:
+def first_of(numbers: Tensor) -> Tensor:
     """Return the first position of each of the numbers 0, 1, ..., which all occur."""
     count = int(numbers.max()) + 1 if len(numbers) else 0
     positions = torch.arange(len(numbers), device=numbers.device)

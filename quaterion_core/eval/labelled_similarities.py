@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from quaterion_core.distances import BaseDistance
+from quaterion_core.eval.equal_objects import first_of
 from quaterion_core.eval.retrieval import Retrieval
 from quaterion_core.eval.retrieval_metrics.retrieval_metric import relevance_of
 from quaterion_core.eval.samplers.sampler_for import sampler_for
@@ -89,8 +90,7 @@ def _of_given_pairs(retrieval: Retrieval, distance: BaseDistance) -> LabelledSim
     _, number = torch.unique(
         torch.cat([content, is_match.long().unsqueeze(1)], dim=1), dim=0, return_inverse=True
     )
-    first = torch.full((int(number.max()) + 1,), len(pairs), device=pairs.device)
-    first.scatter_reduce_(0, number, torch.arange(len(pairs), device=pairs.device), "amin")
+    first = first_of(number)
     pairs, is_match = pairs[first], is_match[first]
     similarities = retrieval.similarities(distance, pairs)
     return LabelledSimilarities(

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
+
+from quaterion_tune.chooser import Chooser
 
 _MARK: Final = "search"
 _RANGE: Final = {"low", "high", "log"}
-
-
-class Chooser(Protocol):
-    """What suggests values: a trial of Optuna."""
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        """Return one of some choices."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Return a number in a range."""
-
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
-        """Return an integer in a range."""
 
 
 def is_marked(content: Any) -> bool:

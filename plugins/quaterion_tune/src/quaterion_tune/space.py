@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from quaterion_tune.chooser import Chooser
 from quaterion_tune.encoders import ChosenEncoder
 from quaterion_tune.recognition import Recognised
 
@@ -34,16 +35,6 @@ def first_choices(recognised: Recognised, encoder: ChosenEncoder) -> dict[str, A
     if recognised.kind == "pairs":
         return {**choices, "symmetric": True, "hubness_reduction": True}
     return {**choices, "loss": "cosface" if recognised.kind == "groups" else "cosent"}
-
-
-class Chooser(Protocol):
-    """What suggests values: a trial of Optuna."""
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        """Return one of some choices."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Return a number in a range."""
 
 
 def recipe_of(
