@@ -231,3 +231,51 @@ def pair_targets():
     from quaterion_core.testing import loss_batches
 
     return loss_batches.pair_targets
+
+
+@pytest.fixture(scope="session")
+def angles():
+    """Return an encoder of numbers of degrees, as texts, to points on the unit circle."""
+    import torch
+
+    from quaterion_core.encoders import Encoder
+    from quaterion_core.plugins import register_encoder
+
+    @register_encoder("angles")
+    class Angles(Encoder):
+        """A number of degrees, as text, to a point on the unit circle."""
+
+        trainable, embedding_size = False, 2
+
+        def get_collate_fn(self):
+            return list
+
+        def forward(self, texts):
+            degrees = torch.deg2rad(torch.tensor([float(text) for text in texts]))
+            return torch.stack([degrees.cos(), degrees.sin()], dim=1)
+
+        def get_config_dict(self):
+            return {}
+
+    return Angles
+
+
+@pytest.fixture(scope="session")
+def save_bert():
+    """Return a function that saves a small BERT model and its tokenizer of some words."""
+
+    def save(folder, words, **sizes):
+        import torch
+        import transformers
+
+        torch.manual_seed(0)
+        default = {"hidden_size": 8, "num_hidden_layers": 2, "intermediate_size": 16,
+                   "max_position_embeddings": 64}  # fmt: skip
+        config = transformers.BertConfig(
+            vocab_size=len(words), num_attention_heads=2, **{**default, **sizes}
+        )
+        transformers.BertModel(config).save_pretrained(folder)
+        vocabulary = {word: index for index, word in enumerate(words)}
+        transformers.BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
+
+    return save

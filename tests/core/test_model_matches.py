@@ -2,41 +2,21 @@
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 
 from quaterion_core import SimilarityModel
 from quaterion_core.cli import main
 from quaterion_core.dataset import SimilarityGroupSample, SimilarityPairSample
-from quaterion_core.encoders import Encoder
 from quaterion_core.heads import EmptyHead
 from quaterion_core.matches import MatchRule
 from quaterion_core.model_folder import save_calibration
-from quaterion_core.plugins import register_encoder
 from quaterion_core.serving import Index
 from quaterion_core.storage import InvalidFolderError
 
 
-@register_encoder("angles")
-class Angles(Encoder):
-    """A number of degrees, as text, to a point on the unit circle."""
-
-    trainable, embedding_size = False, 2
-
-    def get_collate_fn(self):
-        return list
-
-    def forward(self, texts):
-        degrees = torch.deg2rad(torch.tensor([float(text) for text in texts]))
-        return torch.stack([degrees.cos(), degrees.sin()], dim=1)
-
-    def get_config_dict(self):
-        return {}
-
-
 @pytest.fixture
-def model():
-    return SimilarityModel(Angles(), EmptyHead(2))
+def model(angles):
+    return SimilarityModel(angles(), EmptyHead(2))
 
 
 def cosine(degrees):

@@ -55,19 +55,12 @@ def without_network(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory):
+def tiny_folder(save_bert, tmp_path_factory):
     """A sentence-transformers model of two small BERT layers, mean pooling and a dense layer."""
     folder = tmp_path_factory.mktemp("tiny")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "green", "house", "very",
              "long", "query", ":"]  # fmt: skip
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        vocab_size=len(words), hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=16, max_position_embeddings=64,
-    )  # fmt: skip
-    transformers.BertModel(config).save_pretrained(folder)
-    vocabulary = {word: index for index, word in enumerate(words)}
-    transformers.BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
+    save_bert(folder, words)
     transformer = Transformer(str(folder), max_seq_length=32)
     modules = [transformer, Pooling(8, "mean"), Dense(8, 6), Normalize()]
     model = SentenceTransformer(modules=modules, device="cpu")

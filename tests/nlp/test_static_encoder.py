@@ -349,22 +349,17 @@ def test_weighting_without_texts_is_refused(word_tokenizer):
 
 
 @pytest.fixture(scope="module")
-def small_model(tmp_path_factory):
+def small_model(save_bert, tmp_path_factory):
     """A sentence-transformers model over seven tokens, and its folder."""
-    import transformers
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     folder = tmp_path_factory.mktemp("small")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "##dish", "house"]
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        vocab_size=len(words), hidden_size=6, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=8, max_position_embeddings=16,
+    save_bert(
+        folder, words, hidden_size=6, num_hidden_layers=1, intermediate_size=8,
+        max_position_embeddings=16,
     )  # fmt: skip
-    transformers.BertModel(config).save_pretrained(folder)
-    vocabulary = {word: index for index, word in enumerate(words)}
-    transformers.BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
     modules = [Transformer(str(folder)), Pooling(6, "mean")]
     model = SentenceTransformer(modules=modules, device="cpu")
     model.save(str(folder / "saved"), create_model_card=False)

@@ -3,35 +3,17 @@
 import json
 
 import pytest
-import torch
 from click.testing import CliRunner
 
 from quaterion_core import SimilarityModel
-from quaterion_core.encoders import Encoder
 from quaterion_core.heads import EmptyHead
-from quaterion_core.plugins import register_encoder
 from quaterion_serving.calibrate_command import calibrate
 
 
-@register_encoder("circle")
-class Circle(Encoder):
-    trainable, embedding_size = False, 2
-
-    def get_collate_fn(self):
-        return list
-
-    def forward(self, texts):
-        degrees = torch.deg2rad(torch.tensor([float(text) for text in texts]))
-        return torch.stack([degrees.cos(), degrees.sin()], dim=1)
-
-    def get_config_dict(self):
-        return {}
-
-
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, angles):
     """A folder with a saved model and pairs."""
-    SimilarityModel(Circle(), EmptyHead(2)).save(tmp_path / "model")
+    SimilarityModel(angles(), EmptyHead(2)).save(tmp_path / "model")
     rows = [{"question": str(d), "answer": str(d + 3)} for d in range(0, 360, 30)]
     (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return tmp_path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-import transformers
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
@@ -33,19 +32,12 @@ def new_static():
 
 
 @pytest.fixture(scope="session")
-def transformer_folder(tmp_path_factory):
+def transformer_folder(save_bert, tmp_path_factory):
     """A sentence-transformers model of two small BERT layers with mean pooling."""
     folder = tmp_path_factory.mktemp("transformer")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "file", "folder", "open", "delete",
              "query", "text", ":", "!"]  # fmt: skip
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        vocab_size=len(words), hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=16, max_position_embeddings=64,
-    )  # fmt: skip
-    transformers.BertModel(config).save_pretrained(folder)
-    vocabulary = {word: index for index, word in enumerate(words)}
-    transformers.BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
+    save_bert(folder, words)
     modules = [Transformer(str(folder), max_seq_length=32), Pooling(8, "mean"), Normalize()]
     model = SentenceTransformer(modules=modules, device="cpu")
     model.save(str(folder / "saved"), create_model_card=False)
